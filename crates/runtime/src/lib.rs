@@ -1,0 +1,14 @@
+//! Runs the ONNX models of an OCR pipeline.
+//!
+//! A model is loaded once into a [`Session`] and then shared: sessions are `Send + Sync` and take any input
+//! shape that the model allows. What executes it (Burn on a GPU, Burn's `flex`, tract) is chosen with the
+//! device and hidden behind the trait.
+
+mod error;
+mod session;
+mod tensor;
+pub mod tract;
+
+pub use error::RuntimeError;
+pub use session::{BestPath, RunFuture, Session};
+pub use tensor::Tensor;
