@@ -76,8 +76,8 @@ impl TractSession {
         drop(input);
         let mut outputs = plan.run(tvec!(value.into())).map_err(failed)?;
         let output = outputs.swap_remove(0);
-        let data = output.as_slice::<f32>().map_err(failed)?.to_vec();
-        Tensor::new(output.shape().to_vec(), data)
+        let view = output.to_plain_array_view::<f32>().map_err(failed)?;
+        Tensor::new(view.shape().to_vec(), view.iter().copied().collect())
     }
 }
 
