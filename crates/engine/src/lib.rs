@@ -10,4 +10,5 @@ pub mod document;
 pub mod geometry;
 pub mod imaging;
 pub mod orient;
+pub mod plan;
 pub mod recognise;

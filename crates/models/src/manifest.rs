@@ -210,3 +210,13 @@ pub enum ManifestError {
     #[error("the manifest contradicts itself: {0}")]
     Inconsistent(String),
 }
+
+impl std::fmt::Display for Tier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tiny => "tiny",
+            Self::Small => "small",
+            Self::Medium => "medium",
+        })
+    }
+}
