@@ -1,2 +1,64 @@
-//! x
-fn main(){}
+//! The `maoocr` command: parses arguments, calls the engine, prints.
+
+mod batch;
+mod bench;
+mod load;
+mod models;
+mod overlay;
+mod recognize;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Reads text in pictures.
+#[derive(Parser)]
+#[command(name = "maoocr", version, about, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 all went well, 1 at least one picture failed, 2 wrong usage, 3 models or device missing.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Read pictures and print their text.
+    Recognize(recognize::Arguments),
+    /// Read a folder or a list of pictures into a JSON Lines file.
+    Batch(batch::Arguments),
+    /// List, fetch and check models.
+    Models(models::Arguments),
+    /// Measure processor time per stage, against peers if they are there.
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Recognize(arguments) => recognize::run(arguments),
+        Command::Batch(arguments) => batch::run(arguments),
+        Command::Models(arguments) => models::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+    };
+    match result {
+        Ok(Outcome::Complete) => ExitCode::SUCCESS,
+        Ok(Outcome::SomeFailed) => ExitCode::from(1),
+        Err(error) => {
+            let code = if error.is::<load::NotReady>() { 3 } else { 1 };
+            print_error(&error);
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// How a command that ran to its end fared.
+enum Outcome {
+    /// Everything worked.
+    Complete,
+    /// Some pictures failed; each was named on standard error.
+    SomeFailed,
+}
+
+/// An error and its causes in one line on standard error.
+fn print_error(error: &anyhow::Error) {
+    eprintln!("maoocr: {}", format!("{error:#}").replace('\n', " "));
+}

@@ -1,0 +1,169 @@
+//! From command-line options to an engine with its models loaded.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use maoocr_engine::pipeline::Engine;
+use maoocr_engine::plan::{DeviceClass, DocumentType, Language, Level, Plan, Requirements};
+use maoocr_models::manifest::{ModelEntry, Tier};
+use maoocr_models::{Manifest, Store};
+use maoocr_runtime::Device;
+
+/// Options that every command with an engine shares.
+#[derive(Args, Clone)]
+pub struct EngineArguments {
+    /// What runs the models: auto, cpu, gpu, gpu:N, flex.
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Take models of this weight, instead of what the requirements suggest.
+    #[arg(long, value_enum)]
+    pub tier: Option<TierName>,
+    /// Language: auto, an English name or a BCP 47 tag.
+    #[arg(long, default_value = "auto", value_parser = language)]
+    pub language: Language,
+    /// How much an error costs.
+    #[arg(long, value_enum, default_value = "medium")]
+    pub accuracy: LevelName,
+    /// How much waiting costs.
+    #[arg(long, value_enum, default_value = "medium")]
+    pub speed: LevelName,
+    /// What the pictures show.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub document_type: DocumentTypeName,
+    /// Folder with the models (default: MAOOCR_MODELS, else the user's cache).
+    #[arg(long, value_name = "DIR")]
+    pub models: Option<PathBuf>,
+    /// Never use the network: models must be there already.
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// A tier as an option's value.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum TierName {
+    /// For phones and quick looks.
+    Tiny,
+    /// The usual.
+    Small,
+    /// For servers.
+    Medium,
+}
+
+/// A level as an option's value.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum LevelName {
+    /// It hardly matters.
+    Low,
+    /// The usual.
+    Medium,
+    /// It matters most.
+    High,
+}
+
+/// A document type as an option's value.
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum DocumentTypeName {
+    /// Not said.
+    Auto,
+    /// Upright lines.
+    SimpleText,
+    /// Columns, tables, forms.
+    ComplexLayout,
+}
+
+fn language(name: &str) -> Result<Language, String> {
+    Language::parse(name).ok_or_else(|| format!("allowed: {}", Language::names().join(", ")))
+}
+
+/// Models or a device are missing: a matter of set-up, not of a picture.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotReady(pub String);
+
+/// An engine and the plan it follows.
+pub struct Ready {
+    /// With the plan's models loaded.
+    pub engine: Engine,
+    /// What runs.
+    pub plan: Plan,
+}
+
+impl EngineArguments {
+    /// The requirements these options state.
+    pub fn requirements(&self, batch: bool) -> Requirements {
+        let level = |name| match name {
+            LevelName::Low => Level::Low,
+            LevelName::Medium => Level::Medium,
+            LevelName::High => Level::High,
+        };
+        Requirements {
+            document_type: match self.document_type {
+                DocumentTypeName::Auto => DocumentType::Auto,
+                DocumentTypeName::SimpleText => DocumentType::SimpleText,
+                DocumentTypeName::ComplexLayout => DocumentType::ComplexLayout,
+            },
+            language: self.language.clone(),
+            accuracy_requirement: level(self.accuracy),
+            speed_requirement: level(self.speed),
+            real_time: false,
+            batch_processing: batch,
+        }
+    }
+
+    /// The folder of models.
+    pub fn store(&self) -> Result<Store> {
+        crate::models::store(self.models.clone())
+    }
+
+    /// Chooses and loads models.
+    pub fn ready(&self, batch: bool) -> Result<Ready> {
+        let device = Device::parse(&self.device).map_err(|e| NotReady(e.to_string()))?;
+        let class = if device.is_gpu() { DeviceClass::Gpu } else { DeviceClass::Cpu };
+        self.ready_with(Engine::new(class), batch, &|entry, onnx| {
+            device
+                .load(onnx)
+                .with_context(|| format!("loading {} on {}", entry.name, self.device))
+        })
+    }
+
+    /// The same with an engine of the caller's and its own way to load a network.
+    pub fn ready_with(
+        &self,
+        engine: Engine,
+        batch: bool,
+        load: &dyn Fn(&ModelEntry, &[u8]) -> Result<std::sync::Arc<dyn maoocr_runtime::Session>>,
+    ) -> Result<Ready> {
+        let store = self.store()?;
+        let manifest = Manifest::built_in();
+        let tier = self.tier.map(|t| match t {
+            TierName::Tiny => Tier::Tiny,
+            TierName::Small => Tier::Small,
+            TierName::Medium => Tier::Medium,
+        });
+        let installed: Vec<&ModelEntry> = manifest
+            .models
+            .iter()
+            .filter(|m| store.has(&m.name))
+            .filter(|m| tier.is_none() || m.tier.is_none() || m.tier == tier)
+            .collect();
+        let plan = engine
+            .plan(&self.requirements(batch), &installed)
+            .map_err(|e| NotReady(e.to_string()))?;
+        for name in plan.models() {
+            let entry = manifest.get(name).expect("a plan names models of the manifest");
+            let onnx = store.read(name)?;
+            let session = load(entry, &onnx)?;
+            let dictionary = entry
+                .dictionary
+                .as_deref()
+                .map(|d| store.read(d).and_then(|bytes| {
+                    String::from_utf8(bytes).map_err(|_| maoocr_models::Error::from_reason(d, "it isn't UTF-8"))
+                }))
+                .transpose()?;
+            engine.install(entry.clone(), session, dictionary.as_deref())?;
+        }
+        Ok(Ready { engine, plan })
+    }
+}

@@ -1,0 +1,194 @@
+//! `maoocr models`: lists, fetches and checks models.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use maoocr_models::manifest::{Manifest, ModelEntry, Task, Tier};
+use maoocr_models::{Options, Progress, Store};
+
+use crate::Outcome;
+
+/// Options of `models`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    /// Folder with the models (default: MAOOCR_MODELS, else the user's cache).
+    #[arg(long, value_name = "DIR", global = true)]
+    models: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Show what there is and what is on this machine.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetch models (default: the tiny and small PP-OCRv6 models and the orientation classifiers).
+    Pull {
+        /// Names, as `list` shows them; `all` takes everything.
+        names: Vec<String>,
+        /// Never use the network; say what is missing.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Compare the files on this machine with their hashes.
+    Verify {
+        /// Names; default: whatever is there.
+        names: Vec<String>,
+    },
+    /// Print where the models are, or where one of them is.
+    Path {
+        /// A model's name.
+        name: Option<String>,
+    },
+}
+
+/// Opens the store at `folder`, or at the default place.
+pub fn store(folder: Option<PathBuf>) -> Result<Store> {
+    let folder = match folder {
+        Some(folder) => folder,
+        None => maoocr_models::default_dir()?,
+    };
+    Ok(Store::open(folder)?)
+}
+
+/// Runs the command.
+pub fn run(arguments: Arguments) -> Result<Outcome> {
+    let store = store(arguments.models)?;
+    let manifest = Manifest::built_in();
+    match arguments.action {
+        Action::List { json } => list(&store, &manifest, json),
+        Action::Pull { names, offline } => pull(&store, &manifest, &names, offline),
+        Action::Verify { names } => verify(&store, &manifest, &names),
+        Action::Path { name } => {
+            match name {
+                Some(name) => println!("{}", store.path(&known(&manifest, &name)?.name).display()),
+                None => println!("{}", store.folder().display()),
+            }
+            Ok(Outcome::Complete)
+        }
+    }
+}
+
+fn known<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a ModelEntry> {
+    match manifest.get(name) {
+        Some(entry) => Ok(entry),
+        None => bail!("no model is called `{name}`; `maoocr models list` shows the names"),
+    }
+}
+
+fn list(store: &Store, manifest: &Manifest, json: bool) -> Result<Outcome> {
+    if json {
+        let entries: Vec<_> = manifest
+            .models
+            .iter()
+            .map(|m| serde_json::json!({"model": m, "installed": store.has(&m.name)}))
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&entries)?);
+        return Ok(Outcome::Complete);
+    }
+    println!("{:<28} {:<17} {:<7} {:>9}  here", "name", "task", "tier", "size");
+    for m in &manifest.models {
+        let tier = m.tier.map_or("-".into(), |t| t.to_string());
+        let here = if store.has(&m.name) { "yes" } else { "" };
+        println!("{:<28} {:<17} {:<7} {:>6.1} MB  {here}", m.name, task(m.task), tier, m.bytes as f64 / 1e6);
+    }
+    Ok(Outcome::Complete)
+}
+
+fn task(task: Task) -> &'static str {
+    match task {
+        Task::Detection => "detection",
+        Task::Recognition => "recognition",
+        Task::LineOrientation => "line-orientation",
+        Task::PageOrientation => "page-orientation",
+        Task::Layout => "layout",
+        Task::Dictionary => "dictionary",
+    }
+}
+
+/// What a plan on an ordinary machine can choose.
+fn by_default(entry: &ModelEntry) -> bool {
+    match entry.task {
+        Task::LineOrientation | Task::PageOrientation => true,
+        Task::Detection | Task::Recognition => entry.family == "PP-OCRv6" && entry.tier != Some(Tier::Medium),
+        Task::Layout | Task::Dictionary => false,
+    }
+}
+
+fn pull(store: &Store, manifest: &Manifest, names: &[String], offline: bool) -> Result<Outcome> {
+    let mut entries = Vec::new();
+    if names.is_empty() {
+        entries.extend(manifest.models.iter().filter(|m| by_default(m)));
+    } else if names.iter().any(|n| n == "all") {
+        entries.extend(&manifest.models);
+    } else {
+        for name in names {
+            entries.push(known(manifest, name)?);
+        }
+    }
+    let mut wanted: Vec<&str> = Vec::new();
+    for entry in entries {
+        for name in std::iter::once(&entry.name).chain(&entry.dictionary) {
+            if !wanted.contains(&name.as_str()) {
+                wanted.push(name);
+            }
+        }
+    }
+    let options = Options {
+        offline,
+        ..Options::default()
+    };
+    let mut bars = Bars::default();
+    store.pull(&wanted, &mut bars, &options)?;
+    eprintln!("{} files in {}", wanted.len(), store.folder().display());
+    Ok(Outcome::Complete)
+}
+
+fn verify(store: &Store, manifest: &Manifest, names: &[String]) -> Result<Outcome> {
+    let mut outcome = Outcome::Complete;
+    let entries: Vec<&ModelEntry> = if names.is_empty() {
+        manifest.models.iter().filter(|m| store.path(&m.name).exists()).collect()
+    } else {
+        names.iter().map(|n| known(manifest, n)).collect::<Result<_>>()?
+    };
+    for entry in entries {
+        match store.verify(&entry.name) {
+            Ok(()) => println!("{}: as it should be", entry.name),
+            Err(error) => {
+                crate::print_error(&error.into());
+                outcome = Outcome::SomeFailed;
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+/// A progress bar for each file that is being fetched.
+#[derive(Default)]
+struct Bars {
+    all: MultiProgress,
+    by_name: HashMap<String, ProgressBar>,
+}
+
+impl Progress for Bars {
+    fn advance(&mut self, name: &str, done: u64, total: u64) {
+        let bar = self.by_name.entry(name.to_string()).or_insert_with(|| {
+            let style = ProgressStyle::with_template("{msg:<28} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
+            let bar = self.all.add(ProgressBar::new(total));
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_message(name.to_string());
+            bar
+        });
+        bar.set_position(done);
+        if done >= total {
+            bar.finish();
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! The stages strung together: an [`Engine`] holds loaded models and reads pages with them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use maoocr_models::manifest::{Classification, Detection, ModelEntry, Recognition};
+use maoocr_runtime::{RuntimeError, Session};
+
+use crate::answer::Document;
+use crate::crop::{self, Strip};
+use crate::detect::{self, Detected, SizePolicy};
+use crate::document::{self, Line, Word};
+use crate::geometry::Quad;
+use crate::imaging::{ImagingError, Limits, Page};
+use crate::orient::{self, Turn};
+use crate::plan::{self, DeviceClass, Plan, PlanError, Requirements};
+use crate::recognise::{self, Dictionary, DictionaryError, Reading};
+
+/// Lines read with a lower mean confidence are noise: textures, ornaments, cut characters (PaddleOCR's
+/// `drop_score`).
+const MIN_CONFIDENCE: f32 = 0.5;
+
+/// Why a picture could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The picture itself.
+    #[error(transparent)]
+    Imaging(#[from] ImagingError),
+    /// No models for what was asked.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A model failed.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// A recogniser's dictionary can't be used.
+    #[error("the dictionary of {model}: {source}")]
+    Dictionary {
+        /// The recogniser.
+        model: String,
+        /// What is wrong with it.
+        source: DictionaryError,
+    },
+    /// The plan names a model that isn't loaded, or that lacks its constants.
+    #[error("the model {model} can't be used: {reason}")]
+    Model {
+        /// Its name.
+        model: String,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// The caller's [`Observer`] said stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl EngineError {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Imaging(e) => e.code(),
+            Self::Plan(_) => "model_not_installed",
+            Self::Runtime(_) => "model_failed",
+            Self::Dictionary { .. } | Self::Model { .. } => "model_unusable",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Hears of progress while a page is read. Every method has a default that does nothing.
+pub trait Observer {
+    /// Lines were found.
+    fn detected(&mut self, _quads: &[Quad]) {}
+    /// The line found at `index` was read; lines come in no particular order.
+    fn line(&mut self, _index: usize, _quad: &Quad, _reading: &Reading) {}
+    /// Asked between stages and batches; `true` ends the work with [`EngineError::Cancelled`].
+    fn cancelled(&mut self) -> bool {
+        false
+    }
+}
+
+impl Observer for () {}
+
+/// A model in memory.
+pub struct Loaded {
+    /// What the manifest says of it.
+    pub entry: ModelEntry,
+    /// The network.
+    pub session: Arc<dyn Session>,
+    /// A recogniser's characters.
+    pub dictionary: Option<Dictionary>,
+}
+
+/// Tells how much time has passed since some fixed moment.
+pub type Clock = fn() -> Duration;
+
+/// Loaded models, shared by all threads. Models can be added and replaced while pages are being read: a page
+/// keeps the ones it began with.
+pub struct Engine {
+    models: RwLock<HashMap<String, Arc<Loaded>>>,
+    device: DeviceClass,
+    clock: Clock,
+}
+
+impl Engine {
+    /// An engine without models, timing its stages by wall clock.
+    pub fn new(device: DeviceClass) -> Self {
+        Self {
+            models: RwLock::default(),
+            device,
+            clock: wall_clock,
+        }
+    }
+
+    /// Times stages by another clock, such as the thread's processor time.
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Adds a model, or replaces the one of the same name. A recogniser needs its dictionary's text.
+    pub fn install(
+        &self,
+        entry: ModelEntry,
+        session: Arc<dyn Session>,
+        dictionary: Option<&str>,
+    ) -> Result<(), EngineError> {
+        let dictionary = dictionary.map(Dictionary::parse).transpose().map_err(|source| EngineError::Dictionary {
+            model: entry.name.clone(),
+            source,
+        })?;
+        let loaded = Arc::new(Loaded {
+            entry,
+            session,
+            dictionary,
+        });
+        let mut models = self.models.write().unwrap_or_else(|e| e.into_inner());
+        models.insert(loaded.entry.name.clone(), loaded);
+        Ok(())
+    }
+
+    /// Whether a model of that name is loaded.
+    pub fn has(&self, name: &str) -> bool {
+        self.models.read().unwrap_or_else(|e| e.into_inner()).contains_key(name)
+    }
+
+    /// Chooses among `installed` models for this engine's device.
+    pub fn plan(&self, requirements: &Requirements, installed: &[&ModelEntry]) -> Result<Plan, PlanError> {
+        plan::plan(requirements, installed, self.device)
+    }
+
+    /// Decodes a picture and reads its pages.
+    pub async fn read(
+        &self,
+        bytes: &[u8],
+        limits: &Limits,
+        plan: &Plan,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Document>, EngineError> {
+        let began = (self.clock)();
+        let pages = crate::imaging::decode(bytes, limits)?;
+        let decode = ((self.clock)() - began).as_secs_f64() / pages.len().max(1) as f64;
+        let mut documents = Vec::with_capacity(pages.len());
+        for page in pages {
+            let mut document = self.read_page(page, plan, observer).await?;
+            document.timings.insert("decode", decode);
+            document.processing_time += decode;
+            documents.push(document);
+        }
+        Ok(documents)
+    }
+
+    /// Reads one page.
+    pub async fn read_page(
+        &self,
+        page: Page,
+        plan: &Plan,
+        observer: &mut dyn Observer,
+    ) -> Result<Document, EngineError> {
+        let stages = Stages::new(self, plan)?;
+        let mut timer = Timer::new(self.clock);
+        let (width, height) = (page.width, page.height);
+
+        let turn = stages.page_turn(&page).await?;
+        let page = orient::rotate(page, turn);
+        timer.lap("page_orientation");
+        check(observer)?;
+
+        let mut found = stages.detect(&page).await?;
+        timer.lap("detect");
+        check(observer)?;
+
+        let mut strips: Vec<Strip> = found
+            .iter()
+            .map(|d| crop::crop(&page, &d.quad, stages.recognition.height))
+            .collect();
+        if let Some(line) = whole_picture(&page, &found) {
+            strips.push(crop::crop(&page, &line.quad, stages.recognition.height));
+            found.push(line);
+        }
+        let (page_width, page_height) = (page.width, page.height);
+        drop(page);
+        let in_picture = |quad: &Quad| turn.undo(quad, width, height);
+        observer.detected(&found.iter().map(|d| in_picture(&d.quad)).collect::<Vec<_>>());
+        timer.lap("crop");
+
+        stages.orient_lines(&mut strips).await?;
+        timer.lap("line_orientation");
+        check(observer)?;
+
+        let quads: Vec<Quad> = found.iter().map(|d| in_picture(&d.quad)).collect();
+        let mut readings = recognise::recognise(
+            &strips,
+            &*stages.recogniser.session,
+            stages.dictionary,
+            stages.recognition,
+            &recognise::Options::default(),
+            &mut |index, reading| observer.line(index, &quads[index], reading),
+        )
+        .await?;
+        check(observer)?;
+        timer.lap("recognise");
+
+        keep_better_of_whole(&mut found, &mut readings);
+        let lines = found
+            .iter()
+            .zip(&readings)
+            .zip(&strips)
+            .filter(|((_, reading), _)| !reading.text().trim().is_empty() && reading.confidence() >= MIN_CONFIDENCE)
+            .map(|((detected, reading), strip)| line(&detected.quad, strip, reading))
+            .collect();
+        let mut content = document::assemble(lines, page_width, page_height);
+        for line in &mut content.lines {
+            line.quad = in_picture(&line.quad);
+            for word in &mut line.words {
+                word.quad = in_picture(&word.quad);
+            }
+        }
+        for block in &mut content.blocks {
+            block.quad = in_picture(&block.quad);
+        }
+        timer.lap("document");
+
+        Ok(Document {
+            text: content.text,
+            confidence: content.confidence,
+            processing_time: timer.total(),
+            selected_models: plan.models().into_iter().map(String::from).collect(),
+            id: String::new(),
+            width,
+            height,
+            turn: turn.degrees(),
+            device: stages.recogniser.session.executor(),
+            language: plan.language.tag().into(),
+            lines: content.lines,
+            blocks: content.blocks,
+            plan: plan.clone(),
+            timings: timer.laps,
+        })
+    }
+
+    fn get(&self, name: &str) -> Result<Arc<Loaded>, EngineError> {
+        let models = self.models.read().unwrap_or_else(|e| e.into_inner());
+        models.get(name).cloned().ok_or_else(|| EngineError::Model {
+            model: name.into(),
+            reason: "it isn't loaded",
+        })
+    }
+}
+
+fn check(observer: &mut dyn Observer) -> Result<(), EngineError> {
+    if observer.cancelled() {
+        return Err(EngineError::Cancelled);
+    }
+    Ok(())
+}
+
+fn wall_clock() -> Duration {
+    use std::sync::OnceLock;
+    static START: OnceLock<web_time::Instant> = OnceLock::new();
+    START.get_or_init(web_time::Instant::now).elapsed()
+}
+
+/// The models and constants of one plan, held for the length of one page.
+struct Stages {
+    detector: Arc<Loaded>,
+    detection: Detection,
+    recogniser: Arc<Loaded>,
+    recognition: Recognition,
+    line_orientation: Option<(Arc<Loaded>, Classification)>,
+    page_orientation: Option<(Arc<Loaded>, Classification)>,
+    size: SizePolicy,
+}
+
+impl Stages {
+    fn new(engine: &Engine, plan: &Plan) -> Result<Self, EngineError> {
+        let unusable = |model: &str, reason| EngineError::Model {
+            model: model.into(),
+            reason,
+        };
+        let classifier = |name: &Option<String>| {
+            name.as_deref()
+                .map(|name| {
+                    let model = engine.get(name)?;
+                    let constants = model.entry.classification.clone();
+                    let constants = constants.ok_or_else(|| unusable(name, "it has no classification constants"))?;
+                    Ok::<_, EngineError>((model, constants))
+                })
+                .transpose()
+        };
+        let detector = engine.get(&plan.detector)?;
+        let recogniser = engine.get(&plan.recogniser)?;
+        if recogniser.dictionary.is_none() {
+            return Err(unusable(&plan.recogniser, "it has no dictionary"));
+        }
+        Ok(Self {
+            detection: detector
+                .entry
+                .detection
+                .clone()
+                .ok_or_else(|| unusable(&plan.detector, "it has no detection constants"))?,
+            recognition: recogniser
+                .entry
+                .recognition
+                .clone()
+                .ok_or_else(|| unusable(&plan.recogniser, "it has no recognition constants"))?,
+            detector,
+            recogniser,
+            line_orientation: classifier(&plan.line_orientation)?,
+            page_orientation: classifier(&plan.page_orientation)?,
+            size: SizePolicy {
+                max_side: plan.max_side,
+                ..SizePolicy::default()
+            },
+        })
+    }
+
+    fn dictionary(&self) -> &Dictionary {
+        self.recogniser.dictionary.as_ref().expect("checked when the stages were made")
+    }
+
+    async fn page_turn(&self, page: &Page) -> Result<Turn, RuntimeError> {
+        match &self.page_orientation {
+            Some((model, constants)) => orient::page(page, &*model.session, constants).await,
+            None => Ok(Turn::None),
+        }
+    }
+
+    async fn detect(&self, page: &Page) -> Result<Vec<Detected>, RuntimeError> {
+        detect::detect(page, &*self.detector.session, &self.detection, &self.size).await
+    }
+
+    async fn orient_lines(&self, strips: &mut [Strip]) -> Result<(), RuntimeError> {
+        match &self.line_orientation {
+            Some((model, constants)) => orient::lines(strips, &*model.session, constants).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Heights up to this may be a single line cut out by hand, px.
+const MAX_LINE_PICTURE_HEIGHT: u32 = 160;
+
+/// The picture itself as one more candidate line, where it may be a line cut out tightly: the detector was trained
+/// on text with surroundings and finds little or nothing in such pictures.
+fn whole_picture(page: &Page, found: &[Detected]) -> Option<Detected> {
+    let small = page.width.min(page.height) <= MAX_LINE_PICTURE_HEIGHT;
+    (small && found.len() <= MAX_PARTS_OF_LINE && one_row(found)).then(|| Detected {
+        quad: Quad::from_rect(0.0, 0.0, page.width as f32, page.height as f32),
+        score: 0.0,
+    })
+}
+
+/// A line picture falls apart into at most this many detections.
+const MAX_PARTS_OF_LINE: usize = 4;
+
+fn one_row(found: &[Detected]) -> bool {
+    let tops = found.iter().map(|d| d.quad.bounds()[1]).fold(f32::MIN, f32::max);
+    let bottoms = found.iter().map(|d| d.quad.bounds()[3]).fold(f32::MAX, f32::min);
+    found.is_empty() || tops < bottoms
+}
+
+/// Where the whole picture was read as well (it stands last, with score 0), keeps it or the detected parts,
+/// whichever reads better.
+fn keep_better_of_whole(found: &mut Vec<Detected>, readings: &mut Vec<Reading>) {
+    if found.last().is_none_or(|d| d.score > 0.0) {
+        return;
+    }
+    let parts = &readings[..readings.len() - 1];
+    let whole = &readings[readings.len() - 1];
+    let length = |r: &Reading| r.glyphs.iter().filter(|g| !g.text.trim().is_empty()).count();
+    let parts_length: usize = parts.iter().map(length).sum();
+    let parts_score: f32 = parts.iter().map(|r| r.confidence() * length(r) as f32).sum();
+    let whole_score = whole.confidence() * length(whole) as f32;
+    // A doubtful reading of the whole must not displace a sure one of the parts.
+    let better = parts_length == 0
+        || whole.confidence() >= parts_score / parts_length as f32 - 0.03 && whole_score > parts_score;
+    if better {
+        found.drain(..found.len() - 1);
+        readings.drain(..readings.len() - 1);
+    } else {
+        found.pop();
+        readings.pop();
+    }
+}
+
+fn line(quad: &Quad, strip: &Strip, reading: &Reading) -> Line {
+    // A turned strip is read along the quad's height, a flipped one backwards.
+    let part = |start: f32, end: f32| {
+        let (start, end) = if strip.flipped { (1.0 - end, 1.0 - start) } else { (start, end) };
+        if strip.turned {
+            let [a, b, c, d] = quad.0;
+            let Quad([p, q, r, s]) = Quad([b, c, d, a]).slice(start, end);
+            Quad([s, p, q, r])
+        } else {
+            quad.slice(start, end)
+        }
+    };
+    let words = recognise::words(reading)
+        .into_iter()
+        .map(|word| Word {
+            text: reading.glyphs[word.glyphs.clone()].iter().map(|g| g.text.as_str()).collect(),
+            confidence: {
+                let glyphs = &reading.glyphs[word.glyphs];
+                glyphs.iter().map(|g| g.confidence).sum::<f32>() / glyphs.len().max(1) as f32
+            },
+            quad: part(word.start, word.end),
+        })
+        .collect();
+    Line {
+        text: reading.text(),
+        confidence: reading.confidence(),
+        quad: *quad,
+        words,
+        vertical: strip.turned,
+    }
+}
+
+struct Timer {
+    clock: Clock,
+    began: Duration,
+    last: Duration,
+    laps: BTreeMap<&'static str, f64>,
+}
+
+impl Timer {
+    fn new(clock: Clock) -> Self {
+        let now = clock();
+        Self {
+            clock,
+            began: now,
+            last: now,
+            laps: BTreeMap::new(),
+        }
+    }
+
+    fn lap(&mut self, stage: &'static str) {
+        let now = (self.clock)();
+        self.laps.insert(stage, (now - self.last).as_secs_f64());
+        self.last = now;
+    }
+
+    fn total(&self) -> f64 {
+        (self.last - self.began).as_secs_f64()
+    }
+}
