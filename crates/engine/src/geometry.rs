@@ -24,7 +24,10 @@ impl Point {
 
     /// The point at share `t` of the way to `other`.
     pub fn lerp(self, other: Self, t: f32) -> Self {
-        Self::new(self.x + (other.x - self.x) * t, self.y + (other.y - self.y) * t)
+        Self::new(
+            self.x + (other.x - self.x) * t,
+            self.y + (other.y - self.y) * t,
+        )
     }
 }
 
@@ -36,7 +39,12 @@ pub struct Quad(pub [Point; 4]);
 impl Quad {
     /// An upright rectangle.
     pub fn from_rect(x0: f32, y0: f32, x1: f32, y1: f32) -> Self {
-        Self([Point::new(x0, y0), Point::new(x1, y0), Point::new(x1, y1), Point::new(x0, y1)])
+        Self([
+            Point::new(x0, y0),
+            Point::new(x1, y0),
+            Point::new(x1, y1),
+            Point::new(x0, y1),
+        ])
     }
 
     /// Length along the text: the mean of the top and bottom edges, px.
@@ -53,7 +61,10 @@ impl Quad {
 
     /// Mean of the corners.
     pub fn center(&self) -> Point {
-        let (x, y) = self.0.iter().fold((0.0, 0.0), |(x, y), p| (x + p.x, y + p.y));
+        let (x, y) = self
+            .0
+            .iter()
+            .fold((0.0, 0.0), |(x, y), p| (x + p.x, y + p.y));
         Point::new(x / 4.0, y / 4.0)
     }
 
@@ -69,7 +80,12 @@ impl Quad {
     /// The part between shares `from` and `to` of its width.
     pub fn slice(&self, from: f32, to: f32) -> Self {
         let [a, b, c, d] = self.0;
-        Self([a.lerp(b, from), a.lerp(b, to), d.lerp(c, to), d.lerp(c, from)])
+        Self([
+            a.lerp(b, from),
+            a.lerp(b, to),
+            d.lerp(c, to),
+            d.lerp(c, from),
+        ])
     }
 }
 
@@ -77,6 +93,8 @@ impl Serialize for Quad {
     /// `[[x, y]; 4]`, rounded to a tenth of a pixel.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let tenth = |v: f32| (f64::from(v) * 10.0).round() / 10.0;
-        self.0.map(|p| [tenth(p.x), tenth(p.y)]).serialize(serializer)
+        self.0
+            .map(|p| [tenth(p.x), tenth(p.y)])
+            .serialize(serializer)
     }
 }

@@ -64,8 +64,23 @@ pub enum Language {
 /// Names of a language, its tag, and the script family where PP-OCRv6 doesn't cover it. Latin-script languages
 /// beyond these share English's row: the recogniser is the same.
 const LANGUAGES: &[(&[&str], &str, Option<&str>)] = &[
-    (&["chinese", "zh", "zh-hans", "zh-cn", "zh-sg", "simplified chinese"], "zh-Hans", None),
-    (&["traditional chinese", "zh-hant", "zh-tw", "zh-hk", "zh-mo"], "zh-Hant", None),
+    (
+        &[
+            "chinese",
+            "zh",
+            "zh-hans",
+            "zh-cn",
+            "zh-sg",
+            "simplified chinese",
+        ],
+        "zh-Hans",
+        None,
+    ),
+    (
+        &["traditional chinese", "zh-hant", "zh-tw", "zh-hk", "zh-mo"],
+        "zh-Hant",
+        None,
+    ),
     (&["english", "en", "en-us", "en-gb"], "en", None),
     (&["japanese", "ja", "ja-jp"], "ja", None),
     (&["french", "fr"], "fr", None),
@@ -86,7 +101,11 @@ const LANGUAGES: &[(&[&str], &str, Option<&str>)] = &[
     (&["ukrainian", "uk"], "uk", Some("eslav")),
     (&["belarusian", "be"], "be", Some("eslav")),
     (&["bulgarian", "bg"], "bg", Some("cyrillic")),
-    (&["cyrillic", "sr-cyrl", "mk", "kk"], "mul-Cyrl", Some("cyrillic")),
+    (
+        &["cyrillic", "sr-cyrl", "mk", "kk"],
+        "mul-Cyrl",
+        Some("cyrillic"),
+    ),
     (&["thai", "th"], "th", Some("th")),
     (&["greek", "el"], "el", Some("el")),
     (&["arabic", "ar"], "ar", Some("arabic")),
@@ -126,7 +145,11 @@ impl Language {
     /// Every name that [`parse`](Self::parse) takes.
     pub fn names() -> Vec<&'static str> {
         std::iter::once("auto")
-            .chain(LANGUAGES.iter().flat_map(|(names, ..)| names.iter().copied()))
+            .chain(
+                LANGUAGES
+                    .iter()
+                    .flat_map(|(names, ..)| names.iter().copied()),
+            )
             .collect()
     }
 }
@@ -173,14 +196,17 @@ impl Requirements {
         for (field, value) in fields {
             match field.as_str() {
                 "document_type" => {
-                    requirements.document_type = one_of(field, value, &["auto", "simple_text", "complex_layout"])?;
+                    requirements.document_type =
+                        one_of(field, value, &["auto", "simple_text", "complex_layout"])?;
                 }
                 "language" => {
                     requirements.language =
-                        value.as_str().and_then(Language::parse).ok_or_else(|| RequirementError {
-                            field: field.clone(),
-                            problem: format!("{value} is not a language that can be read"),
-                            allowed: Language::names().into_iter().map(String::from).collect(),
+                        value.as_str().and_then(Language::parse).ok_or_else(|| {
+                            RequirementError {
+                                field: field.clone(),
+                                problem: format!("{value} is not a language that can be read"),
+                                allowed: Language::names().into_iter().map(String::from).collect(),
+                            }
                         })?;
                 }
                 "accuracy_requirement" => requirements.accuracy_requirement = level(field, value)?,
@@ -200,7 +226,11 @@ impl Requirements {
     }
 }
 
-fn one_of<T: for<'a> Deserialize<'a>>(field: &str, value: &Value, allowed: &[&str]) -> Result<T, RequirementError> {
+fn one_of<T: for<'a> Deserialize<'a>>(
+    field: &str,
+    value: &Value,
+    allowed: &[&str],
+) -> Result<T, RequirementError> {
     T::deserialize(value).map_err(|_| RequirementError {
         field: field.into(),
         problem: format!("{value} is not a value of it"),
@@ -281,15 +311,19 @@ pub const MAX_SIDE: u32 = 1600;
 pub const MAX_SIDE_REAL_TIME: u32 = 960;
 
 /// Chooses among `installed` models, which are in order of preference.
-pub fn plan(requirements: &Requirements, installed: &[&ModelEntry], device: DeviceClass) -> Result<Plan, PlanError> {
+pub fn plan(
+    requirements: &Requirements,
+    installed: &[&ModelEntry],
+    device: DeviceClass,
+) -> Result<Plan, PlanError> {
     let mut reasons = Vec::new();
     let tier = wanted_tier(requirements, device, &mut reasons);
 
     let recogniser = match &requirements.language {
         Language::Script(tag, script) => {
-            let family = installed
-                .iter()
-                .find(|m| m.task == Task::Recognition && m.languages.iter().any(|l| l == script || l == tag));
+            let family = installed.iter().find(|m| {
+                m.task == Task::Recognition && m.languages.iter().any(|l| l == script || l == tag)
+            });
             let model = family.ok_or_else(|| PlanError::NotInstalled {
                 need: format!("a recogniser for {tag}"),
                 model: format!("ppocrv5-{script}-rec"),
@@ -304,14 +338,22 @@ pub fn plan(requirements: &Requirements, installed: &[&ModelEntry], device: Devi
                 _ => Tier::Tiny,
             };
             if tier < least {
-                reasons.push(format!("{} needs the small recogniser: tiny lacks its characters", language.tag()));
+                reasons.push(format!(
+                    "{} needs the small recogniser: tiny lacks its characters",
+                    language.tag()
+                ));
             }
             nearest(installed, Task::Recognition, tier.max(least), &mut reasons)?
         }
     };
     let detector = nearest(installed, Task::Detection, tier, &mut reasons)?;
 
-    let find = |task| installed.iter().find(|m| m.task == task).map(|m| m.name.clone());
+    let find = |task| {
+        installed
+            .iter()
+            .find(|m| m.task == task)
+            .map(|m| m.name.clone())
+    };
     let hurried = requirements.real_time || requirements.document_type == DocumentType::SimpleText;
     let (line_orientation, page_orientation) = if hurried {
         reasons.push("taken as upright: no orientation models".into());
@@ -320,7 +362,9 @@ pub fn plan(requirements: &Requirements, installed: &[&ModelEntry], device: Devi
         (find(Task::LineOrientation), find(Task::PageOrientation))
     };
     let max_side = if requirements.real_time {
-        reasons.push(format!("real time: the detector sees at most {MAX_SIDE_REAL_TIME} px"));
+        reasons.push(format!(
+            "real time: the detector sees at most {MAX_SIDE_REAL_TIME} px"
+        ));
         MAX_SIDE_REAL_TIME
     } else {
         MAX_SIDE
@@ -336,7 +380,11 @@ pub fn plan(requirements: &Requirements, installed: &[&ModelEntry], device: Devi
     })
 }
 
-fn wanted_tier(requirements: &Requirements, device: DeviceClass, reasons: &mut Vec<String>) -> Tier {
+fn wanted_tier(
+    requirements: &Requirements,
+    device: DeviceClass,
+    reasons: &mut Vec<String>,
+) -> Tier {
     let (tier, why) = if device == DeviceClass::Constrained {
         (Tier::Tiny, "little memory on this device")
     } else if requirements.real_time {
@@ -408,22 +456,42 @@ mod tests {
     use maoocr_models::Manifest;
     use serde_json::json;
 
-    fn chosen(requirements: Value, without: &[&str], device: DeviceClass) -> Result<Plan, PlanError> {
+    fn chosen(
+        requirements: Value,
+        without: &[&str],
+        device: DeviceClass,
+    ) -> Result<Plan, PlanError> {
         let manifest = Manifest::built_in();
         let installed: Vec<_> = manifest
             .models
             .iter()
             .filter(|m| !without.iter().any(|w| m.name.contains(w)))
             .collect();
-        plan(&Requirements::from_json(&requirements).unwrap(), &installed, device)
+        plan(
+            &Requirements::from_json(&requirements).unwrap(),
+            &installed,
+            device,
+        )
     }
 
     #[test]
     fn table() {
         let no_medium: &[&str] = &["medium"];
         for (requirements, without, device, detector, recogniser) in [
-            (json!({}), no_medium, DeviceClass::Cpu, "ppocrv6-small-det", "ppocrv6-small-rec"),
-            (json!({"real_time": true}), no_medium, DeviceClass::Cpu, "ppocrv6-tiny-det", "ppocrv6-tiny-rec"),
+            (
+                json!({}),
+                no_medium,
+                DeviceClass::Cpu,
+                "ppocrv6-small-det",
+                "ppocrv6-small-rec",
+            ),
+            (
+                json!({"real_time": true}),
+                no_medium,
+                DeviceClass::Cpu,
+                "ppocrv6-tiny-det",
+                "ppocrv6-tiny-rec",
+            ),
             (
                 json!({"real_time": true, "language": "japanese"}),
                 no_medium,
@@ -445,12 +513,34 @@ mod tests {
                 "ppocrv6-small-det",
                 "ppocrv6-small-rec",
             ),
-            (json!({"accuracy_requirement": "high"}), &[], DeviceClass::Gpu, "ppocrv6-medium-det", "ppocrv6-medium-rec"),
-            (json!({}), no_medium, DeviceClass::Constrained, "ppocrv6-tiny-det", "ppocrv6-tiny-rec"),
-            (json!({}), &["medium", "small"], DeviceClass::Cpu, "ppocrv6-tiny-det", "ppocrv6-tiny-rec"),
+            (
+                json!({"accuracy_requirement": "high"}),
+                &[],
+                DeviceClass::Gpu,
+                "ppocrv6-medium-det",
+                "ppocrv6-medium-rec",
+            ),
+            (
+                json!({}),
+                no_medium,
+                DeviceClass::Constrained,
+                "ppocrv6-tiny-det",
+                "ppocrv6-tiny-rec",
+            ),
+            (
+                json!({}),
+                &["medium", "small"],
+                DeviceClass::Cpu,
+                "ppocrv6-tiny-det",
+                "ppocrv6-tiny-rec",
+            ),
         ] {
             let plan = chosen(requirements.clone(), without, device).unwrap();
-            assert_eq!((plan.detector.as_str(), plan.recogniser.as_str()), (detector, recogniser), "{requirements}");
+            assert_eq!(
+                (plan.detector.as_str(), plan.recogniser.as_str()),
+                (detector, recogniser),
+                "{requirements}"
+            );
             assert!(!plan.reasons.is_empty());
         }
     }
@@ -458,8 +548,12 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let error = chosen(json!({}), &["-rec"], DeviceClass::Cpu).unwrap_err();
-        assert!(error.to_string().contains("models pull ppocrv6-small-rec"), "{error}");
-        let error = chosen(json!({"language": "korean"}), &["korean"], DeviceClass::Cpu).unwrap_err();
+        assert!(
+            error.to_string().contains("models pull ppocrv6-small-rec"),
+            "{error}"
+        );
+        let error =
+            chosen(json!({"language": "korean"}), &["korean"], DeviceClass::Cpu).unwrap_err();
         assert!(error.to_string().contains("ppocrv5-korean-rec"), "{error}");
     }
 
