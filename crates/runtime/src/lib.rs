@@ -4,11 +4,13 @@
 //! shape that the model allows. What executes it (Burn on a GPU, Burn's `flex`, tract) is chosen with the
 //! device and hidden behind the trait.
 
+mod device;
 mod error;
 mod session;
 mod tensor;
 pub mod tract;
 
+pub use device::Device;
 pub use error::RuntimeError;
 pub use session::{BestPath, RunFuture, Session};
 pub use tensor::Tensor;

@@ -47,7 +47,10 @@ impl BestPath {
     pub fn from_scores(scores: &Tensor) -> Result<Self, RuntimeError> {
         let &[batch, steps, classes] = scores.shape() else {
             return Err(RuntimeError::Run {
-                reason: format!("expected scores of shape [N, T, V], got {:?}", scores.shape()),
+                reason: format!(
+                    "expected scores of shape [N, T, V], got {:?}",
+                    scores.shape()
+                ),
             });
         };
         let mut best = Self {
@@ -57,9 +60,9 @@ impl BestPath {
         };
         for step in scores.data().chunks_exact(classes.max(1)) {
             let (class, &probability) =
-                step.iter()
-                    .enumerate()
-                    .fold((0, &step[0]), |best, next| if next.1 > best.1 { next } else { best });
+                step.iter().enumerate().fold((0, &step[0]), |best, next| {
+                    if next.1 > best.1 { next } else { best }
+                });
             best.classes.push(class as u32);
             best.probabilities.push(probability);
             best.last_class.push(step[classes - 1]);

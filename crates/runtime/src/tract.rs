@@ -41,7 +41,13 @@ impl TractSession {
     }
 
     fn plan(&self, shape: &[usize]) -> Result<Plan, RuntimeError> {
-        if let Some(plan) = self.plans.lock().unwrap_or_else(|e| e.into_inner()).by_shape.get(shape) {
+        if let Some(plan) = self
+            .plans
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .by_shape
+            .get(shape)
+        {
             return Ok(plan.clone());
         }
         // Made outside the lock: it takes up to a second, and two threads that make the same one do no harm.
@@ -60,7 +66,11 @@ impl TractSession {
             let oldest = plans.made.remove(0);
             plans.by_shape.remove(&oldest);
         }
-        if plans.by_shape.insert(shape.to_vec(), plan.clone()).is_none() {
+        if plans
+            .by_shape
+            .insert(shape.to_vec(), plan.clone())
+            .is_none()
+        {
             plans.made.push(shape.to_vec());
         }
         Ok(plan)
@@ -72,7 +82,8 @@ impl TractSession {
         };
         let plan = self.plan(input.shape())?;
         let shape = input.shape().to_vec();
-        let value = tract_onnx::prelude::Tensor::from_shape(&shape, input.data()).map_err(failed)?;
+        let value =
+            tract_onnx::prelude::Tensor::from_shape(&shape, input.data()).map_err(failed)?;
         drop(input);
         let mut outputs = plan.run(tvec!(value.into())).map_err(failed)?;
         let output = outputs.swap_remove(0);
