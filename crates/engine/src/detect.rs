@@ -1,6 +1,13 @@
-//! [`Page`](crate::imaging::Page) → where its lines of text are.
+//! [`Page`] → where its lines of text are: the DB detector (Liao et al., "Real-time Scene Text Detection with
+//! Differentiable Binarization") and its post-processing.
 
-use crate::geometry::Quad;
+use fast_image_resize::images::{ImageRef, Image};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use maoocr_models::manifest::{Channels, Detection};
+use maoocr_runtime::{RuntimeError, Session, Tensor};
+
+use crate::geometry::{Point, Quad};
+use crate::imaging::Page;
 
 /// A line of text that was found.
 #[derive(Clone, Debug)]
@@ -9,4 +16,481 @@ pub struct Detected {
     pub quad: Quad,
     /// Mean text probability inside, 0 to 1.
     pub score: f32,
+}
+
+/// How large the detector sees a page.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SizePolicy {
+    /// Pages whose shorter side is below this are enlarged to it, px.
+    pub min_side: u32,
+    /// … but not by more than this factor.
+    pub max_enlargement: f32,
+    /// Pages whose longer side is above this are reduced to it, px …
+    pub max_side: u32,
+    /// … but no further than leaves the shorter side this long: long receipts stay legible, px.
+    pub min_reduced_side: u32,
+    /// Pixels of one run; larger inputs are cut into overlapping tiles, so memory doesn't grow with the page.
+    pub max_run_pixels: u32,
+    /// Pixels of all runs together; larger inputs are reduced further.
+    pub max_pixels: u32,
+}
+
+impl Default for SizePolicy {
+    fn default() -> Self {
+        Self {
+            min_side: 640,
+            max_enlargement: 2.0,
+            max_side: crate::plan::MAX_SIDE,
+            min_reduced_side: 480,
+            max_run_pixels: 1_100_000,
+            max_pixels: 12_000_000,
+        }
+    }
+}
+
+impl SizePolicy {
+    /// Size of the detector's input for a page, px: both sides multiples of `multiple`.
+    pub fn input_size(&self, width: u32, height: u32, multiple: u32) -> (u32, u32) {
+        let (short, long) = (width.min(height).max(1) as f32, width.max(height).max(1) as f32);
+        let mut scale = (self.min_side as f32 / short).clamp(1.0, self.max_enlargement);
+        if long * scale > self.max_side as f32 {
+            let least = (self.min_reduced_side as f32 / short).min(1.0);
+            scale = (self.max_side as f32 / long).max(least);
+        }
+        let pixels = short * long * scale * scale;
+        if pixels > self.max_pixels as f32 {
+            scale *= (self.max_pixels as f32 / pixels).sqrt();
+        }
+        let side = |px: u32| ((px as f32 * scale / multiple as f32).round().max(1.0) as u32) * multiple;
+        (side(width), side(height))
+    }
+}
+
+/// Overlap of neighbouring tiles, px of the input. Lines that cross the middle of it look the same from both sides.
+const OVERLAP: u32 = 192;
+/// Components with a shorter side than this are specks, px of the map (PaddleOCR's `min_size`).
+const MIN_COMPONENT_SIDE: f32 = 3.0;
+
+/// Finds the lines of a page. They come in no particular order.
+pub async fn detect(
+    page: &Page,
+    session: &dyn Session,
+    constants: &Detection,
+    size: &SizePolicy,
+) -> Result<Vec<Detected>, RuntimeError> {
+    let (width, height) = size.input_size(page.width, page.height, constants.multiple);
+    let map = probabilities(page, session, constants, size, width, height).await?;
+    let (sx, sy) = (page.width as f32 / width as f32, page.height as f32 / height as f32);
+    let mut found = lines(&map, width as usize, height as usize, constants);
+    for line in &mut found {
+        for corner in &mut line.quad.0 {
+            corner.x = (corner.x * sx).clamp(0.0, page.width as f32);
+            corner.y = (corner.y * sy).clamp(0.0, page.height as f32);
+        }
+    }
+    Ok(found)
+}
+
+/// The text probability of every pixel of a `width × height` view of the page.
+async fn probabilities(
+    page: &Page,
+    session: &dyn Session,
+    constants: &Detection,
+    size: &SizePolicy,
+    width: u32,
+    height: u32,
+) -> Result<Vec<f32>, RuntimeError> {
+    let view = resize(page, width, height)?;
+    if width * height <= size.max_run_pixels {
+        let map = run(&view, width, (0, 0, width, height), session, constants).await?;
+        return Ok(map);
+    }
+    // Tiles cut the longer side only, unless the shorter one alone is too long.
+    let tile = |along: u32, across: u32| {
+        let room = (size.max_run_pixels / across.min(along)).max(OVERLAP * 3);
+        along.min(room / constants.multiple * constants.multiple)
+    };
+    let (tile_width, tile_height) = if width >= height {
+        let tile_height = height.min(tile(height, height.min(1024)));
+        (tile(width, tile_height), tile_height)
+    } else {
+        let tile_width = width.min(tile(width, width.min(1024)));
+        (tile_width, tile(height, tile_width))
+    };
+    let mut map = vec![0.0; width as usize * height as usize];
+    for (y0, top, bottom) in tiles(height, tile_height) {
+        for (x0, left, right) in tiles(width, tile_width) {
+            let part = run(&view, width, (x0, y0, tile_width, tile_height), session, constants).await?;
+            for y in top..bottom {
+                let from = ((y - y0) * tile_width + (left - x0)) as usize;
+                let to = (y * width + left) as usize;
+                let length = (right - left) as usize;
+                map[to..to + length].copy_from_slice(&part[from..from + length]);
+            }
+        }
+    }
+    Ok(map)
+}
+
+/// Start of each tile, and the range of pixels its result is used for.
+fn tiles(length: u32, tile: u32) -> Vec<(u32, u32, u32)> {
+    if tile >= length {
+        return vec![(0, 0, length)];
+    }
+    let step = tile - OVERLAP.min(tile / 2);
+    let count = (length - tile).div_ceil(step) + 1;
+    let start = |i: u32| ((u64::from(length - tile) * u64::from(i) / u64::from(count - 1)) as u32).min(length - tile);
+    (0..count)
+        .map(|i| {
+            let from = if i == 0 { 0 } else { (start(i - 1) + tile + start(i)) / 2 };
+            let to = if i + 1 == count { length } else { (start(i) + tile + start(i + 1)) / 2 };
+            (start(i), from, to)
+        })
+        .collect()
+}
+
+fn resize(page: &Page, width: u32, height: u32) -> Result<Vec<u8>, RuntimeError> {
+    let failed = |reason: String| RuntimeError::Input {
+        shape: vec![page.height as usize, page.width as usize],
+        reason,
+    };
+    let source = ImageRef::new(page.width, page.height, &page.rgb, PixelType::U8x3).map_err(|e| failed(e.to_string()))?;
+    let mut target = Image::new(width, height, PixelType::U8x3);
+    // Convolution with the filter widened when shrinking, so that thin strokes don't fall between samples.
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    Resizer::new()
+        .resize(&source, &mut target, &options)
+        .map_err(|e| failed(e.to_string()))?;
+    Ok(target.into_vec())
+}
+
+/// Runs the network on a tile (x, y, width, height) of an RGB view.
+async fn run(
+    view: &[u8],
+    view_width: u32,
+    (x0, y0, width, height): (u32, u32, u32, u32),
+    session: &dyn Session,
+    constants: &Detection,
+) -> Result<Vec<f32>, RuntimeError> {
+    let (w, h) = (width as usize, height as usize);
+    let mut data = vec![0.0; 3 * w * h];
+    for (index, plane) in data.chunks_exact_mut(w * h).enumerate() {
+        let channel = match constants.channels {
+            Channels::Rgb => index,
+            Channels::Bgr => 2 - index,
+        };
+        let table: Vec<f32> = (0..=255u8)
+            .map(|v| (f32::from(v) / 255.0 - constants.mean[index]) / constants.std[index])
+            .collect();
+        for (y, row) in plane.chunks_exact_mut(w).enumerate() {
+            let from = ((y0 as usize + y) * view_width as usize + x0 as usize) * 3;
+            for (value, pixel) in row.iter_mut().zip(view[from..from + w * 3].chunks_exact(3)) {
+                *value = table[usize::from(pixel[channel])];
+            }
+        }
+    }
+    let map = session.run(Tensor::new([1, 3, h, w], data)?).await?;
+    if map.data().len() != w * h {
+        return Err(RuntimeError::Run {
+            reason: format!("the detector answered {:?} for an input of {w} × {h}", map.shape()),
+        });
+    }
+    Ok(map.into_data())
+}
+
+/// DB post-processing: the quads of a probability map, in the map's pixels.
+pub fn lines(map: &[f32], width: usize, height: usize, constants: &Detection) -> Vec<Detected> {
+    let mut seen = vec![false; map.len()];
+    let mut found = Vec::new();
+    let mut stack = Vec::new();
+    let mut candidates = 0;
+    for start in 0..map.len() {
+        if seen[start] || map[start] <= constants.threshold {
+            continue;
+        }
+        candidates += 1;
+        if candidates > constants.max_candidates {
+            break;
+        }
+        let outline = component(map, width, height, constants.threshold, start, &mut seen, &mut stack);
+        let Some(rectangle) = min_area_rectangle(&outline) else {
+            continue;
+        };
+        if rectangle.width().min(rectangle.height()) < MIN_COMPONENT_SIDE - 1.0 {
+            continue;
+        }
+        let score = mean_inside(map, width, height, &rectangle);
+        if score < constants.box_threshold {
+            continue;
+        }
+        let quad = unclip(&rectangle, constants.unclip_ratio);
+        if quad.width().min(quad.height()) < MIN_COMPONENT_SIDE + 2.0 {
+            continue;
+        }
+        found.push(Detected { quad, score });
+    }
+    found
+}
+
+/// Flood-fills the 8-connected component at `start` and returns the ends of its rows: all that its hull needs.
+fn component(
+    map: &[f32],
+    width: usize,
+    height: usize,
+    threshold: f32,
+    start: usize,
+    seen: &mut [bool],
+    stack: &mut Vec<usize>,
+) -> Vec<Point> {
+    let mut rows: std::collections::BTreeMap<usize, (usize, usize)> = std::collections::BTreeMap::new();
+    seen[start] = true;
+    stack.push(start);
+    while let Some(at) = stack.pop() {
+        let (x, y) = (at % width, at / width);
+        let row = rows.entry(y).or_insert((x, x));
+        *row = (row.0.min(x), row.1.max(x));
+        for ny in y.saturating_sub(1)..=(y + 1).min(height - 1) {
+            for nx in x.saturating_sub(1)..=(x + 1).min(width - 1) {
+                let next = ny * width + nx;
+                if !seen[next] && map[next] > threshold {
+                    seen[next] = true;
+                    stack.push(next);
+                }
+            }
+        }
+    }
+    rows.into_iter()
+        .flat_map(|(y, (from, to))| {
+            let y = y as f32 + 0.5;
+            [Point::new(from as f32 + 0.5, y), Point::new(to as f32 + 0.5, y)]
+        })
+        .collect()
+}
+
+/// Andrew's monotone chain; counter-clockwise with y down, without repeated or collinear points.
+fn convex_hull(points: &[Point]) -> Vec<Point> {
+    let mut sorted = points.to_vec();
+    sorted.sort_by(|a, b| a.x.total_cmp(&b.x).then(a.y.total_cmp(&b.y)));
+    sorted.dedup();
+    if sorted.len() < 3 {
+        return sorted;
+    }
+    let cross = |o: Point, a: Point, b: Point| (a.x - o.x) * (b.y - o.y) - (a.y - o.y) * (b.x - o.x);
+    let mut hull: Vec<Point> = Vec::with_capacity(sorted.len() + 1);
+    for pass in 0..2 {
+        let floor = hull.len() + 1;
+        let next: Box<dyn Iterator<Item = &Point>> = if pass == 0 {
+            Box::new(sorted.iter())
+        } else {
+            Box::new(sorted.iter().rev().skip(1))
+        };
+        for &p in next {
+            while hull.len() > floor && cross(hull[hull.len() - 2], hull[hull.len() - 1], p) <= 0.0 {
+                hull.pop();
+            }
+            // The first pass starts from nothing: its floor is the first point.
+            if pass == 0 && hull.len() == 1 && hull[0] == p {
+                continue;
+            }
+            hull.push(p);
+        }
+    }
+    hull.pop();
+    hull
+}
+
+/// The smallest rectangle around some points, by trying the direction of each edge of their hull (one of them is
+/// always parallel to a side). Corners as [`ordered`] puts them.
+pub fn min_area_rectangle(points: &[Point]) -> Option<Quad> {
+    let hull = convex_hull(points);
+    if hull.len() < 2 {
+        return None;
+    }
+    let mut best: Option<(f32, Quad)> = None;
+    for (i, &a) in hull.iter().enumerate() {
+        let b = hull[(i + 1) % hull.len()];
+        let length = a.distance(b);
+        if length == 0.0 {
+            continue;
+        }
+        let (ux, uy) = ((b.x - a.x) / length, (b.y - a.y) / length);
+        let (mut u0, mut u1, mut v0, mut v1) = (f32::MAX, f32::MIN, f32::MAX, f32::MIN);
+        for p in &hull {
+            let (u, v) = (p.x * ux + p.y * uy, p.y * ux - p.x * uy);
+            (u0, u1, v0, v1) = (u0.min(u), u1.max(u), v0.min(v), v1.max(v));
+        }
+        let area = (u1 - u0) * (v1 - v0);
+        if best.as_ref().is_none_or(|(least, _)| area < *least) {
+            let at = |u: f32, v: f32| Point::new(u * ux - v * uy, u * uy + v * ux);
+            best = Some((area, ordered([at(u0, v0), at(u1, v0), at(u1, v1), at(u0, v1)])));
+        }
+    }
+    best.map(|(_, quad)| quad)
+}
+
+/// The corners of a rectangle clockwise from the top left, where the top edge is the one that runs to the right
+/// within 45° of level.
+pub fn ordered(corners: [Point; 4]) -> Quad {
+    let area: f32 = (0..4)
+        .map(|i| {
+            let (a, b) = (corners[i], corners[(i + 1) % 4]);
+            a.x * b.y - b.x * a.y
+        })
+        .sum();
+    let mut corners = corners;
+    if area < 0.0 {
+        corners.reverse();
+    }
+    let levelness = |i: usize| {
+        let (a, b) = (corners[i], corners[(i + 1) % 4]);
+        (b.x - a.x) / a.distance(b).max(f32::MIN_POSITIVE)
+    };
+    let top = (0..4).max_by(|&a, &b| levelness(a).total_cmp(&levelness(b))).unwrap_or(0);
+    corners.rotate_left(top);
+    Quad(corners)
+}
+
+/// Mean of the map's pixels whose centres are inside a rectangle.
+fn mean_inside(map: &[f32], width: usize, height: usize, quad: &Quad) -> f32 {
+    let [x0, y0, x1, y1] = quad.bounds();
+    let clamp = |v: f32, max: usize| (v.max(0.0) as usize).min(max);
+    let inside = |p: Point| {
+        (0..4).all(|i| {
+            let (a, b) = (quad.0[i], quad.0[(i + 1) % 4]);
+            (b.x - a.x) * (p.y - a.y) - (b.y - a.y) * (p.x - a.x) >= -0.01 * a.distance(b).max(1.0)
+        })
+    };
+    let (mut sum, mut count) = (0.0f64, 0u32);
+    for y in clamp(y0.floor(), height - 1)..=clamp(y1.ceil(), height - 1) {
+        for x in clamp(x0.floor(), width - 1)..=clamp(x1.ceil(), width - 1) {
+            if inside(Point::new(x as f32 + 0.5, y as f32 + 0.5)) {
+                sum += f64::from(map[y * width + x]);
+                count += 1;
+            }
+        }
+    }
+    if count == 0 { 0.0 } else { (sum / f64::from(count)) as f32 }
+}
+
+/// Grows a rectangle by DB's unclip distance, area × ratio / perimeter, on every side. The smallest rectangle
+/// around the rounded offset polygon that DB's authors take is this one.
+pub fn unclip(rectangle: &Quad, ratio: f32) -> Quad {
+    let (w, h) = (rectangle.width(), rectangle.height());
+    let distance = w * h * ratio / (2.0 * (w + h)).max(f32::MIN_POSITIVE);
+    let [a, b, _, d] = rectangle.0;
+    let unit = |p: Point, q: Point| {
+        let length = p.distance(q).max(f32::MIN_POSITIVE);
+        ((q.x - p.x) / length * distance, (q.y - p.y) / length * distance)
+    };
+    let ((ux, uy), (vx, vy)) = (unit(a, b), unit(a, d));
+    let signs = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)];
+    let mut corners = rectangle.0;
+    for (corner, (su, sv)) in corners.iter_mut().zip(signs) {
+        corner.x += ux * su + vx * sv;
+        corner.y += uy * su + vy * sv;
+    }
+    Quad(corners)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn constants() -> Detection {
+        Detection {
+            channels: Channels::Bgr,
+            mean: [0.5; 3],
+            std: [0.5; 3],
+            multiple: 32,
+            threshold: 0.2,
+            box_threshold: 0.45,
+            unclip_ratio: 1.4,
+            max_candidates: 3000,
+        }
+    }
+
+    fn points() -> impl Strategy<Value = Vec<Point>> {
+        prop::collection::vec((0.0f32..500.0, 0.0f32..500.0), 3..40)
+            .prop_map(|v| v.into_iter().map(|(x, y)| Point::new(x, y)).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn the_rectangle_holds_all_points(points in points()) {
+            let quad = min_area_rectangle(&points).unwrap();
+            for p in &points {
+                for i in 0..4 {
+                    let (a, b) = (quad.0[i], quad.0[(i + 1) % 4]);
+                    let side = (b.x - a.x) * (p.y - a.y) - (b.y - a.y) * (p.x - a.x);
+                    prop_assert!(side >= -0.1 * a.distance(b).max(1.0), "{p:?} outside {quad:?}");
+                }
+            }
+        }
+
+        #[test]
+        fn the_order_of_points_means_nothing(points in points()) {
+            let mut turned = points.clone();
+            turned.reverse();
+            let (a, b) = (min_area_rectangle(&points).unwrap(), min_area_rectangle(&turned).unwrap());
+            prop_assert!((a.width() * a.height() - b.width() * b.height()).abs() <= 1.0 + 1e-3 * a.width() * a.height());
+        }
+
+        #[test]
+        fn unclip_grows_every_side_by_the_distance(w in 5.0f32..300.0, h in 5.0f32..100.0, ratio in 0.5f32..3.0) {
+            let quad = unclip(&Quad::from_rect(10.0, 20.0, 10.0 + w, 20.0 + h), ratio);
+            let distance = w * h * ratio / (2.0 * (w + h));
+            prop_assert!((quad.width() - w - 2.0 * distance).abs() < 0.01 * w);
+            prop_assert!((quad.0[0].x - (10.0 - distance)).abs() < 0.01 * w);
+        }
+
+        #[test]
+        fn corners_come_in_one_order(angle in -44.0f32..44.0, start in 0usize..4, reverse: bool) {
+            let (sin, cos) = angle.to_radians().sin_cos();
+            let at = |u: f32, v: f32| Point::new(u * cos - v * sin, u * sin + v * cos);
+            let mut corners = [at(0.0, 0.0), at(90.0, 0.0), at(90.0, 30.0), at(0.0, 30.0)];
+            let first = corners[0];
+            corners.rotate_left(start);
+            if reverse { corners.reverse(); }
+            prop_assert_eq!(ordered(corners).0[0], first);
+        }
+
+        #[test]
+        fn inputs_stay_within_bounds(width in 1u32..20_000, height in 1u32..20_000) {
+            let policy = SizePolicy::default();
+            let (w, h) = policy.input_size(width, height, 32);
+            prop_assert!(w % 32 == 0 && h % 32 == 0 && w > 0 && h > 0);
+            // Rounding to multiples adds at most half of one to each side.
+            prop_assert!(u64::from(w) * u64::from(h) <= u64::from(policy.max_pixels) * 2);
+        }
+
+        #[test]
+        fn tiles_cover_everything_once(length in 1u32..9000, tile in 600u32..2000) {
+            let mut next = 0;
+            for (start, from, to) in tiles(length, tile.min(length)) {
+                prop_assert_eq!(from, next);
+                prop_assert!(start <= from && to <= start + tile && to <= length);
+                next = to;
+            }
+            prop_assert_eq!(next, length);
+        }
+    }
+
+    #[test]
+    fn a_bar_in_the_map_becomes_a_line() {
+        let (width, height) = (160, 64);
+        let mut map = vec![0.0; width * height];
+        for y in 20..30 {
+            map[y * width + 30..y * width + 120].fill(0.9);
+        }
+        map[5 * width + 5] = 0.9;
+        let found = lines(&map, width, height, &constants());
+        assert_eq!(found.len(), 1);
+        let [x0, y0, x1, y1] = found[0].quad.bounds();
+        // 89 × 9 between the centres of its outer pixels; grown by 89 · 9 · 1.4 / 196 = 5.7.
+        for (got, wanted) in [(x0, 24.8), (y0, 14.8), (x1, 125.2), (y1, 35.2)] {
+            assert!((got - wanted).abs() < 0.2, "{got} {wanted}");
+        }
+        assert!((found[0].score - 0.9).abs() < 1e-4);
+    }
 }

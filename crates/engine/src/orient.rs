@@ -1,1 +1,231 @@
 //! Which way up: lines (0/180°) and pages (0/90/180/270°).
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use maoocr_models::manifest::{Channels, Classification};
+use maoocr_runtime::{RuntimeError, Session, Tensor};
+
+use crate::crop::Strip;
+use crate::geometry::{Point, Quad};
+use crate::imaging::Page;
+
+/// The clockwise turn that makes a page upright.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Turn {
+    /// It is upright.
+    #[default]
+    None,
+    /// A quarter to the right.
+    Right,
+    /// Upside down.
+    Half,
+    /// A quarter to the left.
+    Left,
+}
+
+impl Turn {
+    /// 0, 90, 180 or 270.
+    pub fn degrees(self) -> u16 {
+        match self {
+            Self::None => 0,
+            Self::Right => 90,
+            Self::Half => 180,
+            Self::Left => 270,
+        }
+    }
+
+    /// Where a quad of the turned page stands in the page before the turn, which was `width × height` px.
+    pub fn undo(self, quad: &Quad, width: u32, height: u32) -> Quad {
+        let (w, h) = (width as f32, height as f32);
+        Quad(quad.0.map(|p| match self {
+            Self::None => p,
+            Self::Right => Point::new(p.y, h - p.x),
+            Self::Half => Point::new(w - p.x, h - p.y),
+            Self::Left => Point::new(w - p.y, p.x),
+        }))
+    }
+}
+
+/// Turns a page.
+pub fn rotate(page: Page, turn: Turn) -> Page {
+    let (w, h) = (page.width as usize, page.height as usize);
+    if turn == Turn::None {
+        return page;
+    }
+    let (width, height) = if turn == Turn::Half { (w, h) } else { (h, w) };
+    let mut rgb = Vec::with_capacity(page.rgb.len());
+    for y in 0..height {
+        for x in 0..width {
+            let (sx, sy) = match turn {
+                Turn::None => (x, y),
+                Turn::Right => (y, h - 1 - x),
+                Turn::Half => (w - 1 - x, h - 1 - y),
+                Turn::Left => (w - 1 - y, x),
+            };
+            let at = (sy * w + sx) * 3;
+            rgb.extend_from_slice(&page.rgb[at..at + 3]);
+        }
+    }
+    Page {
+        width: width as u32,
+        height: height as u32,
+        rgb,
+    }
+}
+
+/// A page is turned only when the classifier is this sure: a wrong turn costs the whole page.
+const SURE: f32 = 0.9;
+/// Pages with a shorter side are words and buttons, which the classifier was not trained on, px.
+const MIN_PAGE_SIDE: u32 = 200;
+/// Share of the shorter side that the classifier sees of a page, as in its training (256 px cut to 224).
+const CENTRE: f32 = 224.0 / 256.0;
+
+/// Tells how a page has to be turned.
+pub async fn page(page: &Page, session: &dyn Session, constants: &Classification) -> Result<Turn, RuntimeError> {
+    if page.width.min(page.height) < MIN_PAGE_SIDE {
+        return Ok(Turn::None);
+    }
+    let side = page.width.min(page.height) as f32 * CENTRE;
+    let (left, top) = ((page.width as f32 - side) / 2.0, (page.height as f32 - side) / 2.0);
+    let mut input = Input::new(1, constants);
+    input.push(&page.rgb, page.width, page.height, (left, top, side, side))?;
+    let (label, probability) = input.classify(session).await?.remove(0);
+    if probability < SURE {
+        return Ok(Turn::None);
+    }
+    // The label is how far the page is turned clockwise.
+    Ok(match constants.labels.get(label).map(String::as_str) {
+        Some("90") => Turn::Left,
+        Some("180") => Turn::Half,
+        Some("270") => Turn::Right,
+        _ => Turn::None,
+    })
+}
+
+/// Lines looked at; the others follow them. A page has one direction, and each look costs as much as reading a
+/// short line.
+const LOOKED_AT: usize = 6;
+
+/// Flips strips that are upside down. Lying and turned lines are judged apart, each group by its longest lines: a
+/// group is flipped as a whole when the classifier on average says so, so a doubtful line can't be turned over on
+/// an upright page.
+pub async fn lines(strips: &mut [Strip], session: &dyn Session, constants: &Classification) -> Result<(), RuntimeError> {
+    for turned in [false, true] {
+        let mut group: Vec<usize> = (0..strips.len()).filter(|&i| strips[i].turned == turned).collect();
+        if group.is_empty() {
+            continue;
+        }
+        // Long lines say more, but the classifier sees 2:1: very long ones are squeezed to noise.
+        let fitness = |s: &Strip| {
+            let aspect = s.width as f32 / s.height.max(1) as f32;
+            -(aspect.min(8.0) - 0.3 * (aspect - 8.0).max(0.0)) * (s.height as f32).min(48.0)
+        };
+        group.sort_by(|&a, &b| fitness(&strips[a]).total_cmp(&fitness(&strips[b])).then(a.cmp(&b)));
+        let looked_at = &group[..group.len().min(LOOKED_AT)];
+        let mut input = Input::new(looked_at.len(), constants);
+        for &i in looked_at {
+            let s = &strips[i];
+            input.push(&s.rgb, s.width, s.height, (0.0, 0.0, s.width as f32, s.height as f32))?;
+        }
+        let votes = input.classify(session).await?;
+        let upside_down: f32 = votes
+            .iter()
+            .map(|&(label, probability)| match constants.labels.get(label).map(String::as_str) {
+                Some("180") => probability,
+                _ => 1.0 - probability,
+            })
+            .sum();
+        if upside_down / votes.len() as f32 > 0.6 {
+            for &i in &group {
+                strips[i].flip();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A batch for a classifier.
+struct Input<'a> {
+    constants: &'a Classification,
+    data: Vec<f32>,
+    count: usize,
+}
+
+impl<'a> Input<'a> {
+    fn new(count: usize, constants: &'a Classification) -> Self {
+        let size = (constants.width * constants.height * 3) as usize;
+        Self {
+            constants,
+            data: Vec::with_capacity(count * size),
+            count: 0,
+        }
+    }
+
+    /// Adds a part (left, top, width, height) of an RGB picture.
+    fn push(&mut self, rgb: &[u8], width: u32, height: u32, part: (f32, f32, f32, f32)) -> Result<(), RuntimeError> {
+        let failed = |e: &dyn std::fmt::Display| RuntimeError::Input {
+            shape: vec![height as usize, width as usize],
+            reason: e.to_string(),
+        };
+        let source = ImageRef::new(width, height, rgb, PixelType::U8x3).map_err(|e| failed(&e))?;
+        let mut target = Image::new(self.constants.width, self.constants.height, PixelType::U8x3);
+        let (left, top, w, h) = part;
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+            .crop(f64::from(left), f64::from(top), f64::from(w), f64::from(h));
+        Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
+        let pixels = target.into_vec();
+        for index in 0..3 {
+            let channel = match self.constants.channels {
+                Channels::Rgb => index,
+                Channels::Bgr => 2 - index,
+            };
+            let (mean, std) = (self.constants.mean[index], self.constants.std[index]);
+            self.data
+                .extend(pixels.chunks_exact(3).map(|p| (f32::from(p[channel]) / 255.0 - mean) / std));
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    /// The best label of each picture and its probability. Pictures are run one by one: their number varies, and
+    /// executors keep a plan for each shape.
+    async fn classify(self, session: &dyn Session) -> Result<Vec<(usize, f32)>, RuntimeError> {
+        let (w, h) = (self.constants.width as usize, self.constants.height as usize);
+        let mut answers = Vec::with_capacity(self.count);
+        for picture in self.data.chunks_exact(3 * w * h) {
+            let output = session.run(Tensor::new([1, 3, h, w], picture.to_vec())?).await?;
+            let best = output.data().iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+            answers.push(best.ok_or_else(|| RuntimeError::Run {
+                reason: "the classifier answered nothing".into(),
+            })?);
+        }
+        Ok(answers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_is_undone() {
+        let page = Page {
+            width: 3,
+            height: 2,
+            rgb: (0..18).collect(),
+        };
+        for turn in [Turn::None, Turn::Right, Turn::Half, Turn::Left] {
+            let turned = rotate(page.clone(), turn);
+            for y in 0..turned.height {
+                for x in 0..turned.width {
+                    let (x, y) = (x as f32, y as f32);
+                    let back = turn.undo(&Quad::from_rect(x, y, x + 1.0, y + 1.0), 3, 2).bounds();
+                    let from = ((back[1] as u32 * 3 + back[0] as u32) * 3) as usize;
+                    let at = ((y as u32 * turned.width + x as u32) * 3) as usize;
+                    assert_eq!(turned.rgb[at], page.rgb[from], "{turn:?} {x} {y}");
+                }
+            }
+        }
+    }
+}
