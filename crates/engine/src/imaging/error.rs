@@ -16,9 +16,7 @@ pub enum ImagingError {
     #[error("{0}: send a JPEG, PNG, WebP, GIF, BMP, TIFF or PNM picture")]
     UnknownFormat(String),
     /// A format the engine reads, in a variety it does not.
-    #[error(
-        "this {format} uses {what}, which is not read: save it as an ordinary 8-bit PNG or JPEG"
-    )]
+    #[error("this kind of {format} is not read ({what}): save it as an ordinary 8-bit PNG or JPEG")]
     Unsupported {
         /// [`Format::name`].
         format: &'static str,
@@ -70,15 +68,15 @@ pub enum ImagingError {
         limit: usize,
     },
     /// [`Limits::max_memory`](super::Limits::max_memory), or the machine's own.
-    #[error(
-        "decoding takes {needed} bytes of memory and {limit} are allowed: send fewer or smaller pages, or raise the limit"
-    )]
+    #[error("decoding takes more memory than allowed{}: send fewer or smaller pages, or raise the limit", in_bytes(*needed))]
     OutOfMemory {
-        /// Bytes, estimated from the header.
-        needed: u64,
-        /// Bytes.
-        limit: u64,
+        /// Bytes, estimated from the header; unknown where a decoder noticed first.
+        needed: Option<u64>,
     },
+}
+
+fn in_bytes(needed: Option<u64>) -> String {
+    needed.map_or_else(String::new, |bytes| format!(" ({bytes} bytes)"))
 }
 
 impl ImagingError {
@@ -132,10 +130,7 @@ impl ImagingError {
             ImageError::IoError(e) => Self::io(format, &e),
             ImageError::Unsupported(e) => Self::unsupported(format, e.to_string()),
             ImageError::Limits(e) if matches!(e.kind(), LimitErrorKind::InsufficientMemory) => {
-                Self::OutOfMemory {
-                    needed: 0,
-                    limit: 0,
-                }
+                Self::OutOfMemory { needed: None }
             }
             // `image` wraps the I/O error of a file that ends early in the codec's own.
             other => {

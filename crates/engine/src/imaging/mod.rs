@@ -83,8 +83,7 @@ impl Limits {
         let needed = pixels.saturating_mul(per_pixel).saturating_add(held);
         if needed > self.max_memory {
             return Err(ImagingError::OutOfMemory {
-                needed,
-                limit: self.max_memory,
+                needed: Some(needed),
             });
         }
         Ok(())
@@ -171,13 +170,7 @@ pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, ImagingError> {
                 let mut decoder = open(format, bytes)?;
                 let size = checked_size(decoder.dimensions(), format)?;
                 limits.check(size, 3, 0)?;
-                (
-                    pixels::turned(
-                        size,
-                        decoder.orientation().unwrap_or(Orientation::NoTransforms),
-                    ),
-                    1,
-                )
+                (pixels::turned(size, orientation(&mut *decoder)), 1)
             }
         };
         Ok(Info {
@@ -232,6 +225,10 @@ fn open<'a>(format: Format, bytes: &'a [u8]) -> Result<Box<dyn ImageDecoder + 'a
     })
 }
 
+fn orientation(decoder: &mut (impl ImageDecoder + ?Sized)) -> Orientation {
+    pixels::orientation(decoder.exif_metadata().ok().flatten().as_deref())
+}
+
 fn one(
     mut decoder: Box<dyn ImageDecoder + '_>,
     format: Format,
@@ -240,7 +237,7 @@ fn one(
     let size = checked_size(decoder.dimensions(), format)?;
     let samples = Samples::of(decoder.color_type())
         .ok_or_else(|| ImagingError::unsupported(format, "floating-point samples"))?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = orientation(&mut *decoder);
     // The decoders of animations and of lossy WebP keep a frame of their own: 4 bytes a pixel more.
     limits.check(size, samples.per_pixel().max(3) + 4, 0)?;
     let mut inner = image::Limits::no_limits();

@@ -61,10 +61,7 @@ pub(super) fn buffer(size: (u32, u32), samples: Samples) -> Result<Vec<u8>, Imag
 
 /// `len` zero bytes, or an error where the machine has no room for them.
 pub(super) fn zeroed(len: u64) -> Result<Vec<u8>, ImagingError> {
-    let full = || ImagingError::OutOfMemory {
-        needed: len,
-        limit: 0,
-    };
+    let full = || ImagingError::OutOfMemory { needed: Some(len) };
     let len = usize::try_from(len).map_err(|_| full())?;
     let mut buf = Vec::new();
     buf.try_reserve_exact(len).map_err(|_| full())?;
@@ -110,6 +107,15 @@ pub(super) fn page(
     })
 }
 
+/// What an EXIF block says. WebP files and some PNG files lead it in as JPEG does, which `image` does not expect.
+///
+/// An orientation in XMP is not looked for: viewers ignore it, and editors that turn the pixels leave it behind.
+pub(super) fn orientation(exif: Option<&[u8]>) -> Orientation {
+    exif.map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
+        .and_then(Orientation::from_exif_chunk)
+        .unwrap_or(Orientation::NoTransforms)
+}
+
 /// `size` after `orientation`.
 pub(super) fn turned(size: (u32, u32), orientation: Orientation) -> (u32, u32) {
     match orientation {
@@ -134,7 +140,8 @@ fn to_rgb<const CHANNELS: usize, const BYTES: usize>(buf: &mut [u8], size: (u32,
     let pixels = size.0 as usize * size.1 as usize;
     let step = CHANNELS * BYTES;
     let start = buf.len() - pixels * step;
-    let back = if CHANNELS % 2 == 0 {
+    let alpha = matches!(CHANNELS, 2 | 4);
+    let back = if alpha {
         background::<CHANNELS, BYTES>(&buf[start..])
     } else {
         255
@@ -147,7 +154,7 @@ fn to_rgb<const CHANNELS: usize, const BYTES: usize>(buf: &mut [u8], size: (u32,
         } else {
             [0, 1, 2].map(|c| sample::<BYTES>(pixel, c))
         };
-        let rgb = if CHANNELS % 2 == 0 {
+        let rgb = if alpha {
             let alpha = u32::from(sample::<BYTES>(pixel, CHANNELS - 1));
             [r, g, b].map(|v| {
                 ((u32::from(v) * alpha + u32::from(back) * (255 - alpha) + 127) / 255) as u8

@@ -43,22 +43,14 @@ fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Open<'a>, ImagingError> 
     let size = decoder.read_header_info().map_err(error)?.size();
     limits.check(size, 3, 0)?;
     let reader = decoder.read_info().map_err(error)?;
-    let orientation = reader
-        .info()
-        .exif_metadata
-        .as_ref()
-        .and_then(|exif| Orientation::from_exif_chunk(exif))
-        .unwrap_or(Orientation::NoTransforms);
+    let orientation = pixels::orientation(reader.info().exif_metadata.as_deref());
     Ok((reader, size, orientation))
 }
 
 fn error(error: DecodingError) -> ImagingError {
     match error {
         DecodingError::IoError(e) => ImagingError::io(Format::Png, &e),
-        DecodingError::LimitsExceeded => ImagingError::OutOfMemory {
-            needed: 0,
-            limit: 0,
-        },
+        DecodingError::LimitsExceeded => ImagingError::OutOfMemory { needed: None },
         other => ImagingError::malformed(Format::Png, other.to_string()),
     }
 }

@@ -1,12 +1,13 @@
 //! TIFF: every page, chunk by chunk, so that only the RGB of a page and one strip or tile are held.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::Cursor;
 
 use image::metadata::Orientation;
-use tiff::decoder::{ChunkType, Decoder, DecodingSampleType, TiffCodingUnit};
+use tiff::decoder::{ChunkType, Decoder, DecodingSampleType};
 use tiff::tags::Tag;
-use tiff::{ColorType, TiffError, TiffFormatError};
+use tiff::{ColorType, TiffError};
 
 use super::pixels::{self, Samples};
 use super::{Format, ImagingError, Limits, Page, checked_size};
@@ -14,8 +15,8 @@ use super::{Format, ImagingError, Limits, Page, checked_size};
 type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Vec<Page>, ImagingError> {
-    let bytes = without_palettes(bytes, limits);
-    let mut decoder = open(&bytes, limits)?;
+    let file = mend(bytes);
+    let mut decoder = open(&file.bytes, limits)?;
     let mut pages: Vec<Page> = Vec::new();
     loop {
         if pages.is_empty() || !is_auxiliary(&mut decoder) {
@@ -25,7 +26,10 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Vec<Page>, Imaging
                 });
             }
             let held = pages.iter().map(|page| page.rgb.len() as u64).sum();
-            pages.push(page(&mut decoder, limits, held)?);
+            let palette = decoder
+                .ifd_pointer()
+                .is_some_and(|at| file.palettes.contains(&at.0));
+            pages.push(page(&mut decoder, palette, limits, held)?);
         }
         if !next(&mut decoder)? {
             return Ok(pages);
@@ -35,8 +39,8 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Vec<Page>, Imaging
 
 /// Size of the first page and the number of pages.
 pub(super) fn size(bytes: &[u8], limits: &Limits) -> Result<((u32, u32), usize), ImagingError> {
-    let bytes = without_palettes(bytes, limits);
-    let mut decoder = open(&bytes, limits)?;
+    let file = mend(bytes);
+    let mut decoder = open(&file.bytes, limits)?;
     let size = checked_size(decoder.dimensions().map_err(error)?, Format::Tiff)?;
     limits.check(size, 3, 0)?;
     let size = pixels::turned(size, orientation(&mut decoder));
@@ -56,22 +60,20 @@ fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Reader<'a>, ImagingError
     let mut inner = tiff::decoder::Limits::default();
     let room = usize::try_from(limits.max_memory).unwrap_or(usize::MAX);
     inner.decoding_buffer_size = room;
-    inner.intermediate_buffer_size = room;
+    // Of compressed data there cannot be more than there are bytes.
+    inner.intermediate_buffer_size = bytes.len();
     Ok(Decoder::new(Cursor::new(bytes))
         .map_err(error)?
         .with_limits(inner))
 }
 
-/// Goes to the next page, if there is one. A chain of pages that bites its tail ends there.
+/// Goes to the next page, if there is one.
 fn next(decoder: &mut Reader<'_>) -> Result<bool, ImagingError> {
     if !decoder.more_images() {
         return Ok(false);
     }
-    match decoder.next_image() {
-        Ok(()) => Ok(true),
-        Err(TiffError::FormatError(TiffFormatError::CycleInOffsets)) => Ok(false),
-        Err(e) => Err(error(e)),
-    }
+    decoder.next_image().map_err(error)?;
+    Ok(true)
 }
 
 /// Thumbnails and transparency masks of another page.
@@ -98,30 +100,32 @@ enum Ink {
     Grey,
     GreyAlpha,
     Rgb,
-    Rgba,
+    Rgba {
+        /// The colours were multiplied with alpha.
+        multiplied: bool,
+    },
     Cmyk,
     YCbCr,
     /// 256 colours or fewer.
     Palette(Vec<[u8; 3]>),
 }
 
-fn page(decoder: &mut Reader<'_>, limits: &Limits, held: u64) -> Result<Page, ImagingError> {
+fn page(
+    decoder: &mut Reader<'_>,
+    palette: bool,
+    limits: &Limits,
+    held: u64,
+) -> Result<Page, ImagingError> {
     let size = checked_size(decoder.dimensions().map_err(error)?, Format::Tiff)?;
     limits.check(size, 3, held)?;
     let color = decoder.colortype().map_err(error)?;
     let unsupported = || ImagingError::unsupported(Format::Tiff, format!("the colours {color:?}"));
-    let palette = decoder
-        .find_tag_unsigned::<u16>(PALETTE_MARK)
+    // The first channel beyond the colours: 1 alpha that the colours were multiplied with, 2 alpha apart.
+    let extra = decoder
+        .find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)
         .ok()
-        .flatten()
-        .is_some();
-    let has_alpha = |decoder: &mut Reader<'_>| {
-        decoder
-            .find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)
-            .ok()
-            .flatten()
-            .is_some_and(|extra| extra.first().is_some_and(|kind| matches!(kind, 1 | 2)))
-    };
+        .flatten();
+    let extra = extra.and_then(|extra| extra.first().copied()).unwrap_or(0);
     // Samples a pixel has in the file, and its bits a sample.
     let (ink, samples, bits) = match color {
         ColorType::Gray(bits @ (1..=8)) if palette => {
@@ -133,7 +137,7 @@ fn page(decoder: &mut Reader<'_>, limits: &Limits, held: u64) -> Result<Page, Im
             bit_depth,
             num_samples,
         } => {
-            let alpha = num_samples == 2 && has_alpha(decoder);
+            let alpha = num_samples == 2 && matches!(extra, 1 | 2);
             (
                 if alpha { Ink::GreyAlpha } else { Ink::Grey },
                 usize::from(num_samples),
@@ -141,13 +145,19 @@ fn page(decoder: &mut Reader<'_>, limits: &Limits, held: u64) -> Result<Page, Im
             )
         }
         ColorType::RGB(bits) => (Ink::Rgb, 3, bits),
-        ColorType::RGBA(bits) => (Ink::Rgba, 4, bits),
+        ColorType::RGBA(bits) => (
+            Ink::Rgba {
+                multiplied: extra == 1,
+            },
+            4,
+            bits,
+        ),
         ColorType::CMYK(bits) => (Ink::Cmyk, 4, bits),
         ColorType::CMYKA(bits) => (Ink::Cmyk, 5, bits),
         ColorType::YCbCr(bits) => (Ink::YCbCr, 3, bits),
         _ => return Err(unsupported()),
     };
-    let out = if matches!(ink, Ink::GreyAlpha | Ink::Rgba) {
+    let out = if matches!(ink, Ink::GreyAlpha | Ink::Rgba { .. }) {
         Samples::RGBA
     } else {
         Samples::RGB
@@ -173,7 +183,14 @@ fn page(decoder: &mut Reader<'_>, limits: &Limits, held: u64) -> Result<Page, Im
         ChunkType::Strip => decoder.strip_count(),
         ChunkType::Tile => decoder.tile_count(),
     };
-    if u64::from(stored.map_err(error)?) < chunks {
+    // With each channel in a plane of its own, the chunks of one plane follow those of another.
+    let planar = decoder
+        .find_tag_unsigned::<u16>(Tag::PlanarConfiguration)
+        .ok()
+        .flatten()
+        == Some(2);
+    let planes = if planar { samples } else { 1 };
+    if u64::from(stored.map_err(error)?) < chunks * planes as u64 {
         return Err(ImagingError::malformed(
             Format::Tiff,
             "strips or tiles are missing",
@@ -183,43 +200,55 @@ fn page(decoder: &mut Reader<'_>, limits: &Limits, held: u64) -> Result<Page, Im
     let mut buf = pixels::buffer(size, out)?;
     let mut chunk = Vec::new();
     for index in 0..chunks as u32 {
-        let layout = decoder
-            .image_coding_unit_layout(TiffCodingUnit(index))
-            .map_err(error)?;
-        let wide = match layout.sample_type {
-            Some(DecodingSampleType::U8) => false,
-            Some(DecodingSampleType::U16) => true,
-            _ => return Err(unsupported()),
-        };
-        let len = layout.complete_len.max(layout.len);
-        limits.check(size, out.per_pixel(), held.saturating_add(len as u64))?;
-        if chunk.len() < len {
-            chunk = pixels::zeroed(len as u64)?;
-        }
-        decoder
-            .read_coding_unit_bytes(TiffCodingUnit(index), &mut chunk[..len])
-            .map_err(error)?;
-
-        let (columns, rows) = decoder.chunk_data_dimensions(index);
-        let stride = layout.row_stride.map_or(0, |n| n.get());
-        let plane = layout.plane_stride.map_or(0, |n| n.get());
-        let source = Source {
-            bytes: &chunk[..len],
-            stride,
-            plane,
-            planar: layout.planes > 1,
+        // Chunk by chunk, not all planes at once: the decoder takes the last rows of the second plane's tiles for
+        // pixels and runs over its buffer.
+        let mut source = Source {
+            bytes: &[],
+            stride: 0,
+            plane: 0,
+            planar,
             samples,
             bits,
-            wide,
+            wide: false,
         };
+        let (mut columns, mut rows) = (usize::MAX, usize::MAX);
+        for plane in 0..planes {
+            let part = index + plane as u32 * chunks as u32;
+            let layout = decoder.image_chunk_buffer_layout(part).map_err(error)?;
+            source.wide = match layout.sample_type {
+                Some(DecodingSampleType::U8) => false,
+                Some(DecodingSampleType::U16) => true,
+                _ => return Err(unsupported()),
+            };
+            if plane == 0 {
+                source.stride = layout.row_stride.map_or(0, |n| n.get());
+                source.plane = source.stride * chunk_height as usize;
+                let len = (source.plane * planes).max(layout.len);
+                limits.check(size, out.per_pixel(), held.saturating_add(len as u64))?;
+                if chunk.len() < len {
+                    chunk = pixels::zeroed(len as u64)?;
+                }
+            }
+            let room = chunk.get_mut(plane * source.plane..).unwrap_or_default();
+            if room.len() < layout.len {
+                return Err(ImagingError::malformed(
+                    Format::Tiff,
+                    "its planes differ in size",
+                ));
+            }
+            decoder
+                .read_chunk_bytes(part, &mut room[..layout.len])
+                .map_err(error)?;
+            let (w, h) = decoder.chunk_data_dimensions(part);
+            (columns, rows) = (columns.min(w as usize), rows.min(h as usize));
+        }
+        source.bytes = &chunk;
         let left = (index % across * chunk_width) as usize;
         let top = (index / across * chunk_height) as usize;
-        for y in 0..(rows as usize).min(height.saturating_sub(top)) {
-            let line = &mut buf[((top + y) * width + left) * channels..];
-            let columns = (columns as usize).min(width - left);
-            for (x, pixel) in line.chunks_exact_mut(channels).take(columns).enumerate() {
-                write(&ink, pixel, |channel| source.sample(x, y, channel));
-            }
+        let columns = columns.min(width - left);
+        for y in 0..rows.min(height.saturating_sub(top)) {
+            let start = ((top + y) * width + left) * channels;
+            ink.row(&source, y, &mut buf[start..start + columns * channels]);
         }
     }
     pixels::page(buf, size, out, orientation)
@@ -272,6 +301,43 @@ impl Source<'_> {
     }
 }
 
+impl Ink {
+    /// Converts the row `y` of a chunk.
+    fn row(&self, source: &Source<'_>, y: usize, line: &mut [u8]) {
+        // What scanners write, without the generality of the rest.
+        let packed = source.bytes.get(y * source.stride..).unwrap_or_default();
+        match self {
+            Self::Grey if source.bits == 1 && source.samples == 1 => {
+                for (pixels, byte) in line.chunks_mut(24).zip(packed) {
+                    for (i, pixel) in pixels.chunks_exact_mut(3).enumerate() {
+                        pixel.fill(if byte >> (7 - i) & 1 == 1 { 255 } else { 0 });
+                    }
+                }
+            }
+            Self::Grey if source.bits == 8 && source.samples == 1 => {
+                for (pixel, grey) in line.chunks_exact_mut(3).zip(packed) {
+                    pixel.fill(*grey);
+                }
+            }
+            Self::Rgb if source.bits == 8 && !source.planar => {
+                for (pixel, rgb) in line.chunks_exact_mut(3).zip(packed.chunks_exact(3)) {
+                    pixel.copy_from_slice(rgb);
+                }
+            }
+            Self::GreyAlpha | Self::Rgba { .. } => {
+                for (x, pixel) in line.chunks_exact_mut(4).enumerate() {
+                    write(self, pixel, |channel| source.sample(x, y, channel));
+                }
+            }
+            _ => {
+                for (x, pixel) in line.chunks_exact_mut(3).enumerate() {
+                    write(self, pixel, |channel| source.sample(x, y, channel));
+                }
+            }
+        }
+    }
+}
+
 fn write(ink: &Ink, pixel: &mut [u8], sample: impl Fn(usize) -> (u32, u8)) {
     let byte = |channel: usize| {
         let (value, bits) = sample(channel);
@@ -288,7 +354,15 @@ fn write(ink: &Ink, pixel: &mut [u8], sample: impl Fn(usize) -> (u32, u8)) {
             pixel.copy_from_slice(&[grey, grey, grey, byte(1)]);
         }
         Ink::Rgb => pixel.copy_from_slice(&[byte(0), byte(1), byte(2)]),
-        Ink::Rgba => pixel.copy_from_slice(&[byte(0), byte(1), byte(2), byte(3)]),
+        Ink::Rgba { multiplied } => {
+            let alpha = byte(3);
+            let own = |colour: u8| match alpha {
+                0 => 0,
+                alpha if *multiplied => (u32::from(colour) * 255 / u32::from(alpha)).min(255) as u8,
+                _ => colour,
+            };
+            pixel.copy_from_slice(&[own(byte(0)), own(byte(1)), own(byte(2)), alpha]);
+        }
         Ink::Cmyk => {
             let paper = 255 - u32::from(byte(3));
             let mix = |ink: u8| ((255 - u32::from(ink)) * paper / 255) as u8;
@@ -331,22 +405,77 @@ fn colours(decoder: &mut Reader<'_>, bits: u8) -> Result<Vec<[u8; 3]>, ImagingEr
         .collect())
 }
 
-/// Tag that [`without_palettes`] leaves on a page whose samples are palette indices.
-const PALETTE_MARK: Tag = Tag::Unknown(65_000);
+/// A file mended where the decoder would refuse what it could read.
+struct Mended<'a> {
+    bytes: Cow<'a, [u8]>,
+    /// Directories of pages whose samples are palette indices.
+    palettes: BTreeSet<u64>,
+}
 
-/// The decoder refuses palette pictures, though it can read their samples: in a copy of the file they are declared
-/// grey.
-fn without_palettes<'a>(bytes: &'a [u8], _limits: &Limits) -> Cow<'a, [u8]> {
-    Cow::Borrowed(bytes)
+/// In a copy of the file, palette pages are declared grey, since the decoder reads the samples of those; and a
+/// chain of pages that bites its tail ends there. Anything amiss is left for the decoder to report.
+fn mend(bytes: &[u8]) -> Mended<'_> {
+    const PHOTOMETRIC: u64 = 262;
+    const PALETTE: u64 = 3;
+    const BLACK_IS_ZERO: u8 = 1;
+
+    let mut mended = Mended {
+        bytes: Cow::Borrowed(bytes),
+        palettes: BTreeSet::new(),
+    };
+    let little = bytes.starts_with(b"II");
+    let big = bytes.get(if little { 2 } else { 3 }) == Some(&43);
+    let number = |at: usize, len: usize| -> Option<u64> {
+        let field = bytes.get(at..at.checked_add(len)?)?;
+        let fold = |n: u64, byte: &u8| n << 8 | u64::from(*byte);
+        Some(if little {
+            field.iter().rev().fold(0, fold)
+        } else {
+            field.iter().fold(0, fold)
+        })
+    };
+    // Lengths of an offset, of a count of entries, of an entry, and where its value stands.
+    let (offset, count, entry, value) = if big { (8, 8, 20, 12) } else { (4, 2, 12, 8) };
+    let mut seen = BTreeSet::new();
+    let mut link = offset;
+    while let Some(directory) = number(link, offset).filter(|at| *at != 0) {
+        if !seen.insert(directory) {
+            mended.bytes.to_mut()[link..link + offset].fill(0);
+            break;
+        }
+        let Ok(start) = usize::try_from(directory) else {
+            break;
+        };
+        let Some(entries) = number(start, count).and_then(|n| usize::try_from(n).ok()) else {
+            break;
+        };
+        let Some(first) = start.checked_add(count) else {
+            break;
+        };
+        let end = entries
+            .checked_mul(entry)
+            .and_then(|len| first.checked_add(len));
+        let Some(end) = end.filter(|end| *end <= bytes.len()) else {
+            break;
+        };
+        for at in (first..end).step_by(entry) {
+            if number(at, 2) == Some(PHOTOMETRIC) && number(at + value, 2) == Some(PALETTE) {
+                mended.palettes.insert(directory);
+                mended.bytes.to_mut()[at + value + usize::from(!little)] = BLACK_IS_ZERO;
+            }
+        }
+        link = end;
+    }
+    mended
 }
 
 fn error(error: TiffError) -> ImagingError {
     match error {
         TiffError::IoError(e) => ImagingError::io(Format::Tiff, &e),
-        TiffError::LimitsExceeded => ImagingError::OutOfMemory {
-            needed: 0,
-            limit: 0,
-        },
+        // Pages were measured against the limits before: a table or a strip claims more than the file holds.
+        TiffError::LimitsExceeded => {
+            ImagingError::malformed(Format::Tiff, "it declares more data than it holds")
+        }
         TiffError::UnsupportedError(what) => {
             ImagingError::unsupported(Format::Tiff, what.to_string())
         }
