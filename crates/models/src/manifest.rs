@@ -47,6 +47,8 @@ pub struct ModelEntry {
     pub recognition: Option<Recognition>,
     /// Constants of a classifier.
     pub classification: Option<Classification>,
+    /// Constants of a layout model.
+    pub layout: Option<Layout>,
     /// Anything a later reader wants to know.
     #[serde(default)]
     pub notes: BTreeMap<String, String>,
@@ -148,11 +150,38 @@ pub struct Classification {
     pub width: u32,
     /// Input height, px.
     pub height: u32,
+    /// Scale the picture to this short side, px, and cut `width` × `height` from its middle; none: stretch it to
+    /// `width` × `height`.
+    pub resize_short: Option<u32>,
     /// Per channel: `(x / 255 - mean) / std`.
     pub mean: [f32; 3],
     /// See `mean`.
     pub std: [f32; 3],
     /// What each output means, e.g. `0`, `180`.
+    pub labels: Vec<String>,
+}
+
+/// How a page becomes a layout model's input, and its outputs boxes (PicoDet's generalised focal loss head).
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layout {
+    /// Order of the input's channels.
+    pub channels: Channels,
+    /// Input width, px; the page is stretched to it.
+    pub width: u32,
+    /// Input height, px.
+    pub height: u32,
+    /// Per channel: `(x / 255 - mean) / std`.
+    pub mean: [f32; 3],
+    /// See `mean`.
+    pub std: [f32; 3],
+    /// Strides of the feature maps, px, in the order of the outputs: first all scores, then all distances.
+    pub strides: Vec<u32>,
+    /// A box is kept from this score on.
+    pub score_threshold: f32,
+    /// Of two boxes of a class that overlap more than this (intersection over union), the better one is kept.
+    pub iou_threshold: f32,
+    /// What each class is.
     pub labels: Vec<String>,
 }
 
@@ -173,12 +202,17 @@ impl Manifest {
         let mut seen = std::collections::HashSet::new();
         for model in &manifest.models {
             if !seen.insert(model.name.as_str()) {
-                return Err(ManifestError::Inconsistent(format!("`{}` stands there twice", model.name)));
+                return Err(ManifestError::Inconsistent(format!(
+                    "`{}` stands there twice",
+                    model.name
+                )));
             }
         }
         for model in &manifest.models {
             if let Some(dictionary) = &model.dictionary
-                && !manifest.get(dictionary).is_some_and(|d| d.task == Task::Dictionary)
+                && !manifest
+                    .get(dictionary)
+                    .is_some_and(|d| d.task == Task::Dictionary)
             {
                 return Err(ManifestError::Inconsistent(format!(
                     "`{}` needs the dictionary `{dictionary}`, which is not there",
@@ -218,5 +252,99 @@ impl std::fmt::Display for Tier {
             Self::Small => "small",
             Self::Medium => "medium",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_is_complete() {
+        let manifest = Manifest::parse(BUILT_IN).unwrap();
+        for m in &manifest.models {
+            assert!(
+                m.sha256.len() == 64
+                    && m.sha256
+                        .bytes()
+                        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)),
+                "{}: sha256",
+                m.name
+            );
+            assert!(
+                m.bytes > 0 && !m.licence.is_empty() && !m.sources.is_empty(),
+                "{}",
+                m.name
+            );
+            assert!(
+                m.name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-'),
+                "{}: a name is a file name too",
+                m.name
+            );
+            for source in &m.sources {
+                match source {
+                    Source::Wheel { path, version, .. } => {
+                        assert!(!path.starts_with('/') && !version.is_empty(), "{}", m.name);
+                    }
+                    Source::Http { url } => assert!(url.starts_with("https://"), "{}", m.name),
+                }
+            }
+            // Each task has its constants, and no others.
+            let has = [
+                m.detection.is_some(),
+                m.recognition.is_some(),
+                m.classification.is_some(),
+                m.layout.is_some(),
+            ];
+            let wanted = match m.task {
+                Task::Detection => [true, false, false, false],
+                Task::Recognition => [false, true, false, false],
+                Task::LineOrientation | Task::PageOrientation => [false, false, true, false],
+                Task::Layout => [false, false, false, true],
+                Task::Dictionary => [false; 4],
+            };
+            assert_eq!(has, wanted, "{}: constants", m.name);
+            if m.task == Task::Recognition {
+                assert!(
+                    m.dictionary.is_some() || m.notes.contains_key("dictionary"),
+                    "{}: neither a dictionary nor a note on where its characters are",
+                    m.name
+                );
+                assert!(!m.languages.is_empty(), "{}: languages", m.name);
+            }
+        }
+        for tier in ["tiny", "small", "medium"] {
+            for task in ["det", "rec"] {
+                let name = format!("ppocrv6-{tier}-{task}");
+                assert_eq!(
+                    manifest
+                        .get(&name)
+                        .and_then(|m| m.tier)
+                        .map(|t| t.to_string()),
+                    Some(tier.into()),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let entry = |name: &str, more: &str| {
+            format!(
+                "[[model]]\nname = \"{name}\"\ntask = \"recognition\"\nfamily = \"f\"\nbytes = 1\nsha256 = \"\"\nlicence = \"\"\nsources = []\n{more}\n"
+            )
+        };
+        let twice = Manifest::parse(&(entry("a", "") + &entry("a", ""))).unwrap_err();
+        assert!(
+            twice.to_string().contains("`a` stands there twice"),
+            "{twice}"
+        );
+        let missing = Manifest::parse(&entry("a", "dictionary = \"b\"")).unwrap_err();
+        assert!(missing.to_string().contains("`b`"), "{missing}");
+        let typo = Manifest::parse(&entry("a", "dictionry = \"b\"")).unwrap_err();
+        assert!(typo.to_string().contains("dictionry"), "{typo}");
     }
 }
