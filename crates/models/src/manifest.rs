@@ -196,11 +196,18 @@ pub enum Channels {
 }
 
 impl Manifest {
-    /// Reads a manifest and checks that names are unique and dictionaries exist.
+    /// Reads a manifest and checks that names are unique and fit for file names, and that dictionaries exist.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = toml::from_str(text)?;
         let mut seen = std::collections::HashSet::new();
         for model in &manifest.models {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+            if model.name.is_empty() || !model.name.bytes().all(plain) {
+                return Err(ManifestError::Inconsistent(format!(
+                    "`{}` is no name: letters, digits, `-` and `_` make one",
+                    model.name
+                )));
+            }
             if !seen.insert(model.name.as_str()) {
                 return Err(ManifestError::Inconsistent(format!(
                     "`{}` stands there twice",
@@ -344,6 +351,8 @@ mod tests {
         );
         let missing = Manifest::parse(&entry("a", "dictionary = \"b\"")).unwrap_err();
         assert!(missing.to_string().contains("`b`"), "{missing}");
+        let path = Manifest::parse(&entry("../a", "")).unwrap_err();
+        assert!(path.to_string().contains("`../a`"), "{path}");
         let typo = Manifest::parse(&entry("a", "dictionry = \"b\"")).unwrap_err();
         assert!(typo.to_string().contains("dictionry"), "{typo}");
     }

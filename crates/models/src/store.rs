@@ -1,0 +1,239 @@
+//! A folder of model files.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::manifest::{Manifest, ModelEntry, Task};
+use crate::part::sha256;
+use crate::pull::{self, Options, Progress};
+
+/// The folder of models: `$MAOOCR_MODELS`, else `maoocr/models` in the user's cache (`$XDG_CACHE_HOME` or `~/.cache`
+/// on Linux, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows).
+pub fn default_dir() -> Result<PathBuf, Error> {
+    choose_dir(env::var_os("MAOOCR_MODELS"), dirs::cache_dir()).ok_or(Error::NoFolder)
+}
+
+fn choose_dir(own: Option<OsString>, cache: Option<PathBuf>) -> Option<PathBuf> {
+    match own.filter(|v| !v.is_empty()) {
+        Some(own) => Some(own.into()),
+        None => Some(cache?.join("maoocr").join("models")),
+    }
+}
+
+/// A folder of model files, `NAME.onnx` for networks and `NAME.txt` for dictionaries, and what they should be.
+///
+/// Files are hashed when they come in and by [`verify`](Self::verify); reading one checks its size alone, because the
+/// hash of a big model takes longer than loading it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    folder: PathBuf,
+    manifest: Manifest,
+}
+
+impl Store {
+    /// The store in `folder`, for the built-in manifest. The folder need not exist before something is pulled.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::with_manifest(folder, Manifest::built_in())
+    }
+
+    /// The same for another manifest, e.g. with a mirror's addresses.
+    pub fn with_manifest(folder: impl Into<PathBuf>, manifest: Manifest) -> Result<Self, Error> {
+        let folder = folder.into();
+        match fs::metadata(&folder) {
+            Ok(m) if !m.is_dir() => Err(Error::io("use", &folder)(ErrorKind::NotADirectory.into())),
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("use", &folder)(e)),
+            _ => Ok(Self { folder, manifest }),
+        }
+    }
+
+    /// Where the files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the files should be.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Where the file of that name is, or would be.
+    pub fn path(&self, name: &str) -> PathBuf {
+        let dictionary = self
+            .manifest
+            .get(name)
+            .is_some_and(|m| m.task == Task::Dictionary);
+        self.folder.join(format!(
+            "{name}.{}",
+            if dictionary { "txt" } else { "onnx" }
+        ))
+    }
+
+    /// Whether the file is there in full size.
+    pub fn has(&self, name: &str) -> bool {
+        self.entry(name).and_then(|e| self.check_size(e)).is_ok()
+    }
+
+    /// The file's bytes.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let entry = self.entry(name)?;
+        self.check_size(entry)?;
+        let path = self.path(name);
+        fs::read(&path).map_err(Error::io("read", &path))
+    }
+
+    /// Compares the file with its SHA-256.
+    pub fn verify(&self, name: &str) -> Result<(), Error> {
+        let entry = self.entry(name)?;
+        self.check_size(entry)?;
+        let path = self.path(name);
+        let found = sha256(&path)?;
+        if found == entry.sha256 {
+            return Ok(());
+        }
+        Err(Error::WrongHash {
+            name: name.into(),
+            path,
+            expected: entry.sha256.clone(),
+            found,
+        })
+    }
+
+    /// Sees to it that the files are there and right, with the dictionaries of recognisers; downloads what is not.
+    ///
+    /// Of two pulls into the same folder at the same time the second waits, and then finds the files there. A source
+    /// that fails doesn't keep other files from being fetched: the error tells what each source of each missing file
+    /// said. What was cut off goes on from there in the next pull.
+    pub fn pull<S: AsRef<str>>(
+        &self,
+        names: &[S],
+        progress: &mut dyn Progress,
+        options: &Options,
+    ) -> Result<(), Error> {
+        let mut wanted: Vec<&ModelEntry> = Vec::new();
+        for name in names {
+            let entry = self.entry(name.as_ref())?;
+            let dictionary = entry
+                .dictionary
+                .as_deref()
+                .map(|d| self.entry(d))
+                .transpose()?;
+            for entry in std::iter::once(entry).chain(dictionary) {
+                if !wanted.iter().any(|w| w.name == entry.name) {
+                    wanted.push(entry);
+                }
+            }
+        }
+        // Before the lock, so that a complete store may be read-only.
+        wanted.retain(|m| self.verify(&m.name).is_err());
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        if options.offline {
+            let file = |m: &&ModelEntry| {
+                self.path(&m.name)
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into()
+            };
+            return Err(Error::Offline {
+                folder: self.folder.clone(),
+                files: wanted.iter().map(file).collect(),
+            });
+        }
+        let _lock = self.lock(progress)?;
+        wanted.retain(|m| self.verify(&m.name).is_err());
+        pull::pull(self, &wanted, progress, options)
+    }
+
+    /// Held until the file is dropped; the system drops it when a process dies.
+    fn lock(&self, progress: &mut dyn Progress) -> Result<File, Error> {
+        fs::create_dir_all(&self.folder).map_err(Error::io("create", &self.folder))?;
+        let path = self.folder.join(".lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(Error::io("write", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                progress.note(&format!(
+                    "waiting for another pull into {}",
+                    self.folder.display()
+                ));
+                file.lock().map_err(Error::io("lock", &path))?;
+                Ok(file)
+            }
+            Err(TryLockError::Error(e)) => Err(Error::io("lock", &path)(e)),
+        }
+    }
+
+    fn entry(&self, name: &str) -> Result<&ModelEntry, Error> {
+        self.manifest
+            .get(name)
+            .ok_or_else(|| Error::UnknownModel(name.into()))
+    }
+
+    fn check_size(&self, entry: &ModelEntry) -> Result<(), Error> {
+        let path = self.path(&entry.name);
+        let name = || entry.name.clone();
+        match fs::metadata(&path) {
+            Ok(m) if m.is_file() && m.len() == entry.bytes => Ok(()),
+            Ok(m) => Err(Error::WrongSize {
+                name: name(),
+                path,
+                expected: entry.bytes,
+                found: m.len(),
+            }),
+            Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::Missing { name: name(), path }),
+            Err(e) => Err(Error::io("read", &path)(e)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_by_default() {
+        let cache = || Some(PathBuf::from("/home/ada/.cache"));
+        assert_eq!(
+            choose_dir(Some("/models".into()), cache()).unwrap(),
+            Path::new("/models")
+        );
+        assert_eq!(
+            choose_dir(Some("".into()), cache()).unwrap(),
+            Path::new("/home/ada/.cache/maoocr/models")
+        );
+        assert_eq!(
+            choose_dir(None, cache()).unwrap(),
+            Path::new("/home/ada/.cache/maoocr/models")
+        );
+        assert_eq!(choose_dir(None, None), None);
+    }
+
+    #[test]
+    fn files_by_task() {
+        let store = Store::open("/nowhere").unwrap();
+        assert_eq!(
+            store.path("ppocrv6-tiny-rec"),
+            Path::new("/nowhere/ppocrv6-tiny-rec.onnx")
+        );
+        assert_eq!(
+            store.path("ppocrv6-tiny-dict"),
+            Path::new("/nowhere/ppocrv6-tiny-dict.txt")
+        );
+        assert!(!store.has("ppocrv6-tiny-rec") && !store.has("no-such-model"));
+        assert!(matches!(
+            store.read("no-such-model"),
+            Err(Error::UnknownModel(_))
+        ));
+    }
+}
