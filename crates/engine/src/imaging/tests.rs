@@ -397,6 +397,12 @@ fn a_jpeg_may_lack_its_end_marker_but_no_data() {
         assert_eq!(only(&jpeg[..jpeg.len() - missing]).rgb, whole);
     }
     assert_eq!(code(&jpeg[..jpeg.len() - 12]), "truncated");
+    // As a program leaves it that saved what it had of a download.
+    for size in [(96, 96), (1200, 1000)] {
+        let jpeg = encoded(&sample(size.0, size.1).into(), ImageFormat::Jpeg);
+        let closed = [&jpeg[..jpeg.len() / 2], b"\xff\xd9"].concat();
+        assert_eq!(code(&closed), "truncated", "{size:?}");
+    }
 }
 
 #[test]
