@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::geometry::Quad;
+use crate::geometry::{Point, Quad};
+
+mod order;
 
 /// A word and where it stands.
 #[derive(Clone, Debug, Serialize)]
@@ -23,12 +25,13 @@ pub struct Line {
     pub text: String,
     /// Mean confidence of its characters, 0 to 1.
     pub confidence: f32,
-    /// Where it is, in the page's pixels.
+    /// Where it is, in the page's pixels. The text runs from the first corner to the second, or, where it is
+    /// vertical, from the first to the fourth.
     #[serde(rename = "box")]
     pub quad: Quad,
     /// Its words, in reading order.
     pub words: Vec<Word>,
-    /// Whether it runs from top to bottom (Chinese and Japanese).
+    /// Whether it runs from top to bottom with upright characters (Chinese and Japanese).
     pub vertical: bool,
 }
 
@@ -36,10 +39,215 @@ pub struct Line {
 #[derive(Clone, Debug, Serialize)]
 pub struct Block {
     /// `paragraph` so far.
-    pub kind: String,
+    pub kind: &'static str,
     /// Around its lines, in the page's pixels.
     #[serde(rename = "box")]
     pub quad: Quad,
     /// Indices into the document's lines.
     pub lines: Vec<usize>,
+}
+
+/// The lines of a page in reading order, and what follows from it.
+#[derive(Clone, Debug, Default)]
+pub struct Content {
+    /// In reading order.
+    pub lines: Vec<Line>,
+    /// Paragraphs, in reading order.
+    pub blocks: Vec<Block>,
+    /// Rows end with a line feed, paragraphs with an empty line.
+    pub text: String,
+    /// Mean confidence of the characters, 0 to 1; 0 where there are none.
+    pub confidence: f32,
+}
+
+/// Puts lines, which may come in any order, into the order a person would read them in.
+pub fn assemble(lines: Vec<Line>) -> Content {
+    let boxes = order::upright_boxes(&lines);
+    let rows = order::rows(&lines, &boxes);
+    let mut content = Content::default();
+    let mut weight = 0.0;
+    let mut lines: Vec<Option<Line>> = lines.into_iter().map(Some).collect();
+    let mut paragraph: Vec<order::Row> = Vec::new();
+    let mut flush = |paragraph: &mut Vec<order::Row>, content: &mut Content| {
+        if paragraph.is_empty() {
+            return;
+        }
+        if !content.text.is_empty() {
+            content.text.push_str("\n\n");
+        }
+        let mut block = Block {
+            kind: "paragraph",
+            quad: Quad::from_rect(0.0, 0.0, 0.0, 0.0),
+            lines: Vec::new(),
+        };
+        for (index, row) in paragraph.drain(..).enumerate() {
+            if index > 0 {
+                content.text.push('\n');
+            }
+            for (place, item) in row.items.into_iter().enumerate() {
+                let Some(line) = lines[item].take() else { continue };
+                if place > 0 {
+                    content.text.push(' ');
+                }
+                content.text.push_str(&line.text);
+                let characters = line.text.chars().count() as f32;
+                content.confidence += line.confidence * characters;
+                weight += characters;
+                block.lines.push(content.lines.len());
+                content.lines.push(line);
+            }
+        }
+        block.quad = around(block.lines.iter().map(|&i| &content.lines[i].quad));
+        content.blocks.push(block);
+    };
+    for row in rows {
+        if paragraph.last().is_some_and(|last| !order::continues(last, &row)) {
+            flush(&mut paragraph, &mut content);
+        }
+        paragraph.push(row);
+    }
+    flush(&mut paragraph, &mut content);
+    if weight > 0.0 {
+        content.confidence /= weight;
+    }
+    content
+}
+
+/// The upright rectangle around some quads.
+fn around<'a>(quads: impl Iterator<Item = &'a Quad>) -> Quad {
+    let [x0, y0, x1, y1] = quads.fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |r, quad| {
+        let b = quad.bounds();
+        [r[0].min(b[0]), r[1].min(b[1]), r[2].max(b[2]), r[3].max(b[3])]
+    });
+    Quad([Point::new(x0, y0), Point::new(x1, y0), Point::new(x1, y1), Point::new(x0, y1)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(text: &str, x0: f32, y0: f32, x1: f32, y1: f32) -> Line {
+        Line {
+            text: text.into(),
+            confidence: 0.9,
+            quad: Quad::from_rect(x0, y0, x1, y1),
+            words: Vec::new(),
+            vertical: false,
+        }
+    }
+
+    fn turned(lines: &[Line], degrees: f32) -> Vec<Line> {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        let mut lines = lines.to_vec();
+        for line in &mut lines {
+            line.quad = Quad(line.quad.0.map(|p| Point::new(p.x * cos - p.y * sin, p.x * sin + p.y * cos)));
+        }
+        lines
+    }
+
+    fn prose(name: char, x: f32, y: f32, rows: usize) -> Vec<Line> {
+        (0..rows)
+            .map(|i| {
+                let y = y + 24.0 * i as f32;
+                line(&format!("{name}{i} a line of running text"), x, y, x + 300.0, y + 18.0)
+            })
+            .collect()
+    }
+
+    fn starts(lines: Vec<Line>) -> Vec<String> {
+        assemble(lines).lines.iter().map(|l| l.text.split(' ').next().unwrap_or("").to_string()).collect()
+    }
+
+    fn wanted(names: &[(char, usize)]) -> Vec<String> {
+        names.iter().flat_map(|&(n, rows)| (0..rows).map(move |i| format!("{n}{i}"))).collect()
+    }
+
+    #[test]
+    fn two_columns_below_a_heading() {
+        let mut lines = prose('b', 340.0, 60.0, 6);
+        lines.extend(prose('a', 0.0, 60.0, 6));
+        lines.push(line("h0 a heading across both of the columns", 20.0, 10.0, 600.0, 40.0));
+        assert_eq!(starts(lines.clone()), wanted(&[('h', 1), ('a', 6), ('b', 6)]));
+        for degrees in [3.0, -5.0, 20.0, 90.0, 180.0, 270.0] {
+            assert_eq!(starts(turned(&lines, degrees)), wanted(&[('h', 1), ('a', 6), ('b', 6)]), "{degrees}");
+        }
+    }
+
+    #[test]
+    fn three_columns() {
+        let mut lines = prose('c', 680.0, 0.0, 5);
+        lines.extend(prose('a', 0.0, 0.0, 5));
+        lines.extend(prose('b', 340.0, 0.0, 4));
+        assert_eq!(starts(lines), wanted(&[('a', 5), ('b', 4), ('c', 5)]));
+    }
+
+    #[test]
+    fn a_receipt_goes_row_by_row() {
+        let mut lines = Vec::new();
+        for i in 0..8 {
+            let y = 30.0 * i as f32;
+            lines.push(line(&format!("{i}.50"), 400.0, y + 2.0, 450.0, y + 20.0));
+            lines.push(line(&format!("item{i}"), 0.0, y, 120.0, y + 18.0));
+        }
+        let content = assemble(lines);
+        assert!(content.text.starts_with("item0 0.50\nitem1 1.50\n"), "{}", content.text);
+    }
+
+    #[test]
+    fn vertical_lines_go_from_right_to_left() {
+        let mut lines: Vec<Line> = (0..4)
+            .map(|i| {
+                let x = 200.0 - 30.0 * i as f32;
+                line(&format!("{i}"), x, 10.0, x + 24.0, 200.0)
+            })
+            .collect();
+        lines.iter_mut().for_each(|l| l.vertical = true);
+        lines.reverse();
+        assert_eq!(assemble(lines).text, "0\n1\n2\n3");
+    }
+
+    #[test]
+    fn a_gap_begins_a_paragraph() {
+        let mut lines = prose('a', 0.0, 0.0, 3);
+        lines.extend(prose('b', 0.0, 120.0, 2));
+        let content = assemble(lines);
+        assert_eq!(content.blocks.iter().map(|b| b.lines.clone()).collect::<Vec<_>>(), [vec![0, 1, 2], vec![3, 4]]);
+        assert_eq!(content.text.matches("\n\n").count(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_and_the_order_given_means_nothing(
+            boxes in prop::collection::vec((0.0f32..900.0, 0.0f32..900.0, 1.0f32..400.0, 1.0f32..60.0, any::<bool>()), 0..30),
+            seed in any::<u64>(),
+        ) {
+            let mut lines: Vec<Line> = boxes
+                .iter()
+                .enumerate()
+                .map(|(i, &(x, y, w, h, vertical))| Line { vertical, ..line(&format!("l{i}"), x, y, x + w, y + h) })
+                .collect();
+            let first = assemble(lines.clone());
+            prop_assert_eq!(first.lines.len(), lines.len());
+            prop_assert_eq!(first.blocks.iter().map(|b| b.lines.len()).sum::<usize>(), lines.len());
+            let mut state = seed;
+            for i in (1..lines.len()).rev() {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                lines.swap(i, (state >> 33) as usize % (i + 1));
+            }
+            prop_assert_eq!(assemble(lines).text, first.text);
+        }
+
+        #[test]
+        fn no_quad_is_too_strange(corners in prop::collection::vec(prop::array::uniform8(any::<f32>()), 0..8)) {
+            let lines: Vec<Line> = corners
+                .iter()
+                .map(|&[a, b, c, d, e, f, g, h]| Line {
+                    quad: Quad([Point::new(a, b), Point::new(c, d), Point::new(e, f), Point::new(g, h)]),
+                    ..line("x", 0.0, 0.0, 1.0, 1.0)
+                })
+                .collect();
+            prop_assert_eq!(assemble(lines.clone()).lines.len(), lines.len());
+        }
+    }
 }
