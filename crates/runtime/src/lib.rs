@@ -6,7 +6,11 @@
 
 mod device;
 mod error;
+pub mod graph;
+pub mod onnx;
+pub mod rewrite;
 mod session;
+pub mod specialise;
 mod tensor;
 pub mod tract;
 
