@@ -193,7 +193,9 @@ const DEFAULT_PIP: &[&[&str]] = &[&["py", "-m", "pip"], &["python", "-m", "pip"]
 
 /// pip doesn't say "your Python is too old" in so many words: it finds no distribution.
 fn other_python_may_do(said: &str) -> bool {
-    said.contains("No matching distribution") || said.contains("Requires-Python")
+    ["No matching distribution", "requires a different Python"]
+        .iter()
+        .any(|s| said.contains(s))
 }
 
 fn pip(
