@@ -1,4 +1,9 @@
 //! TIFF: every page, chunk by chunk, so that only the RGB of a page and one strip or tile are held.
+//!
+//! Read: 1, 2, 4, 8 and 16 bits of grey, palette, RGB and CMYK, with or without alpha, in strips, tiles or planes;
+//! uncompressed, PackBits, LZW, Deflate, JPEG, CCITT group 4; BigTIFF. Refused as unsupported: CCITT group 3 and
+//! RLE, ZSTD, old-style JPEG, 12-bit, signed and floating-point samples, Lab and LogLuv, subsampled YCbCr that is
+//! not JPEG.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,10 +20,10 @@ use super::{Format, ImagingError, Limits, Page, checked_size};
 type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Vec<Page>, ImagingError> {
-    let file = mend(bytes);
+    let file = mend(bytes, limits);
     let mut decoder = open(&file.bytes, limits)?;
     let mut pages: Vec<Page> = Vec::new();
-    loop {
+    for _ in 0..directories(limits) {
         if pages.is_empty() || !is_auxiliary(&mut decoder) {
             if pages.len() == limits.max_pages {
                 return Err(ImagingError::TooManyPages {
@@ -35,19 +40,24 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Vec<Page>, Imaging
             return Ok(pages);
         }
     }
+    Err(ImagingError::TooManyPages {
+        limit: limits.max_pages,
+    })
 }
 
 /// Size of the first page and the number of pages.
 pub(super) fn size(bytes: &[u8], limits: &Limits) -> Result<((u32, u32), usize), ImagingError> {
-    let file = mend(bytes);
+    let file = mend(bytes, limits);
     let mut decoder = open(&file.bytes, limits)?;
     let size = checked_size(decoder.dimensions().map_err(error)?, Format::Tiff)?;
     limits.check(size, 3, 0)?;
     let size = pixels::turned(size, orientation(&mut decoder));
     let mut pages = 1;
+    let mut visited = 1;
     while next(&mut decoder)? {
+        visited += 1;
         pages += usize::from(!is_auxiliary(&mut decoder));
-        if pages > limits.max_pages {
+        if pages > limits.max_pages || visited > directories(limits) {
             return Err(ImagingError::TooManyPages {
                 limit: limits.max_pages,
             });
@@ -65,6 +75,11 @@ fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Reader<'a>, ImagingError
     Ok(Decoder::new(Cursor::new(bytes))
         .map_err(error)?
         .with_limits(inner))
+}
+
+/// How many directories of a file are visited: thumbnails and masks do not count as pages, but take time.
+fn directories(limits: &Limits) -> usize {
+    limits.max_pages.saturating_mul(4)
 }
 
 /// Goes to the next page, if there is one.
@@ -157,6 +172,9 @@ fn page(
         ColorType::YCbCr(bits) => (Ink::YCbCr, 3, bits),
         _ => return Err(unsupported()),
     };
+    if !matches!(bits, 1 | 2 | 4 | 8 | 16) {
+        return Err(unsupported());
+    }
     let out = if matches!(ink, Ink::GreyAlpha | Ink::Rgba { .. }) {
         Samples::RGBA
     } else {
@@ -414,7 +432,7 @@ struct Mended<'a> {
 
 /// In a copy of the file, palette pages are declared grey, since the decoder reads the samples of those; and a
 /// chain of pages that bites its tail ends there. Anything amiss is left for the decoder to report.
-fn mend(bytes: &[u8]) -> Mended<'_> {
+fn mend<'a>(bytes: &'a [u8], limits: &Limits) -> Mended<'a> {
     const PHOTOMETRIC: u64 = 262;
     const PALETTE: u64 = 3;
     const BLACK_IS_ZERO: u8 = 1;
@@ -439,6 +457,10 @@ fn mend(bytes: &[u8]) -> Mended<'_> {
     let mut seen = BTreeSet::new();
     let mut link = offset;
     while let Some(directory) = number(link, offset).filter(|at| *at != 0) {
+        // More than `next` will visit.
+        if seen.len() > directories(limits) {
+            break;
+        }
         if !seen.insert(directory) {
             mended.bytes.to_mut()[link..link + offset].fill(0);
             break;
