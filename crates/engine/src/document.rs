@@ -60,9 +60,10 @@ pub struct Content {
     pub confidence: f32,
 }
 
-/// Puts lines, which may come in any order, into the order a person would read them in.
-pub fn assemble(lines: Vec<Line>) -> Content {
-    let boxes = order::upright_boxes(&lines);
+/// Puts lines, which may come in any order, into the order a person would read them in. The page's width and height,
+/// px, bound what is believed of their boxes: a corner far outside the page is drawn near.
+pub fn assemble(lines: Vec<Line>, page_width: u32, page_height: u32) -> Content {
+    let boxes = order::upright_boxes(&lines, page_width, page_height);
     let rows = order::rows(&lines, &boxes);
     let mut content = Content::default();
     let mut weight = 0.0;
@@ -156,7 +157,7 @@ mod tests {
     }
 
     fn starts(lines: Vec<Line>) -> Vec<String> {
-        assemble(lines).lines.iter().map(|l| l.text.split(' ').next().unwrap_or("").to_string()).collect()
+        assemble(lines, 1000, 1000).lines.iter().map(|l| l.text.split(' ').next().unwrap_or("").to_string()).collect()
     }
 
     fn wanted(names: &[(char, usize)]) -> Vec<String> {
@@ -190,7 +191,7 @@ mod tests {
             lines.push(line(&format!("{i}.50"), 400.0, y + 2.0, 450.0, y + 20.0));
             lines.push(line(&format!("item{i}"), 0.0, y, 120.0, y + 18.0));
         }
-        let content = assemble(lines);
+        let content = assemble(lines, 1000, 1000);
         assert!(content.text.starts_with("item0 0.50\nitem1 1.50\n"), "{}", content.text);
     }
 
@@ -204,14 +205,14 @@ mod tests {
             .collect();
         lines.iter_mut().for_each(|l| l.vertical = true);
         lines.reverse();
-        assert_eq!(assemble(lines).text, "0\n1\n2\n3");
+        assert_eq!(assemble(lines, 1000, 1000).text, "0\n1\n2\n3");
     }
 
     #[test]
     fn a_gap_begins_a_paragraph() {
         let mut lines = prose('a', 0.0, 0.0, 3);
         lines.extend(prose('b', 0.0, 120.0, 2));
-        let content = assemble(lines);
+        let content = assemble(lines, 1000, 1000);
         assert_eq!(content.blocks.iter().map(|b| b.lines.clone()).collect::<Vec<_>>(), [vec![0, 1, 2], vec![3, 4]]);
         assert_eq!(content.text.matches("\n\n").count(), 1);
     }
@@ -227,7 +228,7 @@ mod tests {
                 .enumerate()
                 .map(|(i, &(x, y, w, h, vertical))| Line { vertical, ..line(&format!("l{i}"), x, y, x + w, y + h) })
                 .collect();
-            let first = assemble(lines.clone());
+            let first = assemble(lines.clone(), 1000, 1000);
             prop_assert_eq!(first.lines.len(), lines.len());
             prop_assert_eq!(first.blocks.iter().map(|b| b.lines.len()).sum::<usize>(), lines.len());
             let mut state = seed;
@@ -235,7 +236,7 @@ mod tests {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 lines.swap(i, (state >> 33) as usize % (i + 1));
             }
-            prop_assert_eq!(assemble(lines).text, first.text);
+            prop_assert_eq!(assemble(lines, 1000, 1000).text, first.text);
         }
 
         #[test]
@@ -247,7 +248,7 @@ mod tests {
                     ..line("x", 0.0, 0.0, 1.0, 1.0)
                 })
                 .collect();
-            prop_assert_eq!(assemble(lines.clone()).lines.len(), lines.len());
+            prop_assert_eq!(assemble(lines.clone(), 1000, 1000).lines.len(), lines.len());
         }
     }
 }

@@ -48,13 +48,15 @@ pub struct Row {
 }
 
 /// The lines' boxes after turning the page so that its text runs to the right.
-pub fn upright_boxes(lines: &[Line]) -> Vec<Box> {
+pub fn upright_boxes(lines: &[Line], page_width: u32, page_height: u32) -> Vec<Box> {
     let direction = direction(lines);
+    // Lines may stick out of the page by a little, never by more than its size.
+    let reach = 2.0 * (page_width as f32 + page_height as f32).clamp(1.0, 1e6);
     let (sin, cos) = direction.sin_cos();
     lines
         .iter()
         .map(|line| {
-            let finite = |v: f32| if v.is_finite() { v.clamp(-1e6, 1e6) } else { 0.0 };
+            let finite = |v: f32| if v.is_finite() { v.clamp(-reach, reach) } else { 0.0 };
             let corners = line.quad.0.map(|p| {
                 let (x, y) = (finite(p.x), finite(p.y));
                 Point::new(x * cos + y * sin, y * cos - x * sin)
