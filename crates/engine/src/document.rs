@@ -86,7 +86,9 @@ pub fn assemble(lines: Vec<Line>, page_width: u32, page_height: u32) -> Content 
                 content.text.push('\n');
             }
             for (place, item) in row.items.into_iter().enumerate() {
-                let Some(line) = lines[item].take() else { continue };
+                let Some(line) = lines[item].take() else {
+                    continue;
+                };
                 if place > 0 {
                     content.text.push(' ');
                 }
@@ -102,7 +104,10 @@ pub fn assemble(lines: Vec<Line>, page_width: u32, page_height: u32) -> Content 
         content.blocks.push(block);
     };
     for row in rows {
-        if paragraph.last().is_some_and(|last| !order::continues(last, &row)) {
+        if paragraph
+            .last()
+            .is_some_and(|last| !order::continues(last, &row))
+        {
             flush(&mut paragraph, &mut content);
         }
         paragraph.push(row);
@@ -118,9 +123,19 @@ pub fn assemble(lines: Vec<Line>, page_width: u32, page_height: u32) -> Content 
 fn around<'a>(quads: impl Iterator<Item = &'a Quad>) -> Quad {
     let [x0, y0, x1, y1] = quads.fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |r, quad| {
         let b = quad.bounds();
-        [r[0].min(b[0]), r[1].min(b[1]), r[2].max(b[2]), r[3].max(b[3])]
+        [
+            r[0].min(b[0]),
+            r[1].min(b[1]),
+            r[2].max(b[2]),
+            r[3].max(b[3]),
+        ]
     });
-    Quad([Point::new(x0, y0), Point::new(x1, y0), Point::new(x1, y1), Point::new(x0, y1)])
+    Quad([
+        Point::new(x0, y0),
+        Point::new(x1, y0),
+        Point::new(x1, y1),
+        Point::new(x0, y1),
+    ])
 }
 
 #[cfg(test)]
@@ -142,7 +157,11 @@ mod tests {
         let (sin, cos) = degrees.to_radians().sin_cos();
         let mut lines = lines.to_vec();
         for line in &mut lines {
-            line.quad = Quad(line.quad.0.map(|p| Point::new(p.x * cos - p.y * sin, p.x * sin + p.y * cos)));
+            line.quad = Quad(
+                line.quad
+                    .0
+                    .map(|p| Point::new(p.x * cos - p.y * sin, p.x * sin + p.y * cos)),
+            );
         }
         lines
     }
@@ -151,27 +170,53 @@ mod tests {
         (0..rows)
             .map(|i| {
                 let y = y + 24.0 * i as f32;
-                line(&format!("{name}{i} a line of running text"), x, y, x + 300.0, y + 18.0)
+                line(
+                    &format!("{name}{i} a line of running text"),
+                    x,
+                    y,
+                    x + 300.0,
+                    y + 18.0,
+                )
             })
             .collect()
     }
 
     fn starts(lines: Vec<Line>) -> Vec<String> {
-        assemble(lines, 1000, 1000).lines.iter().map(|l| l.text.split(' ').next().unwrap_or("").to_string()).collect()
+        assemble(lines, 1000, 1000)
+            .lines
+            .iter()
+            .map(|l| l.text.split(' ').next().unwrap_or("").to_string())
+            .collect()
     }
 
     fn wanted(names: &[(char, usize)]) -> Vec<String> {
-        names.iter().flat_map(|&(n, rows)| (0..rows).map(move |i| format!("{n}{i}"))).collect()
+        names
+            .iter()
+            .flat_map(|&(n, rows)| (0..rows).map(move |i| format!("{n}{i}")))
+            .collect()
     }
 
     #[test]
     fn two_columns_below_a_heading() {
         let mut lines = prose('b', 340.0, 60.0, 6);
         lines.extend(prose('a', 0.0, 60.0, 6));
-        lines.push(line("h0 a heading across both of the columns", 20.0, 10.0, 600.0, 40.0));
-        assert_eq!(starts(lines.clone()), wanted(&[('h', 1), ('a', 6), ('b', 6)]));
+        lines.push(line(
+            "h0 a heading across both of the columns",
+            20.0,
+            10.0,
+            600.0,
+            40.0,
+        ));
+        assert_eq!(
+            starts(lines.clone()),
+            wanted(&[('h', 1), ('a', 6), ('b', 6)])
+        );
         for degrees in [3.0, -5.0, 20.0, 90.0, 180.0, 270.0] {
-            assert_eq!(starts(turned(&lines, degrees)), wanted(&[('h', 1), ('a', 6), ('b', 6)]), "{degrees}");
+            assert_eq!(
+                starts(turned(&lines, degrees)),
+                wanted(&[('h', 1), ('a', 6), ('b', 6)]),
+                "{degrees}"
+            );
         }
     }
 
@@ -192,7 +237,11 @@ mod tests {
             lines.push(line(&format!("item{i}"), 0.0, y, 120.0, y + 18.0));
         }
         let content = assemble(lines, 1000, 1000);
-        assert!(content.text.starts_with("item0 0.50\nitem1 1.50\n"), "{}", content.text);
+        assert!(
+            content.text.starts_with("item0 0.50\nitem1 1.50\n"),
+            "{}",
+            content.text
+        );
     }
 
     #[test]
@@ -209,11 +258,63 @@ mod tests {
     }
 
     #[test]
+    fn narrow_gutters_and_columns_of_unlike_length() {
+        let mut lines = prose('c', 612.0, 0.0, 9);
+        lines.extend(prose('a', 0.0, 0.0, 5));
+        lines.extend(prose('b', 306.0, 0.0, 4));
+        assert_eq!(
+            starts(turned(&lines, 0.0)),
+            wanted(&[('a', 5), ('b', 4), ('c', 9)])
+        );
+    }
+
+    #[test]
+    fn a_form_goes_row_by_row() {
+        let mut lines = Vec::new();
+        for (i, (label, value)) in [("Name:", "Ada"), ("Born:", "1815"), ("City:", "London")]
+            .into_iter()
+            .enumerate()
+        {
+            let y = 40.0 * i as f32;
+            lines.push(line(value, 200.0, y - 2.0, 280.0, y + 19.0));
+            lines.push(line(label, 0.0, y, 60.0, y + 18.0));
+        }
+        assert_eq!(
+            assemble(turned(&lines, 3.0), 1000, 1000)
+                .text
+                .replace("\n\n", "\n"),
+            "Name: Ada\nBorn: 1815\nCity: London"
+        );
+    }
+
+    #[test]
+    fn a_vertical_block_below_a_level_heading() {
+        let mut lines: Vec<Line> = (0..3)
+            .map(|i| {
+                let x = 200.0 - 30.0 * i as f32;
+                Line {
+                    vertical: true,
+                    ..line(&format!("{i}"), x, 60.0, x + 24.0, 260.0)
+                }
+            })
+            .collect();
+        lines.push(line("heading", 100.0, 10.0, 240.0, 34.0));
+        assert_eq!(assemble(lines, 1000, 1000).text, "heading\n\n0\n1\n2");
+    }
+
+    #[test]
     fn a_gap_begins_a_paragraph() {
         let mut lines = prose('a', 0.0, 0.0, 3);
         lines.extend(prose('b', 0.0, 120.0, 2));
         let content = assemble(lines, 1000, 1000);
-        assert_eq!(content.blocks.iter().map(|b| b.lines.clone()).collect::<Vec<_>>(), [vec![0, 1, 2], vec![3, 4]]);
+        assert_eq!(
+            content
+                .blocks
+                .iter()
+                .map(|b| b.lines.clone())
+                .collect::<Vec<_>>(),
+            [vec![0, 1, 2], vec![3, 4]]
+        );
         assert_eq!(content.text.matches("\n\n").count(), 1);
     }
 

@@ -56,7 +56,13 @@ pub fn upright_boxes(lines: &[Line], page_width: u32, page_height: u32) -> Vec<B
     lines
         .iter()
         .map(|line| {
-            let finite = |v: f32| if v.is_finite() { v.clamp(-reach, reach) } else { 0.0 };
+            let finite = |v: f32| {
+                if v.is_finite() {
+                    v.clamp(-reach, reach)
+                } else {
+                    0.0
+                }
+            };
             let corners = line.quad.0.map(|p| {
                 let (x, y) = (finite(p.x), finite(p.y));
                 Point::new(x * cos + y * sin, y * cos - x * sin)
@@ -87,7 +93,10 @@ fn direction(lines: &[Line]) -> f32 {
             let (dx, dy) = (b.x - a.x + c.x - d.x, b.y - a.y + c.y - d.y);
             let (length, height) = (l.quad.width(), l.quad.height());
             // Short boxes lean by chance.
-            (length.is_finite() && height.is_finite() && length > 2.0 * height && (dx, dy) != (0.0, 0.0))
+            (length.is_finite()
+                && height.is_finite()
+                && length > 2.0 * height
+                && (dx, dy) != (0.0, 0.0))
                 .then(|| (dy.atan2(dx), length))
         })
         .collect();
@@ -95,7 +104,9 @@ fn direction(lines: &[Line]) -> f32 {
         return 0.0;
     }
     // Around the mean direction, so that ±180° are neighbours.
-    let (sin, cos) = angles.iter().fold((0.0, 0.0), |(s, c), &(a, w)| (s + a.sin() * w, c + a.cos() * w));
+    let (sin, cos) = angles.iter().fold((0.0, 0.0), |(s, c), &(a, w)| {
+        (s + a.sin() * w, c + a.cos() * w)
+    });
     let mean = f32::atan2(sin, cos);
     let turn = std::f32::consts::TAU;
     for (angle, _) in &mut angles {
@@ -167,7 +178,9 @@ fn vertical_groups(lines: &[Line], boxes: &[Box]) -> Vec<Item> {
             let shared = last.y1.min(area.y1) - last.y0.max(area.y0);
             let gap = last.x0 - area.x1;
             let thickness = last.width().max(area.width());
-            shared > 0.4 * last.height().min(area.height()) && gap < 1.2 * thickness && gap > -0.6 * thickness
+            shared > 0.4 * last.height().min(area.height())
+                && gap < 1.2 * thickness
+                && gap > -0.6 * thickness
         });
         match near {
             Some(group) => {
@@ -222,7 +235,13 @@ fn order(items: Vec<Item>, leftward: bool, depth: usize, column: &mut usize, out
     by_rows(items, leftward, *column, out);
 }
 
-fn flush(items: &mut Vec<Item>, leftward: bool, depth: usize, column: &mut usize, out: &mut Vec<Row>) {
+fn flush(
+    items: &mut Vec<Item>,
+    leftward: bool,
+    depth: usize,
+    column: &mut usize,
+    out: &mut Vec<Row>,
+) {
     if !items.is_empty() {
         order(std::mem::take(items), leftward, depth + 1, column, out);
     }
@@ -238,7 +257,11 @@ fn emit(
 ) {
     for (_, group) in queue.drain(..) {
         let (left, right): (Vec<_>, Vec<_>) = group.into_iter().partition(|i| i.area.x1 <= x);
-        let (first, second) = if leftward { (right, left) } else { (left, right) };
+        let (first, second) = if leftward {
+            (right, left)
+        } else {
+            (left, right)
+        };
         order(first, leftward, depth + 1, column, out);
         order(second, leftward, depth + 1, column, out);
     }
@@ -267,8 +290,8 @@ impl Span {
 
 /// Rows that a column has at least.
 const MIN_ROWS: usize = 3;
-/// Narrowest gutter, line heights.
-const MIN_GUTTER: f32 = 0.5;
+/// Narrowest gutter, line heights. Detected boxes are grown on every side, which eats most of a narrow one.
+const MIN_GUTTER: f32 = 0.2;
 /// Characters of a line of running text at least, in the median; cells of tables and forms have fewer.
 const PROSE: usize = 12;
 
@@ -277,7 +300,11 @@ fn gutter(items: &[Item]) -> Option<Gutter> {
     if items.len() < 2 * MIN_ROWS {
         return None;
     }
-    let mut heights: Vec<f32> = items.iter().filter(|i| !i.vertical).map(|i| i.area.height()).collect();
+    let mut heights: Vec<f32> = items
+        .iter()
+        .filter(|i| !i.vertical)
+        .map(|i| i.area.height())
+        .collect();
     heights.sort_by(f32::total_cmp);
     let height = *heights.get(heights.len() / 2)?;
     // Candidates: just left of where several lines begin.
@@ -288,7 +315,10 @@ fn gutter(items: &[Item]) -> Option<Gutter> {
     for begin in begins {
         let x = begin - height * 0.25;
         let spans = spans(items, x, height);
-        let divided = items.iter().filter(|i| spans.iter().any(|s| s.holds(&i.area))).count();
+        let divided = items
+            .iter()
+            .filter(|i| spans.iter().any(|s| s.holds(&i.area)))
+            .count();
         if divided > 0 && best.as_ref().is_none_or(|(most, _)| divided > *most) {
             best = Some((divided, Gutter { x, spans }));
         }
@@ -340,11 +370,11 @@ fn is_column(items: &[&Item]) -> bool {
     tops.dedup_by(|a, b| (*a - *b).abs() < height * 0.5);
     let mut characters: Vec<usize> = items.iter().map(|i| i.characters).collect();
     characters.sort_unstable();
-    let mut widths: Vec<f32> = items.iter().map(|i| i.area.width()).collect();
-    widths.sort_by(f32::total_cmp);
+    // By rows, since there may be several columns yet to divide.
+    let filled = items.iter().map(|i| i.area.width()).sum::<f32>() / tops.len() as f32;
     tops.len() >= MIN_ROWS
         && characters[characters.len() / 2] >= PROSE
-        && widths[widths.len() / 2] >= 0.45 * area.width()
+        && filled >= 0.45 * area.width()
 }
 
 /// Orders items by rows from top to bottom, and in a row along the text.
@@ -358,7 +388,10 @@ fn by_rows(items: Vec<Item>, leftward: bool, column: usize, out: &mut Vec<Row>) 
         // The last few rows: a high line can reach into several.
         let row = rows.iter_mut().rev().take(3).find(|(area, members)| {
             let shared = area.y1.min(item.area.y1) - area.y0.max(item.area.y0);
-            let lowest = members.iter().map(|m| m.area.height()).fold(item.area.height(), f32::min);
+            let lowest = members
+                .iter()
+                .map(|m| m.area.height())
+                .fold(item.area.height(), f32::min);
             let apart = members.iter().all(|m| {
                 let over = m.area.x1.min(item.area.x1) - m.area.x0.max(item.area.x0);
                 over < 0.5 * m.area.width().min(item.area.width())
@@ -379,7 +412,12 @@ fn by_rows(items: Vec<Item>, leftward: bool, column: usize, out: &mut Vec<Row>) 
         }
     }
     for (area, mut members) in rows {
-        members.sort_by(|a, b| a.area.x0.total_cmp(&b.area.x0).then(a.area.y0.total_cmp(&b.area.y0)));
+        members.sort_by(|a, b| {
+            a.area
+                .x0
+                .total_cmp(&b.area.x0)
+                .then(a.area.y0.total_cmp(&b.area.y0))
+        });
         if leftward {
             members.reverse();
         }
