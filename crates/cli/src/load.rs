@@ -120,7 +120,7 @@ impl EngineArguments {
     /// Chooses and loads models.
     pub fn ready(&self, batch: bool) -> Result<Ready> {
         let device = Device::parse(&self.device).map_err(|e| NotReady(e.to_string()))?;
-        let class = if device.is_gpu() { DeviceClass::Gpu } else { DeviceClass::Cpu };
+        let class = if matches!(device, Device::Gpu(_)) { DeviceClass::Gpu } else { DeviceClass::Cpu };
         self.ready_with(Engine::new(class), batch, &|entry, onnx| {
             device
                 .load(onnx)

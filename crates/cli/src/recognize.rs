@@ -77,7 +77,7 @@ fn overlay_first_page(bytes: &[u8], limits: &Limits, documents: &[Document], pat
 }
 
 /// The bytes of a file or, for `-`, of standard input; refused before reading more than `max_bytes`.
-pub fn read(file: &Path, max_bytes: u64) -> Result<Vec<u8>> {
+pub fn read(file: &Path, max_bytes: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let source: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())
@@ -89,7 +89,7 @@ pub fn read(file: &Path, max_bytes: u64) -> Result<Vec<u8>> {
         Box::new(opened)
     };
     // One byte more than allowed, so that the engine can tell a file at the limit from one above it.
-    source.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    source.take(max_bytes.saturating_add(1) as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -4,11 +4,14 @@
 //! [`imaging`] → [`detect`] → [`crop`] → [`orient`] → [`recognise`] → [`document`]. [`pipeline`] strings them
 //! together as a [`plan::Plan`] says. Nothing here needs a thread, a file or the network.
 
+pub mod answer;
 pub mod crop;
 pub mod detect;
 pub mod document;
 pub mod geometry;
 pub mod imaging;
 pub mod orient;
+pub mod pipeline;
 pub mod plan;
 pub mod recognise;
+pub mod vertical;

@@ -1,6 +1,7 @@
 //! The stages strung together: an [`Engine`] holds loaded models and reads pages with them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::imaging::{ImagingError, Limits, Page};
 use crate::orient::{self, Turn};
 use crate::plan::{self, DeviceClass, Plan, PlanError, Requirements};
 use crate::recognise::{self, Dictionary, DictionaryError, Reading};
+use crate::vertical;
 
 /// Lines read with a lower mean confidence are noise: textures, ornaments, cut characters (PaddleOCR's
 /// `drop_score`).
@@ -195,7 +197,9 @@ impl Engine {
             .iter()
             .map(|d| crop::crop(&page, &d.quad, stages.recognition.height))
             .collect();
-        if let Some(line) = whole_picture(&page, &found) {
+        let whole = whole_picture(&page, &found);
+        let has_whole = whole.is_some();
+        if let Some(line) = whole {
             strips.push(crop::crop(&page, &line.quad, stages.recognition.height));
             found.push(line);
         }
@@ -210,25 +214,18 @@ impl Engine {
         check(observer)?;
 
         let quads: Vec<Quad> = found.iter().map(|d| in_picture(&d.quad)).collect();
-        let mut readings = recognise::recognise(
-            &strips,
-            &*stages.recogniser.session,
-            stages.dictionary,
-            stages.recognition,
-            &recognise::Options::default(),
-            &mut |index, reading| observer.line(index, &quads[index], reading),
-        )
-        .await?;
+        let mut reads = stages.read(&strips, &quads, observer).await?;
         check(observer)?;
         timer.lap("recognise");
 
-        keep_better_of_whole(&mut found, &mut readings);
-        let lines = found
-            .iter()
-            .zip(&readings)
-            .zip(&strips)
-            .filter(|((_, reading), _)| !reading.text().trim().is_empty() && reading.confidence() >= MIN_CONFIDENCE)
-            .map(|((detected, reading), strip)| line(&detected.quad, strip, reading))
+        if has_whole {
+            keep_better_of_whole(&mut reads);
+        }
+        let lines = reads
+            .into_iter()
+            .flatten()
+            .filter(|read| !read.reading.is_empty() && read.reading.confidence() >= MIN_CONFIDENCE)
+            .map(|read| line(&found[read.index].quad, &strips[read.index], &read))
             .collect();
         let mut content = document::assemble(lines, page_width, page_height);
         for line in &mut content.lines {
@@ -359,6 +356,85 @@ impl Stages {
     }
 }
 
+impl Stages {
+    /// Reads the strips. What reads badly gets a second chance: tall lines as columns of upright characters, others
+    /// upside down.
+    async fn read(
+        &self,
+        strips: &[Strip],
+        quads: &[Quad],
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Option<Read>>, RuntimeError> {
+        let mut on_line = |index: usize, reading: &Reading| {
+            observer.line(index, &quads[index], reading);
+            if observer.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let readings = self.recognise(strips, &mut on_line).await?;
+        let mut reads: Vec<Option<Read>> = readings
+            .into_iter()
+            .enumerate()
+            .map(|(index, reading)| {
+                Some(Read {
+                    index,
+                    reading,
+                    vertical: false,
+                    flipped: false,
+                })
+            })
+            .collect();
+
+        let mut others = Vec::new();
+        for read in reads.iter().flatten() {
+            let strip = &strips[read.index];
+            let confidence = read.reading.confidence();
+            if strip.turned
+                && (confidence < SURE_TURNED || is_mostly_unspaced(&read.reading))
+                && let Some(row) = vertical::row(strip)
+            {
+                others.push((read.index, row.strip.clone(), Some(row)));
+            } else if confidence < DOUBTFUL && self.line_orientation.is_some() {
+                let mut strip = strip.clone();
+                strip.flip();
+                others.push((read.index, strip, None));
+            }
+        }
+        let retried: Vec<Strip> = others.iter().map(|(_, strip, _)| strip.clone()).collect();
+        let readings = self.recognise(&retried, &mut |_, _| ControlFlow::Continue(())).await?;
+        for ((index, _, row), reading) in others.into_iter().zip(readings) {
+            let Some(first) = &mut reads[index] else { continue };
+            // A flipped reading must be clearly better: 0, 8, H, I, N, O, S, X and Z read either way.
+            let least = first.reading.confidence() + if row.is_some() { 0.0 } else { 0.15 };
+            if reading.confidence() > least && reading.len() * 2 >= first.reading.len() {
+                first.vertical = row.is_some();
+                first.flipped = row.is_none();
+                first.reading = match row {
+                    Some(row) => row.in_strip(reading),
+                    None => reading,
+                };
+            }
+        }
+        Ok(reads)
+    }
+
+    async fn recognise(
+        &self,
+        strips: &[Strip],
+        on_line: &mut dyn FnMut(usize, &Reading) -> ControlFlow<()>,
+    ) -> Result<Vec<Reading>, RuntimeError> {
+        recognise::recognise(strips, &*self.recogniser.session, self.dictionary(), &self.recognition, on_line).await
+    }
+}
+
+/// Turned lines read at least this surely are taken as they are, unless they are Chinese or Japanese.
+const SURE_TURNED: f32 = 0.9;
+/// Lines read less surely than this are tried upside down.
+const DOUBTFUL: f32 = 0.6;
+
+fn is_mostly_unspaced(reading: &Reading) -> bool {
+    let unspaced = reading.glyphs.iter().filter(|g| recognise::is_unspaced(&g.text)).count();
+    unspaced * 2 >= reading.len().max(1)
+}
+
 /// Heights up to this may be a single line cut out by hand, px.
 const MAX_LINE_PICTURE_HEIGHT: u32 = 160;
 
@@ -381,59 +457,66 @@ fn one_row(found: &[Detected]) -> bool {
     found.is_empty() || tops < bottoms
 }
 
-/// Where the whole picture was read as well (it stands last, with score 0), keeps it or the detected parts,
-/// whichever reads better.
-fn keep_better_of_whole(found: &mut Vec<Detected>, readings: &mut Vec<Reading>) {
-    if found.last().is_none_or(|d| d.score > 0.0) {
-        return;
-    }
-    let parts = &readings[..readings.len() - 1];
-    let whole = &readings[readings.len() - 1];
-    let length = |r: &Reading| r.glyphs.iter().filter(|g| !g.text.trim().is_empty()).count();
-    let parts_length: usize = parts.iter().map(length).sum();
-    let parts_score: f32 = parts.iter().map(|r| r.confidence() * length(r) as f32).sum();
-    let whole_score = whole.confidence() * length(whole) as f32;
+/// A reading and what it was read from.
+struct Read {
+    /// Of the strip and its quad.
+    index: usize,
+    reading: Reading,
+    /// Whether the strip was read as a column of upright characters.
+    vertical: bool,
+    /// Whether it had to be turned by 180° more than the strip is.
+    flipped: bool,
+}
+
+/// Where the whole picture was read as well (it stands last), keeps it or the detected parts, whichever reads better.
+fn keep_better_of_whole(reads: &mut Vec<Option<Read>>) {
+    let Some(whole) = reads.pop().flatten() else { return };
+    let parts = || reads.iter().flatten().map(|r| &r.reading);
+    let length: usize = parts().map(Reading::len).sum();
+    let score: f32 = parts().map(|r| r.confidence() * r.len() as f32).sum();
+    let whole_score = whole.reading.confidence() * whole.reading.len() as f32;
     // A doubtful reading of the whole must not displace a sure one of the parts.
-    let better = parts_length == 0
-        || whole.confidence() >= parts_score / parts_length as f32 - 0.03 && whole_score > parts_score;
-    if better {
-        found.drain(..found.len() - 1);
-        readings.drain(..readings.len() - 1);
-    } else {
-        found.pop();
-        readings.pop();
+    let sure = whole.reading.confidence() >= score / length.max(1) as f32 - 0.03;
+    if length == 0 || (sure && whole_score > score) {
+        reads.clear();
+        reads.push(Some(whole));
     }
 }
 
-fn line(quad: &Quad, strip: &Strip, reading: &Reading) -> Line {
-    // A turned strip is read along the quad's height, a flipped one backwards.
-    let part = |start: f32, end: f32| {
-        let (start, end) = if strip.flipped { (1.0 - end, 1.0 - start) } else { (start, end) };
-        if strip.turned {
-            let [a, b, c, d] = quad.0;
-            let Quad([p, q, r, s]) = Quad([b, c, d, a]).slice(start, end);
-            Quad([s, p, q, r])
-        } else {
-            quad.slice(start, end)
+fn line(quad: &Quad, strip: &Strip, read: &Read) -> Line {
+    // The frame the text runs in: its first corner is the text's top left. A vertical line keeps the picture's.
+    let mut frame = *quad;
+    if strip.turned {
+        frame.0.rotate_left(1);
+    }
+    if strip.flipped != read.flipped {
+        frame.0.rotate_left(2);
+    }
+    let upright = |part: Quad| {
+        let mut part = part;
+        if read.vertical {
+            part.0.rotate_right(1);
         }
+        part
     };
+    let reading = &read.reading;
     let words = recognise::words(reading)
         .into_iter()
-        .map(|word| Word {
-            text: reading.glyphs[word.glyphs.clone()].iter().map(|g| g.text.as_str()).collect(),
-            confidence: {
-                let glyphs = &reading.glyphs[word.glyphs];
-                glyphs.iter().map(|g| g.confidence).sum::<f32>() / glyphs.len().max(1) as f32
-            },
-            quad: part(word.start, word.end),
+        .map(|word| {
+            let glyphs = &reading.glyphs[word.glyphs];
+            Word {
+                text: glyphs.iter().map(|g| g.text.as_str()).collect(),
+                confidence: glyphs.iter().map(|g| g.confidence).sum::<f32>() / glyphs.len().max(1) as f32,
+                quad: upright(frame.slice(word.start, word.end)),
+            }
         })
         .collect();
     Line {
         text: reading.text(),
         confidence: reading.confidence(),
-        quad: *quad,
+        quad: upright(frame),
         words,
-        vertical: strip.turned,
+        vertical: read.vertical,
     }
 }
 
