@@ -1,5 +1,8 @@
 //! Cuts a quad out of a page and makes it upright.
 
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
 use crate::geometry::{Point, Quad};
 use crate::imaging::Page;
 
@@ -47,6 +50,15 @@ pub fn crop(page: &Page, quad: &Quad, height: u32) -> Strip {
     let samples = (full_height / height.max(1) as f32).floor().clamp(1.0, 16.0);
     let width = (full_width / samples).round().clamp(1.0, MAX_LENGTH) as u32;
     let out_height = (full_height / samples).round().clamp(1.0, 4.0 * height.max(1) as f32) as u32;
+    if let Some(rgb) = upright(page, &quad, turned, width, out_height) {
+        return Strip {
+            width,
+            height: out_height,
+            rgb,
+            turned,
+            flipped: false,
+        };
+    }
     let to_page = Perspective::from_unit_square(&quad);
     let mut rgb = Vec::with_capacity(width as usize * out_height as usize * 3);
     let samples = samples as u32;
@@ -76,6 +88,44 @@ pub fn crop(page: &Page, quad: &Quad, height: u32) -> Strip {
         turned,
         flipped: false,
     }
+}
+
+/// Corners this far off, px, still make an upright rectangle.
+const LEVEL: f32 = 0.05;
+
+/// The pixels of a strip whose quad is an upright rectangle inside the page: resampled along rows and columns, which
+/// is several times faster than the warp. Most lines of screenshots and scans are of this kind. `quad`, `width` and
+/// `height` are those after the turn.
+fn upright(page: &Page, quad: &Quad, turned: bool, width: u32, height: u32) -> Option<Vec<u8>> {
+    let [a, b, c, d] = quad.0;
+    let [a, b, c, d] = if turned { [d, a, b, c] } else { [a, b, c, d] };
+    let same = |p: f32, q: f32| (p - q).abs() <= LEVEL;
+    let level = same(a.y, b.y) && same(d.y, c.y) && same(a.x, d.x) && same(b.x, c.x);
+    let within = a.x >= 0.0 && a.y >= 0.0 && c.x <= page.width as f32 && c.y <= page.height as f32;
+    if !level || !within || c.x - a.x < 1.0 || c.y - a.y < 1.0 {
+        return None;
+    }
+    let source = ImageRef::new(page.width, page.height, &page.rgb, PixelType::U8x3).ok()?;
+    let (w, h) = if turned { (height, width) } else { (width, height) };
+    let mut target = Image::new(w, h, PixelType::U8x3);
+    let part = |from: f32, to: f32| (f64::from(from), f64::from(to) - f64::from(from));
+    let ((left, part_width), (top, part_height)) = (part(a.x, c.x), part(a.y, c.y));
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+        .crop(left, top, part_width, part_height);
+    Resizer::new().resize(&source, &mut target, &options).ok()?;
+    let pixels = target.into_vec();
+    if !turned {
+        return Some(pixels);
+    }
+    let mut rgb = Vec::with_capacity(pixels.len());
+    for y in 0..height as usize {
+        for x in 0..width as usize {
+            let at = (x * w as usize + (w as usize - 1 - y)) * 3;
+            rgb.extend_from_slice(&pixels[at..at + 3]);
+        }
+    }
+    Some(rgb)
 }
 
 /// A projective map from the unit square (Heckbert, "Fundamentals of Texture Mapping and Image Warping", 1989).
@@ -144,6 +194,18 @@ fn bicubic(page: &Page, at: Point) -> [f32; 3] {
     let (wx, wy) = (weights(x - x0), weights(y - y0));
     let (x0, y0) = (x0 as i64, y0 as i64);
     let mut sum = [0.0; 3];
+    if x0 >= 1 && y0 >= 1 && x0 + 2 < i64::from(page.width) && y0 + 2 < i64::from(page.height) {
+        // All sixteen samples are inside: no need to hold each to the border.
+        for (j, wy) in wy.iter().enumerate() {
+            let at = ((y0 as usize - 1 + j) * page.width as usize + x0 as usize - 1) * 3;
+            for (pixel, wx) in page.rgb[at..at + 12].chunks_exact(3).zip(wx) {
+                for c in 0..3 {
+                    sum[c] += f32::from(pixel[c]) * wx * wy;
+                }
+            }
+        }
+        return sum.map(|v| v.clamp(0.0, 255.0));
+    }
     for (j, wy) in wy.iter().enumerate() {
         for (i, wx) in wx.iter().enumerate() {
             let sample = pixel(page, x0 - 1 + i as i64, y0 - 1 + j as i64);
@@ -199,6 +261,32 @@ mod tests {
         assert_eq!((strip.width, strip.height), (120, 40));
         // The column's top left corner is the strip's bottom left one.
         assert_eq!(strip.rgb[39 * 120 * 3], 0);
+    }
+
+    #[test]
+    fn the_short_way_and_the_warp_agree() {
+        let rgb = (0..200 * 200u32)
+            .flat_map(|i| {
+                let wave = |v: f32| (127.0 + 100.0 * v.sin()) as u8;
+                let (x, y) = ((i % 200) as f32, (i / 200) as f32);
+                [wave(x / 7.0), wave(y / 9.0), wave((x + y) / 8.0)]
+            })
+            .collect();
+        let page = Page {
+            width: 200,
+            height: 200,
+            rgb,
+        };
+        for (x1, y1) in [(150.3, 60.8), (50.4, 170.2)] {
+            let quad = Quad::from_rect(20.4, 30.6, x1, y1);
+            let mut skew = quad;
+            // Too little to see, enough to be warped.
+            skew.0[0].y += LEVEL * 1.5;
+            let (short, warped) = (crop(&page, &quad, 48), crop(&page, &skew, 48));
+            assert_eq!((short.width, short.height, short.turned), (warped.width, warped.height, warped.turned));
+            let worst = short.rgb.iter().zip(&warped.rgb).map(|(a, b)| a.abs_diff(*b)).max();
+            assert!(worst <= Some(4), "{worst:?}");
+        }
     }
 
     #[test]

@@ -208,16 +208,17 @@ pub fn lines(map: &[f32], width: usize, height: usize, constants: &Detection) ->
         if seen[start] || map[start] <= constants.threshold {
             continue;
         }
-        candidates += 1;
-        if candidates > constants.max_candidates {
-            break;
-        }
         let outline = component(map, width, height, constants.threshold, start, &mut seen, &mut stack);
         let Some(rectangle) = min_area_rectangle(&outline) else {
             continue;
         };
         if rectangle.width().min(rectangle.height()) < MIN_COMPONENT_SIDE - 1.0 {
             continue;
+        }
+        // Specks don't count: on a noisy scan they would use up the bound before the foot of the page is reached.
+        candidates += 1;
+        if candidates > constants.max_candidates {
+            break;
         }
         let score = mean_inside(map, width, height, &rectangle);
         if score < constants.box_threshold {
@@ -242,12 +243,17 @@ fn component(
     seen: &mut [bool],
     stack: &mut Vec<usize>,
 ) -> Vec<Point> {
-    let mut rows: std::collections::BTreeMap<usize, (usize, usize)> = std::collections::BTreeMap::new();
+    // The scan meets a component in its topmost row first, so rows are counted from there.
+    let top = start / width;
+    let mut rows: Vec<(usize, usize)> = Vec::new();
     seen[start] = true;
     stack.push(start);
     while let Some(at) = stack.pop() {
         let (x, y) = (at % width, at / width);
-        let row = rows.entry(y).or_insert((x, x));
+        if rows.len() <= y - top {
+            rows.resize(y - top + 1, (usize::MAX, 0));
+        }
+        let row = &mut rows[y - top];
         *row = (row.0.min(x), row.1.max(x));
         for ny in y.saturating_sub(1)..=(y + 1).min(height - 1) {
             for nx in x.saturating_sub(1)..=(x + 1).min(width - 1) {
@@ -260,7 +266,8 @@ fn component(
         }
     }
     rows.into_iter()
-        .flat_map(|(y, (from, to))| {
+        .zip(top..)
+        .flat_map(|((from, to), y)| {
             let y = y as f32 + 0.5;
             [Point::new(from as f32 + 0.5, y), Point::new(to as f32 + 0.5, y)]
         })
@@ -350,23 +357,34 @@ pub fn ordered(corners: [Point; 4]) -> Quad {
     Quad(corners)
 }
 
-/// Mean of the map's pixels whose centres are inside a rectangle.
+/// Mean of the map's pixels whose centres are inside a rectangle: of each row the span between its edges.
 fn mean_inside(map: &[f32], width: usize, height: usize, quad: &Quad) -> f32 {
-    let [x0, y0, x1, y1] = quad.bounds();
-    let clamp = |v: f32, max: usize| (v.max(0.0) as usize).min(max);
-    let inside = |p: Point| {
-        (0..4).all(|i| {
-            let (a, b) = (quad.0[i], quad.0[(i + 1) % 4]);
-            (b.x - a.x) * (p.y - a.y) - (b.y - a.y) * (p.x - a.x) >= -0.01 * a.distance(b).max(1.0)
-        })
-    };
+    let [_, y0, _, y1] = quad.bounds();
+    let last = |v: f32, end: usize| (v.max(0.0) as usize).min(end);
     let (mut sum, mut count) = (0.0f64, 0u32);
-    for y in clamp(y0.floor(), height - 1)..=clamp(y1.ceil(), height - 1) {
-        for x in clamp(x0.floor(), width - 1)..=clamp(x1.ceil(), width - 1) {
-            if inside(Point::new(x as f32 + 0.5, y as f32 + 0.5)) {
-                sum += f64::from(map[y * width + x]);
-                count += 1;
+    for row in last(y0 - 0.5, height)..last(y1.ceil() + 1.0, height) {
+        let y = row as f32 + 0.5;
+        // Where the row crosses the four half planes.
+        let (mut from, mut to) = (0.0f32, width as f32);
+        for i in 0..4 {
+            let (a, b) = (quad.0[i], quad.0[(i + 1) % 4]);
+            // Inside: (b - a) × (p - a) ≥ 0, up to a hundredth of a pixel.
+            let slope = b.y - a.y;
+            let rest = (b.x - a.x) * (y - a.y) + 0.01 * a.distance(b).max(1.0);
+            if slope.abs() < 1e-6 {
+                if rest < 0.0 {
+                    to = -1.0;
+                }
+            } else if slope > 0.0 {
+                to = to.min(a.x + rest / slope);
+            } else {
+                from = from.max(a.x + rest / slope);
             }
+        }
+        let (from, to) = (last((from - 0.5).ceil(), width), last((to + 0.5).floor(), width));
+        if from < to {
+            sum += map[row * width + from..row * width + to].iter().map(|&v| f64::from(v)).sum::<f64>();
+            count += (to - from) as u32;
         }
     }
     if count == 0 { 0.0 } else { (sum / f64::from(count)) as f32 }
@@ -474,6 +492,79 @@ mod tests {
             }
             prop_assert_eq!(next, length);
         }
+    }
+
+    /// A network whose text probability is what it is shown: white is text.
+    struct White;
+
+    impl Session for White {
+        fn run(&self, input: Tensor) -> maoocr_runtime::RunFuture<'_, Tensor> {
+            Box::pin(async move {
+                let &[_, _, h, w] = input.shape() else { unreachable!("the input is NCHW") };
+                let map = input.data()[..h * w].iter().map(|v| v * 0.5 + 0.5).collect();
+                Tensor::new([1, 1, h, w], map)
+            })
+        }
+
+        fn executor(&self) -> String {
+            "white".into()
+        }
+    }
+
+    #[test]
+    fn lines_are_found_where_they_are_at_every_size() {
+        // Reduced, as it is, enlarged, and in tiles both ways; the bar lies across the tiles' seams.
+        for (width, height, run) in [
+            (3000u32, 2000u32, u32::MAX),
+            (900, 700, u32::MAX),
+            (300, 200, u32::MAX),
+            (3000, 300, 400_000),
+            (300, 3000, 400_000),
+        ] {
+            let mut page = Page {
+                width,
+                height,
+                rgb: vec![0; (width * height * 3) as usize],
+            };
+            let (x0, y0, x1, y1) = (width / 10, height * 4 / 10, width * 9 / 10, height * 6 / 10);
+            for y in y0..y1 {
+                let row = (y * width * 3) as usize;
+                page.rgb[row + x0 as usize * 3..row + x1 as usize * 3].fill(255);
+            }
+            let size = SizePolicy {
+                max_run_pixels: run,
+                ..SizePolicy::default()
+            };
+            let constants = Detection {
+                unclip_ratio: 0.0,
+                threshold: 0.5,
+                ..constants()
+            };
+            let found = pollster::block_on(detect(&page, &White, &constants, &size)).unwrap();
+            assert_eq!(found.len(), 1, "{width} × {height}");
+            let bounds = found[0].quad.bounds();
+            let slack = 3.0f32.max(width.max(height) as f32 / 500.0);
+            for (got, wanted) in bounds.into_iter().zip([x0, y0, x1, y1]) {
+                assert!((got - wanted as f32).abs() <= slack, "{width} × {height}: {bounds:?}, not {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn specks_don_t_use_up_the_candidates() {
+        let (width, height) = (200, 200);
+        let mut map = vec![0.0; width * height];
+        for at in (0..width * 100).step_by(3).filter(|at| at / width % 3 == 0) {
+            map[at] = 0.9;
+        }
+        for y in 150..170 {
+            map[y * width + 30..y * width + 120].fill(0.9);
+        }
+        let constants = Detection {
+            max_candidates: 10,
+            ..constants()
+        };
+        assert_eq!(lines(&map, width, height, &constants).len(), 1);
     }
 
     #[test]
