@@ -42,25 +42,105 @@ impl Device {
     }
 
     /// Loads an ONNX model onto this device.
+    ///
+    /// `Auto` takes tract for a model that the GPU's executor does not know; the others say what they lack.
     pub fn load(&self, onnx: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
         match self {
-            Self::Auto | Self::Cpu | Self::Tract => Ok(Arc::new(TractSession::load(onnx)?)),
-            Self::Gpu(_) | Self::Flex => Err(self.not_built()),
+            Self::Auto => match gpu::pick(None).and_then(|adapter| gpu::load(onnx, &adapter)) {
+                Ok(session) => Ok(session),
+                Err(_) => Ok(Arc::new(TractSession::load(onnx)?)),
+            },
+            Self::Cpu | Self::Tract => Ok(Arc::new(TractSession::load(onnx)?)),
+            Self::Gpu(number) => gpu::load(onnx, &gpu::pick(*number)?),
+            Self::Flex => gpu::load_flex(onnx),
         }
     }
 
     /// What this choice comes to on this machine, for people.
     pub fn describe(&self) -> String {
+        let cpu = || "CPU (tract)".to_string();
         match self {
-            Self::Auto | Self::Cpu | Self::Tract => "CPU (tract)".into(),
-            Self::Gpu(_) | Self::Flex => self.not_built().to_string(),
+            Self::Auto => gpu::pick(None).map_or_else(|_| cpu(), |adapter| gpu::describe(&adapter)),
+            Self::Cpu | Self::Tract => cpu(),
+            Self::Gpu(number) => {
+                gpu::pick(*number).map_or_else(|e| e.to_string(), |adapter| gpu::describe(&adapter))
+            }
+            Self::Flex => "CPU (burn flex)".into(),
         }
     }
+}
 
-    fn not_built(self) -> RuntimeError {
-        RuntimeError::Device {
-            reason: format!("`{self}` needs a build with the feature `burn`"),
-        }
+#[cfg(feature = "burn")]
+mod gpu {
+    use super::{Arc, RuntimeError, Session};
+    use crate::burn::{Adapter, adapters, load_flex as flex, load_gpu};
+
+    /// The adapter of this number, or the first that is no software.
+    pub(super) fn pick(number: Option<usize>) -> Result<Adapter, RuntimeError> {
+        let adapters = adapters();
+        let found = match number {
+            Some(number) => adapters.get(number),
+            None => adapters.iter().find(|a| !a.software),
+        };
+        found.cloned().ok_or_else(|| {
+            let wanted = number.map_or("a GPU".into(), |n| format!("GPU {n}"));
+            let list = adapters
+                .iter()
+                .enumerate()
+                .map(|(i, a)| format!("gpu:{i} ({})", a.name))
+                .collect::<Vec<_>>()
+                .join("; ");
+            let reason = match (adapters.is_empty(), number) {
+                (true, _) => format!("{wanted} was asked for, and there is no adapter"),
+                (_, None) => format!(
+                    "{wanted} was asked for, and there is only software, taken when named: {list}"
+                ),
+                (_, Some(_)) => format!("{wanted} was asked for, and there is only: {list}"),
+            };
+            RuntimeError::Device { reason }
+        })
+    }
+
+    pub(super) fn load(onnx: &[u8], adapter: &Adapter) -> Result<Arc<dyn Session>, RuntimeError> {
+        load_gpu(onnx, adapter)
+    }
+
+    pub(super) fn load_flex(onnx: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
+        Ok(Arc::new(flex(onnx)?))
+    }
+
+    pub(super) fn describe(adapter: &Adapter) -> String {
+        format!("GPU ({})", adapter.name)
+    }
+}
+
+#[cfg(not(feature = "burn"))]
+mod gpu {
+    use super::{Arc, RuntimeError, Session};
+
+    /// There is none to pick.
+    pub(super) enum Adapter {}
+
+    fn not_built<T>() -> Result<T, RuntimeError> {
+        Err(RuntimeError::Device {
+            reason: "GPUs and flex need a build with the feature `burn`".into(),
+        })
+    }
+
+    pub(super) fn pick(_: Option<usize>) -> Result<Adapter, RuntimeError> {
+        not_built()
+    }
+
+    pub(super) fn load(_: &[u8], adapter: &Adapter) -> Result<Arc<dyn Session>, RuntimeError> {
+        match *adapter {}
+    }
+
+    pub(super) fn load_flex(_: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
+        not_built()
+    }
+
+    pub(super) fn describe(adapter: &Adapter) -> String {
+        match *adapter {}
     }
 }
 

@@ -224,7 +224,12 @@ pub enum Op {
     /// Matrix product over the two last axes.
     MatMul,
     /// Over one axis, which may count from the end.
-    Softmax(i64),
+    Softmax {
+        /// The axis.
+        axis: i64,
+        /// Whether it runs over all axes from that one on, as before version 13; only the last is supported then.
+        flattened: bool,
+    },
     /// Means over axes, which may count from the end.
     ReduceMean {
         /// The axes; none means all.
@@ -294,7 +299,7 @@ impl Op {
                 Binary::Pow => "Pow",
             },
             Self::MatMul => "MatMul",
-            Self::Softmax(_) => "Softmax",
+            Self::Softmax { .. } => "Softmax",
             Self::ReduceMean { .. } => "ReduceMean",
             Self::Transpose(_) => "Transpose",
             Self::Concat(_) => "Concat",

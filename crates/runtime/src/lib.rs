@@ -4,6 +4,8 @@
 //! shape that the model allows. What executes it (Burn on a GPU, Burn's `flex`, tract) is chosen with the
 //! device and hidden behind the trait.
 
+#[cfg(feature = "burn")]
+pub mod burn;
 mod device;
 mod error;
 pub mod graph;

@@ -14,6 +14,8 @@ use crate::graph::{
 
 /// No window, stride or padding of a real model comes near this.
 const MAX_EXTENT: i64 = 4096;
+/// Looking for patterns takes time quadratic in this.
+const MAX_NODES: usize = 4096;
 /// Ranks above this occur in no model of the family, and GPU kernels are written out per rank.
 pub(crate) const MAX_RANK: usize = 8;
 
@@ -78,6 +80,9 @@ impl Loader {
             )));
         };
         self.graph.input = input;
+        if proto.node.len() > MAX_NODES {
+            return Err(malformed(format!("{} nodes", proto.node.len())));
+        }
         for node in proto.node {
             self.node(node, opset)?;
         }
@@ -545,9 +550,9 @@ impl Reader<'_> {
             "Pow" => (Op::Binary(Binary::Pow), 2),
             "MatMul" => (Op::MatMul, 2),
             "Softmax" => {
-                // Before version 13 it ran over all axes from `axis` on; the same where that is the last.
-                let default = if self.opset < 13 { 1 } else { -1 };
-                (Op::Softmax(self.int("axis", default)), 1)
+                let flattened = self.opset < 13;
+                let axis = self.int("axis", if flattened { 1 } else { -1 });
+                (Op::Softmax { axis, flattened }, 1)
             }
             "Transpose" => {
                 let perm = self.ints("perm").ok_or("no perm")?;

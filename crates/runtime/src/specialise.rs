@@ -213,6 +213,9 @@ fn fold<'a>(node: &Node, at: &At<'a>) -> Result<Option<Constant>, String> {
             else {
                 return Ok(None);
             };
+            if indices.len() > MAX_HOST_ELEMENTS {
+                return Err("too many integers".into());
+            }
             let picked = indices
                 .iter()
                 .map(|&i| {
@@ -265,6 +268,9 @@ fn fold<'a>(node: &Node, at: &At<'a>) -> Result<Option<Constant>, String> {
                 return Err("no integers".into());
             }
             let n = a.len().max(b.len());
+            if n > MAX_HOST_ELEMENTS {
+                return Err("too many integers".into());
+            }
             let data = (0..n)
                 .map(|i| {
                     let (a, b) = (a[i % a.len()], b[i % b.len()]);
@@ -510,7 +516,20 @@ fn infer<'a>(node: &Node, at: &At<'a>, all: &[&[usize]]) -> Result<(Op, Vec<usiz
         }
         Op::Unary(_) => (node.op.clone(), shape.to_vec()),
         Op::Binary(_) => (node.op.clone(), broadcast(shape, second()?)?),
-        Op::Softmax(along) => (Op::Softmax(axis(along, rank)? as i64), shape.to_vec()),
+        Op::Softmax {
+            axis: along,
+            flattened,
+        } => {
+            let along = axis(along, rank)?;
+            if flattened && along + 1 != rank {
+                return Err(format!("over the axes from {along} on of {shape:?}"));
+            }
+            let op = Op::Softmax {
+                axis: along as i64,
+                flattened: false,
+            };
+            (op, shape.to_vec())
+        }
         Op::ReduceMean { axes, keep } => {
             let axes = if axes.is_empty() {
                 (0..rank as i64).collect()

@@ -1,0 +1,7 @@
+use burn_flex::Flex;
+
+use super::kernels::Kernels;
+
+impl Kernels for Flex {
+    const NHWC: bool = false;
+}

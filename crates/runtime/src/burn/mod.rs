@@ -1,0 +1,24 @@
+//! Runs a graph with Burn's tensor primitives, on a GPU (wgpu, WGSL) or on Burn's CPU backend `flex`.
+
+mod flex;
+mod kernels;
+mod session;
+mod step;
+mod wgpu;
+
+use std::sync::Arc;
+
+use crate::{RuntimeError, Session};
+
+pub use self::wgpu::{Adapter, adapters};
+pub use session::BurnSession;
+
+/// Loads a model onto Burn's CPU backend.
+pub fn load_flex(onnx: &[u8]) -> Result<BurnSession<burn_flex::Flex>, RuntimeError> {
+    BurnSession::load(onnx, burn_flex::FlexDevice, "burn flex".into())
+}
+
+/// Loads a model onto a GPU of [`adapters`].
+pub fn load_gpu(onnx: &[u8], adapter: &Adapter) -> Result<Arc<dyn Session>, RuntimeError> {
+    Ok(Arc::new(wgpu::load(onnx, adapter)?))
+}

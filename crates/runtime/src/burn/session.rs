@@ -1,0 +1,252 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use burn_backend::tensor::FloatTensor;
+use burn_backend::{DType, FloatDType, IntDType, TensorData};
+
+use super::kernels::Kernels;
+use super::step::{self, Form, Operand, Value};
+use crate::graph::{Graph, Op, ValueId};
+use crate::specialise::{Specialised, specialise};
+use crate::{BestPath, RunFuture, RuntimeError, Session, Tensor, onnx, rewrite};
+
+/// Plans kept per session. Shapes come in buckets, so this is rarely full; then all go at once.
+const MAX_PLANS: usize = 64;
+
+type Weights<B> = HashMap<(ValueId, Form), FloatTensor<B>>;
+
+/// A model run by Burn on the backend `B`. Its weights are on the device from the start.
+#[allow(
+    private_bounds,
+    reason = "what the executor asks of a backend is its own affair"
+)]
+pub struct BurnSession<B: Kernels> {
+    graph: Graph,
+    weights: Weights<B>,
+    device: B::Device,
+    name: String,
+    plans: Mutex<HashMap<Vec<usize>, Arc<Plan<B>>>>,
+}
+
+/// The model for one input shape.
+struct Plan<B: Kernels> {
+    special: Specialised,
+    /// Values that no later step than this one reads.
+    freed: Vec<Vec<ValueId>>,
+    /// Constants that only this shape has.
+    extra: Weights<B>,
+}
+
+#[allow(
+    private_bounds,
+    reason = "what the executor asks of a backend is its own affair"
+)]
+impl<B: Kernels> BurnSession<B> {
+    /// Reads an ONNX file and puts its weights on `device`. `name` is what `executor` says.
+    pub fn load(onnx: &[u8], device: B::Device, name: String) -> Result<Self, RuntimeError> {
+        let mut graph = onnx::load(onnx)?;
+        rewrite::simplify(&mut graph)?;
+        let mut weights = Weights::<B>::new();
+        upload::<B>(&graph, &mut weights, None, &device);
+        Ok(Self {
+            graph,
+            weights,
+            device,
+            name,
+            plans: Mutex::default(),
+        })
+    }
+
+    /// How many steps a run on an input of this shape has. Views are not counted: they move no data.
+    pub fn steps(&self, shape: &[usize]) -> Result<usize, RuntimeError> {
+        let plan = self.plan(shape)?;
+        let nodes = plan.special.graph.nodes.iter();
+        Ok(nodes
+            .filter(|n| !matches!(n.op, Op::View(_) | Op::Transpose(_)))
+            .count())
+    }
+
+    fn plan(&self, shape: &[usize]) -> Result<Arc<Plan<B>>, RuntimeError> {
+        let locked = || self.plans.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(plan) = locked().get(shape) {
+            return Ok(plan.clone());
+        }
+        let special = specialise(&self.graph, shape)?;
+        let mut extra = Weights::<B>::new();
+        upload::<B>(
+            &special.graph,
+            &mut extra,
+            Some(&self.weights),
+            &self.device,
+        );
+        let mut last = vec![None; special.graph.values];
+        for (index, node) in special.graph.nodes.iter().enumerate() {
+            for value in node.inputs.iter().flatten() {
+                last[*value] = Some(index);
+            }
+        }
+        last[special.graph.output] = None;
+        let mut freed = vec![Vec::new(); special.graph.nodes.len()];
+        for (value, index) in last.iter().enumerate() {
+            if let Some(index) = index {
+                freed[*index].push(value);
+            }
+        }
+        let plan = Arc::new(Plan {
+            special,
+            freed,
+            extra,
+        });
+        let mut plans = locked();
+        if plans.len() >= MAX_PLANS {
+            plans.clear();
+        }
+        plans.insert(shape.to_vec(), plan.clone());
+        Ok(plan)
+    }
+
+    /// Queues a whole run; nothing is waited for.
+    fn enqueue(&self, input: Tensor) -> Result<FloatTensor<B>, RuntimeError> {
+        let plan = self.plan(input.shape())?;
+        let graph = &plan.special.graph;
+        let mut values: Vec<Option<Value<B>>> = vec![None; graph.values];
+        let shape = input.shape().to_vec();
+        let data = TensorData::new(input.into_data(), shape);
+        values[graph.input] = Some(Value::plain(B::float_from_data(data, &self.device)));
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let mut operands = Vec::with_capacity(node.inputs.len());
+            let frees = &plan.freed[index];
+            for (place, input) in node.inputs.iter().enumerate() {
+                operands.push(match *input {
+                    None => None,
+                    Some(id) => Some(match graph.constants.get(&id) {
+                        Some(constant) => {
+                            let key = (id, step::form::<B>(node, place, &constant.shape));
+                            let tensor = self.weights.get(&key).or_else(|| plan.extra.get(&key));
+                            Operand::Constant(
+                                tensor.ok_or_else(|| {
+                                    node.unsupported("an operand is no tensor of floats")
+                                })?,
+                                constant,
+                            )
+                        }
+                        // Moved where nobody reads it again, so that the backend may work in place.
+                        None => {
+                            let again = node.inputs[place + 1..].contains(&Some(id));
+                            let value = if frees.contains(&id) && !again {
+                                values[id].take()
+                            } else {
+                                values[id].clone()
+                            };
+                            Operand::Value(
+                                value.ok_or_else(|| {
+                                    node.unsupported("an operand is not made yet")
+                                })?,
+                            )
+                        }
+                    }),
+                });
+            }
+            let made = step::run(node, &plan.special.shapes[node.output], operands)?;
+            values[node.output] = Some(made);
+        }
+        match values[graph.output].take() {
+            Some(value) => Ok(value.nchw()),
+            None => Err(RuntimeError::Run {
+                reason: "the model's output is a constant".into(),
+            }),
+        }
+    }
+
+    async fn read(tensor: FloatTensor<B>) -> Result<Tensor, RuntimeError> {
+        let failed = |reason: String| RuntimeError::Run { reason };
+        let data = B::float_into_data(tensor)
+            .await
+            .map_err(|e| failed(format!("{e:?}")))?;
+        let shape: Vec<usize> = data.shape().iter().copied().collect();
+        let data = data
+            .convert_dtype(DType::F32)
+            .try_into_vec::<f32>()
+            .map_err(|e| failed(format!("{e:?}")))?;
+        Tensor::new(shape, data)
+    }
+}
+
+/// Uploads what the nodes read and `have` lacks.
+fn upload<B: Kernels>(
+    graph: &Graph,
+    to: &mut Weights<B>,
+    have: Option<&Weights<B>>,
+    device: &B::Device,
+) {
+    for node in &graph.nodes {
+        for (place, id) in node.inputs.iter().enumerate() {
+            let Some((id, constant)) = id.and_then(|id| Some((id, graph.constants.get(&id)?)))
+            else {
+                continue;
+            };
+            let key = (id, step::form::<B>(node, place, &constant.shape));
+            if constant.is_empty()
+                || to.contains_key(&key)
+                || have.is_some_and(|h| h.contains_key(&key))
+            {
+                continue;
+            }
+            if let Some(tensor) = step::upload::<B>(constant, key.1, device) {
+                to.insert(key, tensor);
+            }
+        }
+    }
+}
+
+impl<B: Kernels> Session for BurnSession<B> {
+    fn run(&self, input: Tensor) -> RunFuture<'_, Tensor> {
+        Box::pin(async move { Self::read(self.enqueue(input)?).await })
+    }
+
+    fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
+        Box::pin(async move {
+            let scores = self.enqueue(input)?;
+            let shape: Vec<usize> = burn_backend::TensorMetadata::shape(&scores)
+                .iter()
+                .copied()
+                .collect();
+            let &[batch, steps, classes] = shape.as_slice() else {
+                return Err(RuntimeError::Run {
+                    reason: format!("expected scores of shape [N, T, V], got {shape:?}"),
+                });
+            };
+            let best = B::float_argmax(scores.clone(), 2, IntDType::I32);
+            let probability = B::float_max_dim(scores.clone(), 2);
+            let full = |n: usize| burn_backend::Slice {
+                start: 0,
+                end: Some(n as isize),
+                step: 1,
+            };
+            let last = burn_backend::Slice {
+                start: classes as isize - 1,
+                end: Some(classes as isize),
+                step: 1,
+            };
+            let last = B::float_slice(scores, &[full(batch), full(steps), last]);
+            // Floats count exactly to 2^24, far beyond any alphabet; so one read brings all three.
+            let best = B::int_into_float(best, FloatDType::F32);
+            let read = Self::read(B::float_cat(vec![best, probability, last], 2)).await?;
+            let mut path = BestPath {
+                batch,
+                steps,
+                ..BestPath::default()
+            };
+            for step in read.data().chunks_exact(3) {
+                path.classes.push(step[0] as u32);
+                path.probabilities.push(step[1]);
+                path.last_class.push(step[2]);
+            }
+            Ok(path)
+        })
+    }
+
+    fn executor(&self) -> String {
+        self.name.clone()
+    }
+}

@@ -1,0 +1,116 @@
+//! The GPU: adapters, and the kernels below Burn's tensor API.
+
+use burn_cubecl::{CubeBackend, CubeDevice};
+use burn_wgpu::{RuntimeOptions, WgpuBackend, WgpuDevice, graphics::AutoGraphicsApi};
+use cubecl::wgpu::WgpuDeviceKind;
+
+use super::kernels::Kernels;
+use super::session::BurnSession;
+use crate::RuntimeError;
+
+impl Kernels for CubeBackend {
+    const NHWC: bool = true;
+}
+
+/// A GPU, or software that poses as one.
+#[derive(Clone, Debug)]
+pub struct Adapter {
+    /// Its name, kind and API, for people.
+    pub name: String,
+    /// Whether it is software on the CPU.
+    pub software: bool,
+    device: WgpuDevice,
+}
+
+/// The adapters of this machine, of the first graphics API that has any; looked up once. In a browser there is
+/// always one.
+#[cfg(not(target_family = "wasm"))]
+pub fn adapters() -> Vec<Adapter> {
+    static ADAPTERS: std::sync::OnceLock<Vec<Adapter>> = std::sync::OnceLock::new();
+    ADAPTERS.get_or_init(enumerate).clone()
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn enumerate() -> Vec<Adapter> {
+    let apis = [
+        (wgpu::Backends::VULKAN, WgpuBackend::Vulkan),
+        (wgpu::Backends::METAL, WgpuBackend::Metal),
+        (wgpu::Backends::DX12, WgpuBackend::Dx12),
+        (wgpu::Backends::GL, WgpuBackend::Gl),
+    ];
+    for (backends, api) in apis {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        });
+        let found = cubecl::future::block_on(instance.enumerate_adapters(backends));
+        let mut counts = [0; 4];
+        let list: Vec<Adapter> = found
+            .iter()
+            .map(|adapter| {
+                let info = adapter.get_info();
+                // CubeCL numbers the adapters of each kind on their own.
+                let mut next = |kind: usize| {
+                    counts[kind] += 1;
+                    counts[kind] - 1
+                };
+                let kind = match info.device_type {
+                    wgpu::DeviceType::DiscreteGpu => WgpuDeviceKind::DiscreteGpu(next(0)),
+                    wgpu::DeviceType::IntegratedGpu => WgpuDeviceKind::IntegratedGpu(next(1)),
+                    wgpu::DeviceType::VirtualGpu => WgpuDeviceKind::VirtualGpu(next(2)),
+                    wgpu::DeviceType::Other => WgpuDeviceKind::Other(next(3)),
+                    wgpu::DeviceType::Cpu => WgpuDeviceKind::Cpu,
+                };
+                Adapter {
+                    name: format!("{}, {:?}, {:?}", info.name, info.device_type, info.backend),
+                    software: info.device_type == wgpu::DeviceType::Cpu,
+                    device: WgpuDevice::new(kind).on(api),
+                }
+            })
+            .collect();
+        if !list.is_empty() {
+            return list;
+        }
+    }
+    Vec::new()
+}
+
+/// The adapters of this machine, of the first graphics API that has any. In a browser there is always one.
+#[cfg(target_family = "wasm")]
+pub fn adapters() -> Vec<Adapter> {
+    vec![Adapter {
+        name: "WebGPU".into(),
+        software: false,
+        device: WgpuDevice::default(),
+    }]
+}
+
+/// Brings the device up once per process; a second attempt would be refused.
+#[cfg(not(target_family = "wasm"))]
+fn start(adapter: &Adapter) -> Result<(), RuntimeError> {
+    use std::sync::Mutex;
+
+    static STARTED: Mutex<Vec<WgpuDevice>> = Mutex::new(Vec::new());
+    let mut started = STARTED.lock().unwrap_or_else(|e| e.into_inner());
+    if started.contains(&adapter.device) {
+        return Ok(());
+    }
+    let failed = |e: &dyn std::fmt::Display| RuntimeError::Device {
+        reason: format!("{}: {e}", adapter.name),
+    };
+    let options = RuntimeOptions::try_default().map_err(|e| failed(&e))?;
+    burn_wgpu::try_init_setup::<AutoGraphicsApi>(&adapter.device, options)
+        .map_err(|e| failed(&e))?;
+    started.push(adapter.device.clone());
+    Ok(())
+}
+
+pub(super) fn load(
+    onnx: &[u8],
+    adapter: &Adapter,
+) -> Result<BurnSession<CubeBackend>, RuntimeError> {
+    #[cfg(not(target_family = "wasm"))]
+    start(adapter)?;
+    let device = CubeDevice::Wgpu(adapter.device.clone());
+    BurnSession::load(onnx, device, format!("burn wgpu ({})", adapter.name))
+}

@@ -1,0 +1,104 @@
+//! Burn's executors against tract, on the real models at small shapes.
+
+#![cfg(feature = "burn")]
+
+mod common;
+
+use std::sync::Arc;
+
+use maoocr_runtime::burn::{Adapter, adapters, load_flex, load_gpu};
+use maoocr_runtime::tract::TractSession;
+use maoocr_runtime::{BestPath, Session};
+
+type Load<'a> = &'a dyn Fn(&[u8]) -> Arc<dyn Session>;
+
+fn flex(onnx: &[u8]) -> Arc<dyn Session> {
+    let session = load_flex(onnx).unwrap();
+    Arc::new(session)
+}
+
+/// An adapter, software ones too, or `None` with a printed reason.
+fn adapter() -> Option<Adapter> {
+    let found = adapters().into_iter().next();
+    if found.is_none() {
+        eprintln!("skipped: no wgpu adapter");
+    }
+    found
+}
+
+/// Runs a model here and with tract; the largest difference.
+fn compare(name: &str, shape: &[usize], load: Load<'_>, bound: f32) {
+    let Some(onnx) = common::model(name) else {
+        return;
+    };
+    let input = common::noise(shape);
+    let session = load(&onnx);
+    let ours = pollster::block_on(session.run(input.clone())).unwrap();
+    let reference = TractSession::load(&onnx).unwrap();
+    let theirs = pollster::block_on(reference.run(input)).unwrap();
+    let difference = common::difference(&ours, &theirs);
+    eprintln!(
+        "{name} {shape:?} on {}: max abs difference {difference:e}",
+        session.executor()
+    );
+    assert!(difference < bound, "{name} {shape:?}: {difference}");
+}
+
+/// Greedy decoding's needs from the device against those from the whole output.
+fn compare_best(name: &str, shape: &[usize], load: Load<'_>) {
+    let Some(onnx) = common::model(name) else {
+        return;
+    };
+    let input = common::noise(shape);
+    let session = load(&onnx);
+    let whole = pollster::block_on(session.run(input.clone())).unwrap();
+    let expected = BestPath::from_scores(&whole).unwrap();
+    let best = pollster::block_on(session.run_best(input)).unwrap();
+    assert_eq!(best, expected);
+}
+
+#[test]
+fn flex_agrees_on_detection() {
+    compare("ppocrv6-tiny-det", &[1, 3, 64, 64], &flex, 1e-3);
+    compare("ppocrv6-tiny-det", &[2, 3, 32, 96], &flex, 1e-3);
+    compare("ppocrv6-small-det", &[1, 3, 64, 32], &flex, 1e-3);
+}
+
+#[test]
+fn flex_agrees_on_recognition() {
+    compare("ppocrv6-tiny-rec", &[1, 3, 48, 64], &flex, 1e-3);
+    compare("ppocrv6-tiny-rec", &[3, 3, 48, 72], &flex, 1e-3);
+    compare("ppocrv6-small-rec", &[2, 3, 48, 64], &flex, 1e-3);
+    compare_best("ppocrv6-tiny-rec", &[2, 3, 48, 64], &flex);
+}
+
+#[test]
+fn flex_agrees_on_the_other_models() {
+    compare("ppocrv5-line-orientation", &[2, 3, 80, 160], &flex, 1e-3);
+    compare("page-orientation", &[1, 3, 224, 224], &flex, 1e-3);
+    compare("ppocrv5-mobile-det", &[1, 3, 64, 64], &flex, 1e-3);
+    compare("ppocrv5-mobile-rec", &[1, 3, 48, 64], &flex, 1e-3);
+}
+
+#[test]
+fn the_gpu_agrees_on_detection() {
+    let Some(adapter) = adapter() else { return };
+    let load = |onnx: &[u8]| load_gpu(onnx, &adapter).unwrap();
+    compare("ppocrv6-tiny-det", &[1, 3, 64, 64], &load, 1e-3);
+    compare("ppocrv6-tiny-det", &[2, 3, 32, 96], &load, 1e-3);
+}
+
+#[test]
+fn the_gpu_agrees_on_recognition() {
+    let Some(adapter) = adapter() else { return };
+    let load = |onnx: &[u8]| load_gpu(onnx, &adapter).unwrap();
+    compare("ppocrv6-tiny-rec", &[2, 3, 48, 64], &load, 1e-3);
+    compare_best("ppocrv6-tiny-rec", &[2, 3, 48, 64], &load);
+}
+
+#[test]
+fn the_gpu_agrees_on_attention() {
+    let Some(adapter) = adapter() else { return };
+    let load = |onnx: &[u8]| load_gpu(onnx, &adapter).unwrap();
+    compare("ppocrv6-small-rec", &[1, 3, 48, 64], &load, 1e-3);
+}

@@ -1,0 +1,361 @@
+//! Files that are damaged, or made to harm: the loader says so and does not panic.
+
+mod common;
+
+use maoocr_runtime::{RuntimeError, onnx, rewrite, specialise};
+use proptest::prelude::*;
+
+/// As much of protobuf's encoding as an ONNX file needs.
+#[derive(Clone, Default)]
+struct Message(Vec<u8>);
+
+impl Message {
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+
+    fn int(mut self, field: u64, value: i64) -> Self {
+        self.varint(field << 3);
+        self.varint(value as u64);
+        self
+    }
+
+    fn bytes(mut self, field: u64, value: &[u8]) -> Self {
+        self.varint(field << 3 | 2);
+        self.varint(value.len() as u64);
+        self.0.extend_from_slice(value);
+        self
+    }
+}
+
+fn ints(name: &str, values: &[i64]) -> Vec<u8> {
+    let start = Message::default().bytes(1, name.as_bytes()).int(20, 7);
+    values.iter().fold(start, |m, &v| m.int(8, v)).0
+}
+
+fn tensor(name: &str, kind: i64, dims: &[i64], raw: &[u8]) -> Vec<u8> {
+    let start = dims.iter().fold(Message::default(), |m, &d| m.int(1, d));
+    start.int(2, kind).bytes(8, name.as_bytes()).bytes(9, raw).0
+}
+
+fn floats(name: &str, dims: &[i64]) -> Vec<u8> {
+    let count: i64 = dims.iter().product();
+    let raw: Vec<u8> = (0..count)
+        .flat_map(|i| (i as f32 * 0.01).to_le_bytes())
+        .collect();
+    tensor(name, 1, dims, &raw)
+}
+
+fn longs(name: &str, values: &[i64]) -> Vec<u8> {
+    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    tensor(name, 7, &[values.len() as i64], &raw)
+}
+
+fn node(op: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
+    let m = inputs
+        .iter()
+        .fold(Message::default(), |m, i| m.bytes(1, i.as_bytes()));
+    let m = m.bytes(2, output.as_bytes()).bytes(4, op.as_bytes());
+    attributes.iter().fold(m, |m, a| m.bytes(5, a)).0
+}
+
+/// An input of four dimensions of any size.
+fn picture(name: &str) -> Vec<u8> {
+    let shape = ["n", "c", "h", "w"]
+        .iter()
+        .fold(Message::default(), |m, d| {
+            m.bytes(1, &Message::default().bytes(2, d.as_bytes()).0)
+        });
+    let kind = Message::default().int(1, 1).bytes(2, &shape.0);
+    let kind = Message::default().bytes(1, &kind.0);
+    Message::default()
+        .bytes(1, name.as_bytes())
+        .bytes(2, &kind.0)
+        .0
+}
+
+fn model(nodes: &[Vec<u8>], constants: &[Vec<u8>], output: &str) -> Vec<u8> {
+    let m = nodes.iter().fold(Message::default(), |m, n| m.bytes(1, n));
+    let m = constants.iter().fold(m, |m, c| m.bytes(5, c));
+    let graph = m
+        .bytes(11, &picture("x"))
+        .bytes(12, &Message::default().bytes(1, output.as_bytes()).0);
+    Message::default()
+        .int(1, 8)
+        .bytes(8, &Message::default().int(2, 14).0)
+        .bytes(7, &graph.0)
+        .0
+}
+
+/// A little of everything: convolutions, a pool, shape arithmetic, a linear layer.
+fn small() -> Vec<u8> {
+    let nodes = [
+        node(
+            "Conv",
+            &["x", "w"],
+            "a",
+            &[ints("pads", &[1, 1, 1, 1]), ints("strides", &[2, 2])],
+        ),
+        node("Add", &["a", "bias"], "b", &[]),
+        node("Relu", &["b"], "c", &[]),
+        node(
+            "MaxPool",
+            &["c"],
+            "d",
+            &[ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])],
+        ),
+        node(
+            "Resize",
+            &["d", "", "scales"],
+            "e",
+            &[
+                Message::default()
+                    .bytes(1, b"coordinate_transformation_mode")
+                    .bytes(4, b"asymmetric")
+                    .0,
+                Message::default()
+                    .bytes(1, b"nearest_mode")
+                    .bytes(4, b"floor")
+                    .0,
+            ],
+        ),
+        node(
+            "Concat",
+            &["c", "e"],
+            "f",
+            &[Message::default().bytes(1, b"axis").int(3, 1).0],
+        ),
+        node("Shape", &["f"], "g", &[]),
+        node("Slice", &["g", "zero", "two"], "h", &[]),
+        node(
+            "Concat",
+            &["h", "minus"],
+            "i",
+            &[Message::default().bytes(1, b"axis").int(3, 0).0],
+        ),
+        node("Reshape", &["f", "i"], "j", &[]),
+        node("Transpose", &["j"], "k", &[ints("perm", &[0, 2, 1])]),
+        node("MatMul", &["k", "m"], "l", &[]),
+        node("Softmax", &["l"], "y", &[]),
+    ];
+    let constants = [
+        floats("w", &[4, 3, 3, 3]),
+        floats("bias", &[1, 4, 1, 1]),
+        tensor(
+            "scales",
+            1,
+            &[4],
+            &[1.0f32, 1.0, 2.0, 2.0].map(f32::to_le_bytes).concat(),
+        ),
+        longs("zero", &[0]),
+        longs("two", &[2]),
+        longs("minus", &[-1]),
+        floats("m", &[8, 5]),
+    ];
+    model(&nodes, &constants, "y")
+}
+
+/// Loads, rewrites, fixes the shape and runs what is left on the CPU, where it is small.
+fn whole_way(onnx: &[u8]) -> Result<Vec<usize>, RuntimeError> {
+    let mut graph = onnx::load(onnx)?;
+    rewrite::simplify(&mut graph)?;
+    let special = specialise::specialise(&graph, &[1, 3, 16, 16])?;
+    #[cfg(feature = "burn")]
+    if special
+        .shapes
+        .iter()
+        .all(|s| s.iter().product::<usize>() < 1 << 16)
+    {
+        use maoocr_runtime::Session;
+        let session = maoocr_runtime::burn::load_flex(onnx)?;
+        let input = common::noise(&[1, 3, 16, 16]);
+        return Ok(pollster::block_on(session.run(input))?.shape().to_vec());
+    }
+    Ok(special.shapes[special.graph.output].clone())
+}
+
+#[test]
+fn the_file_itself_is_fine() {
+    assert_eq!(whole_way(&small()).unwrap(), [1, 64, 5]);
+    #[cfg(feature = "burn")]
+    {
+        use maoocr_runtime::{Session, tract::TractSession};
+        let input = common::noise(&[1, 3, 16, 16]);
+        let ours = maoocr_runtime::burn::load_flex(&small()).unwrap();
+        let theirs = TractSession::load(&small()).unwrap();
+        let ours = pollster::block_on(ours.run(input.clone())).unwrap();
+        let theirs = pollster::block_on(theirs.run(input)).unwrap();
+        assert!(common::difference(&ours, &theirs) < 1e-5);
+    }
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let file = small();
+    for length in 0..file.len() {
+        assert!(whole_way(&file[..length]).is_err(), "{length} bytes");
+    }
+}
+
+#[test]
+fn hostile_files_are_errors_that_name_the_place() {
+    let conv = |attributes: &[Vec<u8>]| node("Conv", &["x", "w"], "y", attributes);
+    let w = floats("w", &[4, 3, 3, 3]);
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        (
+            "a cycle",
+            model(
+                &[
+                    node("Add", &["x", "b"], "a", &[]),
+                    node("Relu", &["a"], "b", &[]),
+                ],
+                &[],
+                "b",
+            ),
+            "`a`",
+        ),
+        (
+            "a missing input",
+            model(&[node("Relu", &["nowhere"], "y", &[])], &[], "y"),
+            "nowhere",
+        ),
+        ("a missing output", model(&[], &[], "y"), "`y`"),
+        (
+            "two makers",
+            model(
+                &[
+                    node("Relu", &["x"], "y", &[]),
+                    node("Relu", &["x"], "y", &[]),
+                ],
+                &[],
+                "y",
+            ),
+            "twice",
+        ),
+        (
+            "an unknown operator",
+            model(&[node("Mystery", &["x"], "y", &[])], &[], "y"),
+            "Mystery",
+        ),
+        (
+            "huge dimensions",
+            model(
+                &[conv(&[])],
+                &[tensor("w", 1, &[1 << 40, 1 << 40, 3, 3], &[0; 4])],
+                "y",
+            ),
+            "`w`",
+        ),
+        (
+            "a negative dimension",
+            model(
+                &[conv(&[])],
+                &[tensor("w", 1, &[-4, 3, 3, 3], &[0; 4])],
+                "y",
+            ),
+            "`w`",
+        ),
+        (
+            "too few bytes",
+            model(&[conv(&[])], &[tensor("w", 1, &[4, 3, 3, 3], &[0; 8])], "y"),
+            "`w`",
+        ),
+        (
+            "external data",
+            model(&[conv(&[])], &[Message(w.clone()).int(14, 1).0], "y"),
+            "another file",
+        ),
+        (
+            "a stride of 0",
+            model(
+                &[conv(&[ints("strides", &[0, 1])])],
+                std::slice::from_ref(&w),
+                "y",
+            ),
+            "strides",
+        ),
+        (
+            "huge padding",
+            model(
+                &[conv(&[ints("pads", &[1 << 40; 4])])],
+                std::slice::from_ref(&w),
+                "y",
+            ),
+            "pads",
+        ),
+        (
+            "a wrong perm",
+            model(
+                &[node(
+                    "Transpose",
+                    &["x"],
+                    "y",
+                    &[ints("perm", &[0, 0, 1, 2])],
+                )],
+                &[],
+                "y",
+            ),
+            "perm",
+        ),
+        (
+            "a wrong rank",
+            model(
+                &[node("Transpose", &["x"], "y", &[ints("perm", &[1, 0])])],
+                &[],
+                "y",
+            ),
+            "`y`",
+        ),
+    ];
+    for (what, file, named) in cases {
+        let error = whole_way(&file).expect_err(what).to_string();
+        assert!(error.contains(named), "{what}: {error}");
+    }
+}
+
+#[test]
+fn doubling_does_not_fill_the_memory() {
+    let mut nodes = vec![node("Shape", &["x"], "v0", &[])];
+    for i in 0..60 {
+        let (from, to) = (format!("v{i}"), format!("v{}", i + 1));
+        let axis = Message::default().bytes(1, b"axis").int(3, 0).0;
+        nodes.push(node("Concat", &[&from, &from], &to, &[axis]));
+    }
+    nodes.push(node("Reshape", &["x", "v60"], "y", &[]));
+    assert!(whole_way(&model(&nodes, &[], "y")).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_bytes_do_not_panic(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        let mut file = small();
+        for (place, byte) in flips {
+            let place = place.index(file.len());
+            file[place] = byte;
+        }
+        let _ = whole_way(&file);
+    }
+
+    #[test]
+    fn lost_and_repeated_bytes_do_not_panic(from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(), repeat in any::<bool>()) {
+        let file = small();
+        let (from, to) = (from.index(file.len()), to.index(file.len()));
+        let damaged = if repeat {
+            [&file[..from], &file[to.min(from)..]].concat()
+        } else {
+            [&file[..from.min(to)], &file[from.max(to)..]].concat()
+        };
+        let _ = whole_way(&damaged);
+    }
+
+    #[test]
+    fn noise_is_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(whole_way(&bytes).is_err());
+    }
+}
