@@ -37,6 +37,19 @@ fn ints(name: &str, values: &[i64]) -> Vec<u8> {
     values.iter().fold(start, |m, &v| m.int(8, v)).0
 }
 
+fn text(name: &str, value: &str) -> Vec<u8> {
+    let name = Message::default().bytes(1, name.as_bytes());
+    name.int(20, 3).bytes(4, value.as_bytes()).0
+}
+
+fn axis(value: i64) -> Vec<u8> {
+    Message::default()
+        .bytes(1, b"axis")
+        .int(20, 2)
+        .int(3, value)
+        .0
+}
+
 fn tensor(name: &str, kind: i64, dims: &[i64], raw: &[u8]) -> Vec<u8> {
     let start = dims.iter().fold(Message::default(), |m, &d| m.int(1, d));
     start.int(2, kind).bytes(8, name.as_bytes()).bytes(9, raw).0
@@ -113,30 +126,14 @@ fn small() -> Vec<u8> {
             &["d", "", "scales"],
             "e",
             &[
-                Message::default()
-                    .bytes(1, b"coordinate_transformation_mode")
-                    .bytes(4, b"asymmetric")
-                    .0,
-                Message::default()
-                    .bytes(1, b"nearest_mode")
-                    .bytes(4, b"floor")
-                    .0,
+                text("coordinate_transformation_mode", "asymmetric"),
+                text("nearest_mode", "floor"),
             ],
         ),
-        node(
-            "Concat",
-            &["c", "e"],
-            "f",
-            &[Message::default().bytes(1, b"axis").int(3, 1).0],
-        ),
+        node("Concat", &["c", "e"], "f", &[axis(1)]),
         node("Shape", &["f"], "g", &[]),
         node("Slice", &["g", "zero", "two"], "h", &[]),
-        node(
-            "Concat",
-            &["h", "minus"],
-            "i",
-            &[Message::default().bytes(1, b"axis").int(3, 0).0],
-        ),
+        node("Concat", &["h", "minus"], "i", &[axis(0)]),
         node("Reshape", &["f", "i"], "j", &[]),
         node("Transpose", &["j"], "k", &[ints("perm", &[0, 2, 1])]),
         node("MatMul", &["k", "m"], "l", &[]),
@@ -322,7 +319,7 @@ fn doubling_does_not_fill_the_memory() {
     let mut nodes = vec![node("Shape", &["x"], "v0", &[])];
     for i in 0..60 {
         let (from, to) = (format!("v{i}"), format!("v{}", i + 1));
-        let axis = Message::default().bytes(1, b"axis").int(3, 0).0;
+        let axis = axis(0);
         nodes.push(node("Concat", &[&from, &from], &to, &[axis]));
     }
     nodes.push(node("Reshape", &["x", "v60"], "y", &[]));
