@@ -1,15 +1,72 @@
 //! The GPU: adapters, and the kernels below Burn's tensor API.
 
+use burn_backend::cubecl::dtype_to_storage_type;
+use burn_backend::ops::FloatTensorOps;
+use burn_backend::{DType, FloatDType, Shape, TensorMetadata};
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{CubeBackend, CubeDevice};
 use burn_wgpu::{RuntimeOptions, WgpuBackend, WgpuDevice, graphics::AutoGraphicsApi};
 use cubecl::wgpu::WgpuDeviceKind;
+use cubek::convolution::{ConvolutionArgs, DepthwiseStrategy, DepthwiseTensors, launch_depthwise};
 
-use super::kernels::Kernels;
+use super::kernels::{DepthwiseWindow, Kernels};
 use super::session::BurnSession;
 use crate::RuntimeError;
 
 impl Kernels for CubeBackend {
     const NHWC: bool = true;
+
+    /// CubeK's own kernel: Burn's `conv2d` takes the direct one without autotune, several times slower here.
+    fn depthwise(
+        picture: &CubeTensor,
+        weights: &CubeTensor,
+        window: &DepthwiseWindow,
+    ) -> Option<CubeTensor> {
+        let [batch, height, width, channels] = picture.shape().dims();
+        // Few channels don't fill a subgroup and compile slowly; Burn draws the line here too.
+        if channels < 32 && window.kernel.iter().product::<usize>() > 256 {
+            return None;
+        }
+        let mut sizes = [height, width];
+        for (i, size) in sizes.iter_mut().enumerate() {
+            let reach = window.dilations[i] * (window.kernel[i] - 1) + 1;
+            *size =
+                (*size + window.padding[i].0 + window.padding[i].1 - reach) / window.strides[i] + 1;
+        }
+        let out = Self::float_empty(
+            Shape::new([batch, sizes[0], sizes[1], channels]),
+            &picture.device,
+            FloatDType::F32,
+        );
+        // The kernel wants [C, kh, kw, 1], and turns it to what lies in memory here.
+        let [kh, kw] = window.kernel;
+        let filter = Self::float_reshape(weights.clone(), Shape::new([1, kh, kw, channels]));
+        let filter = Self::float_permute(filter, &[3, 1, 2, 0]);
+        let picture = into_contiguous(picture.clone());
+        let client = picture.client.clone();
+        let tensors = DepthwiseTensors {
+            input: picture.binding(),
+            weight: filter.binding(),
+            out: out.clone().binding(),
+        };
+        let arguments = ConvolutionArgs {
+            stride: window.strides,
+            padding: [window.padding[0].0, window.padding[1].0],
+            dilation: window.dilations,
+        };
+        let dtype = dtype_to_storage_type(DType::F32);
+        launch_depthwise(
+            &client,
+            tensors,
+            arguments,
+            channels,
+            dtype,
+            DepthwiseStrategy::Routine,
+        )
+        .ok()?;
+        Some(out)
+    }
 }
 
 /// A GPU, or software that poses as one.
