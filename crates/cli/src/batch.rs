@@ -22,7 +22,11 @@ use crate::{Outcome, recognize};
 #[derive(Args)]
 pub struct Arguments {
     /// Folder whose pictures are read, subfolders too.
-    #[arg(value_name = "DIR", required_unless_present = "list", conflicts_with = "list")]
+    #[arg(
+        value_name = "DIR",
+        required_unless_present = "list",
+        conflicts_with = "list"
+    )]
     folder: Option<PathBuf>,
     /// File that names one picture a line, relative to its own folder.
     #[arg(long, value_name = "FILE")]
@@ -39,14 +43,18 @@ pub struct Arguments {
 
 /// What a folder is searched for; what a file really is, its content tells.
 const EXTENSIONS: [&str; 15] = [
-    "jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "pnm", "pbm", "pgm", "ppm", "pam",
+    "jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "pnm", "pbm", "pgm",
+    "ppm", "pam",
 ];
 
 /// Runs the command.
 pub fn run(arguments: Arguments) -> Result<Outcome> {
     let (root, files) = match (&arguments.folder, &arguments.list) {
         (Some(folder), _) => (folder.clone(), find(folder)?),
-        (None, Some(list)) => (list.parent().unwrap_or(Path::new("")).to_path_buf(), read_list(list)?),
+        (None, Some(list)) => (
+            list.parent().unwrap_or(Path::new("")).to_path_buf(),
+            read_list(list)?,
+        ),
         (None, None) => bail!("give a folder or --list"),
     };
     let done = finished(&arguments.jsonl)?;
@@ -74,13 +82,21 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         progress: progress(files.len()),
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..arguments.jobs).map(|_| scope.spawn(|| work.run())).collect();
-        threads.into_iter().try_for_each(|t| t.join().unwrap_or_else(|_| bail!("a worker died")))
+        let threads: Vec<_> = (0..arguments.jobs)
+            .map(|_| scope.spawn(|| work.run()))
+            .collect();
+        threads
+            .into_iter()
+            .try_for_each(|t| t.join().unwrap_or_else(|_| bail!("a worker died")))
     })?;
     work.progress.finish_and_clear();
     let failed = work.failed.load(Ordering::Relaxed);
     eprintln!("{} read, {failed} failed", files.len() - failed);
-    Ok(if failed == 0 { Outcome::Complete } else { Outcome::SomeFailed })
+    Ok(if failed == 0 {
+        Outcome::Complete
+    } else {
+        Outcome::SomeFailed
+    })
 }
 
 struct Work<'a> {
@@ -120,14 +136,19 @@ impl Work<'_> {
         let failed = |code: &str, detail: String| {
             self.failed.fetch_add(1, Ordering::Relaxed);
             let detail = detail.replace('\n', " ");
-            self.progress.suspend(|| eprintln!("maoocr: {name}: {detail}"));
+            self.progress
+                .suspend(|| eprintln!("maoocr: {name}: {detail}"));
             json!({"file": name, "error": {"code": code, "detail": detail}})
         };
         let bytes = match recognize::read(&self.root.join(name), limits.max_bytes) {
             Ok(bytes) => bytes,
             Err(error) => return failed("unreadable", format!("{error:#}")),
         };
-        match pollster::block_on(self.ready.engine.read(&bytes, &limits, &self.ready.plan, &mut ())) {
+        match pollster::block_on(
+            self.ready
+                .engine
+                .read(&bytes, &limits, &self.ready.plan, &mut ()),
+        ) {
             Ok(pages) => line(name, &pages, began.elapsed().as_secs_f64()),
             Err(error) => failed(error.code(), error.to_string()),
         }
@@ -149,7 +170,8 @@ fn progress(total: usize) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left");
-    ProgressBar::new(total as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    ProgressBar::new(total as u64)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Pictures below a folder, by name, relative to it. Links to folders are not followed.
@@ -176,7 +198,10 @@ fn find(folder: &Path) -> Result<Vec<String>> {
 
 fn read_list(list: &Path) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(list).with_context(|| list.display().to_string())?;
-    let names = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let names = text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && !l.starts_with('#'));
     Ok(names.map(String::from).collect())
 }
 
@@ -187,20 +212,31 @@ fn finished(jsonl: &Path) -> Result<HashSet<String>> {
     if !jsonl.exists() {
         return Ok(done);
     }
-    let file = File::options().read(true).write(true).open(jsonl).with_context(|| jsonl.display().to_string())?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .open(jsonl)
+        .with_context(|| jsonl.display().to_string())?;
     let mut reader = BufReader::new(&file);
     let mut whole = 0;
     let mut line = String::new();
     loop {
         line.clear();
-        let length = reader.read_line(&mut line).with_context(|| jsonl.display().to_string())?;
+        let length = reader
+            .read_line(&mut line)
+            .with_context(|| jsonl.display().to_string())?;
         if length == 0 {
             break;
         }
-        let parsed: Option<Value> = serde_json::from_str(&line).ok().filter(|_| line.ends_with('\n'));
+        let parsed: Option<Value> = serde_json::from_str(&line)
+            .ok()
+            .filter(|_| line.ends_with('\n'));
         match parsed.as_ref().and_then(|v| v["file"].as_str()) {
             Some(name) => done.insert(name.to_string()),
-            None if line.ends_with('\n') => bail!("{} holds a line that isn't an answer: give another --jsonl", jsonl.display()),
+            None if line.ends_with('\n') => bail!(
+                "{} holds a line that isn't an answer: give another --jsonl",
+                jsonl.display()
+            ),
             None => break,
         };
         whole += length as u64;

@@ -63,7 +63,8 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
     let mut characters = 0;
     let mut executor = String::new();
     for file in &arguments.files {
-        let bytes = crate::recognize::read(file, limits.max_bytes).with_context(|| file.display().to_string())?;
+        let bytes = crate::recognize::read(file, limits.max_bytes)
+            .with_context(|| file.display().to_string())?;
         let mut best: Option<(f64, BTreeMap<&'static str, f64>)> = None;
         // One round more than is counted: it makes plans and compiles kernels.
         for round in 0..=arguments.rounds {
@@ -72,8 +73,9 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
             }
             lock(&runs).begin(round > 1);
             let began = processor_time();
-            let pages = pollster::block_on(ready.engine.read(&bytes, &limits, &ready.plan, &mut ()))
-                .with_context(|| file.display().to_string())?;
+            let pages =
+                pollster::block_on(ready.engine.read(&bytes, &limits, &ready.plan, &mut ()))
+                    .with_context(|| file.display().to_string())?;
             let spent = (processor_time() - began).as_secs_f64();
             if round == 0 {
                 characters += pages.iter().map(|p| p.text.chars().count()).sum::<usize>();
@@ -100,17 +102,31 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
     }
     let shapes = lock(&runs).shapes.clone();
     let count = arguments.files.len();
-    println!("{count} pictures, {characters} characters, {executor}; processor time, least of {} rounds", arguments.rounds);
+    println!(
+        "{count} pictures, {characters} characters, {executor}; processor time, least of {} rounds",
+        arguments.rounds
+    );
     println!("models: {}", ready.plan.models().join(", "));
     for (model, shapes) in &shapes {
-        let (used, padded): (u64, u64) = shapes.iter().fold((0, 0), |(u, p), s| (u + s.used, p + s.total()));
-        println!("  {model}: {} runs, {} shapes, {:.1} MP in, {:.0} % of it padding", shapes.len(), distinct(shapes), padded as f64 / 3e6, 100.0 * (1.0 - used as f64 / padded.max(1) as f64));
+        let (used, padded): (u64, u64) = shapes
+            .iter()
+            .fold((0, 0), |(u, p), s| (u + s.used, p + s.total()));
+        println!(
+            "  {model}: {} runs, {} shapes, {:.1} MP in, {:.0} % of it padding",
+            shapes.len(),
+            distinct(shapes),
+            padded as f64 / 3e6,
+            100.0 * (1.0 - used as f64 / padded.max(1) as f64)
+        );
     }
     let peers = match arguments.against {
         Some(Peer::Onnxruntime) => Some(peers(&arguments, &ready.plan, &shapes)?),
         None => None,
     };
-    println!("{:<18} {:>10} {:>14} {:>8}", "stage", "MaoOCR s", "peer s", "ratio");
+    println!(
+        "{:<18} {:>10} {:>14} {:>8}",
+        "stage", "MaoOCR s", "peer s", "ratio"
+    );
     for (stage, seconds) in &stages {
         let model = match *stage {
             "detect" => Some(ready.plan.detector.as_str()),
@@ -122,18 +138,34 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         let peer = model.and_then(|m| peers.as_ref()?["onnxruntime"][m].as_f64());
         row(stage, *seconds, peer);
     }
-    let networks = peers.as_ref().map(|p| shapes.keys().filter_map(|m| p["onnxruntime"][m].as_f64()).sum());
+    let networks = peers.as_ref().map(|p| {
+        shapes
+            .keys()
+            .filter_map(|m| p["onnxruntime"][m].as_f64())
+            .sum()
+    });
     row("all (ONNX Runtime)", total, networks);
-    if let Some(seconds) = peers.as_ref().and_then(|p| p["rapidocr"]["seconds"].as_f64()) {
+    if let Some(seconds) = peers
+        .as_ref()
+        .and_then(|p| p["rapidocr"]["seconds"].as_f64())
+    {
         row("all (RapidOCR)", total, Some(seconds));
-        println!("RapidOCR read {} characters", peers.as_ref().map_or(0, |p| p["rapidocr"]["characters"].as_u64().unwrap_or(0)));
+        println!(
+            "RapidOCR read {} characters",
+            peers
+                .as_ref()
+                .map_or(0, |p| p["rapidocr"]["characters"].as_u64().unwrap_or(0))
+        );
     }
     Ok(Outcome::Complete)
 }
 
 fn row(stage: &str, seconds: f64, peer: Option<f64>) {
     match peer {
-        Some(peer) => println!("{stage:<18} {seconds:>10.3} {peer:>14.3} {:>7.2}×", seconds / peer.max(1e-9)),
+        Some(peer) => println!(
+            "{stage:<18} {seconds:>10.3} {peer:>14.3} {:>7.2}×",
+            seconds / peer.max(1e-9)
+        ),
         None => println!("{stage:<18} {seconds:>10.3} {:>14} {:>8}", "-", "-"),
     }
 }
@@ -159,7 +191,11 @@ struct Record {
 impl Record {
     fn begin(&mut self, paused: bool) {
         self.paused = paused;
-        self.before = self.shapes.iter().map(|(m, s)| (m.clone(), s.len())).collect();
+        self.before = self
+            .shapes
+            .iter()
+            .map(|(m, s)| (m.clone(), s.len()))
+            .collect();
     }
 
     /// Forgets the runs since the last `begin`.
@@ -183,7 +219,11 @@ impl Shape {
 }
 
 fn distinct(shapes: &[Shape]) -> usize {
-    shapes.iter().map(|s| &s.shape).collect::<std::collections::BTreeSet<_>>().len()
+    shapes
+        .iter()
+        .map(|s| &s.shape)
+        .collect::<std::collections::BTreeSet<_>>()
+        .len()
 }
 
 /// A session that notes what it is run on.
@@ -202,9 +242,16 @@ impl Recorder {
         let shape = input.shape().to_vec();
         // Padding is written as zeros to the right of each row; anything else is picture.
         let row = shape.last().copied().unwrap_or(1).max(1);
-        let used = input.data().chunks_exact(row).map(|r| row - r.iter().rev().take_while(|v| **v == 0.0).count());
+        let used = input
+            .data()
+            .chunks_exact(row)
+            .map(|r| row - r.iter().rev().take_while(|v| **v == 0.0).count());
         let used = used.sum::<usize>() as u64;
-        record.shapes.entry(self.model.clone()).or_default().push(Shape { shape, used });
+        record
+            .shapes
+            .entry(self.model.clone())
+            .or_default()
+            .push(Shape { shape, used });
     }
 }
 
@@ -225,7 +272,11 @@ impl Session for Recorder {
 }
 
 /// Runs the peers and returns what their script prints.
-fn peers(arguments: &Arguments, plan: &maoocr_engine::plan::Plan, shapes: &BTreeMap<String, Vec<Shape>>) -> Result<Value> {
+fn peers(
+    arguments: &Arguments,
+    plan: &maoocr_engine::plan::Plan,
+    shapes: &BTreeMap<String, Vec<Shape>>,
+) -> Result<Value> {
     let store = arguments.engine.store()?;
     let path = |name: &str| store.path(name).display().to_string();
     let models: BTreeMap<&String, Value> = shapes
@@ -235,7 +286,9 @@ fn peers(arguments: &Arguments, plan: &maoocr_engine::plan::Plan, shapes: &BTree
             (model, json!({"path": path(model), "shapes": shapes}))
         })
         .collect();
-    let dictionary = maoocr_models::Manifest::built_in().get(&plan.recogniser).and_then(|m| m.dictionary.clone());
+    let dictionary = maoocr_models::Manifest::built_in()
+        .get(&plan.recogniser)
+        .and_then(|m| m.dictionary.clone());
     let files: Result<Vec<_>, _> = arguments.files.iter().map(std::fs::canonicalize).collect();
     let job = json!({
         "models": models,
@@ -246,7 +299,10 @@ fn peers(arguments: &Arguments, plan: &maoocr_engine::plan::Plan, shapes: &BTree
         "dictionary": dictionary.map(|d| path(&d)),
     });
     let folder = tempfile::tempdir()?;
-    let (script, input) = (folder.path().join("peers.py"), folder.path().join("job.json"));
+    let (script, input) = (
+        folder.path().join("peers.py"),
+        folder.path().join("job.json"),
+    );
     std::fs::write(&script, PEERS)?;
     std::fs::write(&input, job.to_string())?;
     let python = python(&arguments.engine)?;
@@ -268,13 +324,21 @@ fn peers(arguments: &Arguments, plan: &maoocr_engine::plan::Plan, shapes: &BTree
 /// A Python with the peers in it, made beside the models at the first use.
 fn python(engine: &EngineArguments) -> Result<PathBuf> {
     let store = engine.store()?;
-    let folder = store.folder().parent().unwrap_or(Path::new(".")).join("peers");
+    let folder = store
+        .folder()
+        .parent()
+        .unwrap_or(Path::new("."))
+        .join("peers");
     let python = folder.join("bin/python");
     let ready = folder.join("ready");
     if ready.exists() {
         return Ok(python);
     }
-    eprintln!("making {} with {} …", folder.display(), PEER_PACKAGES.join(" and "));
+    eprintln!(
+        "making {} with {} …",
+        folder.display(),
+        PEER_PACKAGES.join(" and ")
+    );
     let run = |command: &mut Command| -> Result<()> {
         let status = command.stdout(std::process::Stdio::null()).status();
         match status.with_context(|| format!("{command:?}"))? {
@@ -283,7 +347,15 @@ fn python(engine: &EngineArguments) -> Result<PathBuf> {
         }
     };
     run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PEER_PACKAGES))?;
+    run(Command::new(&python)
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
+        .args(PEER_PACKAGES))?;
     std::fs::write(ready, "")?;
     Ok(python)
 }

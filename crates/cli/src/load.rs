@@ -120,7 +120,11 @@ impl EngineArguments {
     /// Chooses and loads models.
     pub fn ready(&self, batch: bool) -> Result<Ready> {
         let device = Device::parse(&self.device).map_err(|e| NotReady(e.to_string()))?;
-        let class = if matches!(device, Device::Gpu(_)) { DeviceClass::Gpu } else { DeviceClass::Cpu };
+        let class = if matches!(device, Device::Gpu(_)) {
+            DeviceClass::Gpu
+        } else {
+            DeviceClass::Cpu
+        };
         self.ready_with(Engine::new(class), batch, &|entry, onnx| {
             device
                 .load(onnx)
@@ -152,15 +156,20 @@ impl EngineArguments {
             .plan(&self.requirements(batch), &installed)
             .map_err(|e| NotReady(e.to_string()))?;
         for name in plan.models() {
-            let entry = manifest.get(name).expect("a plan names models of the manifest");
+            let entry = manifest
+                .get(name)
+                .expect("a plan names models of the manifest");
             let onnx = store.read(name)?;
             let session = load(entry, &onnx)?;
             let dictionary = entry
                 .dictionary
                 .as_deref()
-                .map(|d| store.read(d).and_then(|bytes| {
-                    String::from_utf8(bytes).map_err(|_| maoocr_models::Error::from_reason(d, "it isn't UTF-8"))
-                }))
+                .map(|d| {
+                    store.read(d).and_then(|bytes| {
+                        String::from_utf8(bytes)
+                            .map_err(|_| maoocr_models::Error::from_reason(d, "it isn't UTF-8"))
+                    })
+                })
                 .transpose()?;
             engine.install(entry.clone(), session, dictionary.as_deref())?;
         }

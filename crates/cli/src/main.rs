@@ -14,7 +14,9 @@ use clap::{Parser, Subcommand};
 /// Reads text in pictures.
 #[derive(Parser)]
 #[command(name = "maoocr", version, about, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 all went well, 1 at least one picture failed, 2 wrong usage, 3 models or device missing.")]
+#[command(
+    after_help = "Exit codes: 0 all went well, 1 at least one picture failed, 2 wrong usage, 3 models or device missing."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

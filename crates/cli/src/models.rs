@@ -93,11 +93,20 @@ fn list(store: &Store, manifest: &Manifest, json: bool) -> Result<Outcome> {
         println!("{}", serde_json::to_string_pretty(&entries)?);
         return Ok(Outcome::Complete);
     }
-    println!("{:<28} {:<17} {:<7} {:>9}  here", "name", "task", "tier", "size");
+    println!(
+        "{:<28} {:<17} {:<7} {:>9}  here",
+        "name", "task", "tier", "size"
+    );
     for m in &manifest.models {
         let tier = m.tier.map_or("-".into(), |t| t.to_string());
         let here = if store.has(&m.name) { "yes" } else { "" };
-        println!("{:<28} {:<17} {:<7} {:>6.1} MB  {here}", m.name, task(m.task), tier, m.bytes as f64 / 1e6);
+        println!(
+            "{:<28} {:<17} {:<7} {:>6.1} MB  {here}",
+            m.name,
+            task(m.task),
+            tier,
+            m.bytes as f64 / 1e6
+        );
     }
     Ok(Outcome::Complete)
 }
@@ -117,7 +126,9 @@ fn task(task: Task) -> &'static str {
 fn by_default(entry: &ModelEntry) -> bool {
     match entry.task {
         Task::LineOrientation | Task::PageOrientation => true,
-        Task::Detection | Task::Recognition => entry.family == "PP-OCRv6" && entry.tier != Some(Tier::Medium),
+        Task::Detection | Task::Recognition => {
+            entry.family == "PP-OCRv6" && entry.tier != Some(Tier::Medium)
+        }
         Task::Layout | Task::Dictionary => false,
     }
 }
@@ -154,9 +165,16 @@ fn pull(store: &Store, manifest: &Manifest, names: &[String], offline: bool) -> 
 fn verify(store: &Store, manifest: &Manifest, names: &[String]) -> Result<Outcome> {
     let mut outcome = Outcome::Complete;
     let entries: Vec<&ModelEntry> = if names.is_empty() {
-        manifest.models.iter().filter(|m| store.path(&m.name).exists()).collect()
+        manifest
+            .models
+            .iter()
+            .filter(|m| store.path(&m.name).exists())
+            .collect()
     } else {
-        names.iter().map(|n| known(manifest, n)).collect::<Result<_>>()?
+        names
+            .iter()
+            .map(|n| known(manifest, n))
+            .collect::<Result<_>>()?
     };
     for entry in entries {
         match store.verify(&entry.name) {
@@ -180,7 +198,9 @@ struct Bars {
 impl Progress for Bars {
     fn advance(&mut self, name: &str, done: u64, total: u64) {
         let bar = self.by_name.entry(name.to_string()).or_insert_with(|| {
-            let style = ProgressStyle::with_template("{msg:<28} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
+            let style = ProgressStyle::with_template(
+                "{msg:<28} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}",
+            );
             let bar = self.all.add(ProgressBar::new(total));
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_message(name.to_string());

@@ -13,9 +13,14 @@ use maoocr_engine::imaging::Page;
 /// right, each line where it was found.
 pub fn draw(page: Page, document: &Document, path: &Path) -> Result<()> {
     let (width, height) = (page.width, page.height);
-    let picture = RgbImage::from_raw(width, height, page.rgb).ok_or_else(|| anyhow!("the page is incomplete"))?;
+    let picture = RgbImage::from_raw(width, height, page.rgb)
+        .ok_or_else(|| anyhow!("the page is incomplete"))?;
     let font = font(&document.text);
-    let mut canvas = RgbImage::from_pixel(width * if font.is_some() { 2 } else { 1 }, height, Rgb([255; 3]));
+    let mut canvas = RgbImage::from_pixel(
+        width * if font.is_some() { 2 } else { 1 },
+        height,
+        Rgb([255; 3]),
+    );
     image::imageops::replace(&mut canvas, &picture, 0, 0);
     for line in &document.lines {
         let colour = colour(line.confidence);
@@ -28,7 +33,9 @@ pub fn draw(page: Page, document: &Document, path: &Path) -> Result<()> {
     if font.is_none() {
         eprintln!("maoocr: no font on this machine has these characters: boxes only");
     }
-    canvas.save_with_format(path, image::ImageFormat::Png).context("the overlay")
+    canvas
+        .save_with_format(path, image::ImageFormat::Png)
+        .context("the overlay")
 }
 
 /// Green where the recogniser was sure, red where it was not.
@@ -54,7 +61,8 @@ fn put(canvas: &mut RgbImage, x: f32, y: f32, colour: Rgb<u8>, alpha: f32) {
     if x >= 0.0 && y >= 0.0 && (x as u32) < canvas.width() && (y as u32) < canvas.height() {
         let pixel = canvas.get_pixel_mut(x as u32, y as u32);
         for c in 0..3 {
-            pixel.0[c] = (f32::from(pixel.0[c]) * (1.0 - alpha) + f32::from(colour.0[c]) * alpha) as u8;
+            pixel.0[c] =
+                (f32::from(pixel.0[c]) * (1.0 - alpha) + f32::from(colour.0[c]) * alpha) as u8;
         }
     }
 }
@@ -77,18 +85,39 @@ fn write(canvas: &mut RgbImage, font: &FontVec, line: &maoocr_engine::document::
         return;
     }
     let unit = font.as_scaled(PxScale::from(1.0));
-    let advance: f32 = line.text.chars().map(|c| unit.h_advance(unit.glyph_id(c))).sum();
+    let advance: f32 = line
+        .text
+        .chars()
+        .map(|c| unit.h_advance(unit.glyph_id(c)))
+        .sum();
     let size = (across * 0.85).min(along / advance.max(0.1));
     let direction = ((b.x - a.x) / along, (b.y - a.y) / along);
-    glyphs(canvas, font, &line.text, a.lerp(d, 0.08), direction, size, dx);
+    glyphs(
+        canvas,
+        font,
+        &line.text,
+        a.lerp(d, 0.08),
+        direction,
+        size,
+        dx,
+    );
 }
 
-fn glyphs(canvas: &mut RgbImage, font: &FontVec, text: &str, origin: Point, direction: (f32, f32), size: f32, dx: f32) {
+fn glyphs(
+    canvas: &mut RgbImage,
+    font: &FontVec,
+    text: &str,
+    origin: Point,
+    direction: (f32, f32),
+    size: f32,
+    dx: f32,
+) {
     let scaled = font.as_scaled(PxScale::from(size));
     let mut pen = 0.0;
     for c in text.chars() {
         let id = scaled.glyph_id(c);
-        let glyph = id.with_scale_and_position(PxScale::from(size), ab_glyph::point(pen, scaled.ascent()));
+        let glyph =
+            id.with_scale_and_position(PxScale::from(size), ab_glyph::point(pen, scaled.ascent()));
         pen += scaled.h_advance(id);
         if let Some(outlined) = font.outline_glyph(glyph) {
             let bounds = outlined.px_bounds();
@@ -106,13 +135,18 @@ fn glyphs(canvas: &mut RgbImage, font: &FontVec, text: &str, origin: Point, dire
 fn font(text: &str) -> Option<FontVec> {
     let mut fonts = fontdb::Database::new();
     fonts.load_system_fonts();
-    let wanted: std::collections::BTreeSet<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let wanted: std::collections::BTreeSet<char> =
+        text.chars().filter(|c| !c.is_whitespace()).collect();
     let missing = |font: &FontVec| wanted.iter().filter(|&&c| font.glyph_id(c).0 == 0).count();
     let (least, best) = fonts
         .faces()
-        .filter(|f| f.style == fontdb::Style::Normal && f.weight == fontdb::Weight::NORMAL && !f.monospaced)
+        .filter(|f| {
+            f.style == fontdb::Style::Normal && f.weight == fontdb::Weight::NORMAL && !f.monospaced
+        })
         .filter_map(|face| {
-            let font = fonts.with_face_data(face.id, |data, index| FontVec::try_from_vec_and_index(data.to_vec(), index))?;
+            let font = fonts.with_face_data(face.id, |data, index| {
+                FontVec::try_from_vec_and_index(data.to_vec(), index)
+            })?;
             let font = font.ok()?;
             Some((missing(&font), font))
         })

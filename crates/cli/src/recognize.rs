@@ -30,7 +30,10 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: Arguments) -> Result<Outcome> {
     if arguments.overlay.is_some() && arguments.files.len() > 1 {
-        bail!("--overlay takes one picture, {} were given", arguments.files.len());
+        bail!(
+            "--overlay takes one picture, {} were given",
+            arguments.files.len()
+        );
     }
     let ready = arguments.engine.ready(arguments.files.len() > 1)?;
     let mut outcome = Outcome::Complete;
@@ -50,7 +53,8 @@ fn one(arguments: &Arguments, ready: &Ready, file: &Path) -> Result<()> {
     let name = file.display().to_string();
     let limits = Limits::default();
     let bytes = read(file, limits.max_bytes).with_context(|| name.clone())?;
-    let documents = pollster::block_on(ready.engine.read(&bytes, &limits, &ready.plan, &mut ())).with_context(|| name.clone())?;
+    let documents = pollster::block_on(ready.engine.read(&bytes, &limits, &ready.plan, &mut ()))
+        .with_context(|| name.clone())?;
     let mut out = std::io::stdout().lock();
     for (page, document) in documents.iter().enumerate() {
         if arguments.json {
@@ -68,7 +72,12 @@ fn one(arguments: &Arguments, ready: &Ready, file: &Path) -> Result<()> {
     Ok(())
 }
 
-fn overlay_first_page(bytes: &[u8], limits: &Limits, documents: &[Document], path: &Path) -> Result<()> {
+fn overlay_first_page(
+    bytes: &[u8],
+    limits: &Limits,
+    documents: &[Document],
+    path: &Path,
+) -> Result<()> {
     let pages = maoocr_engine::imaging::decode(bytes, limits)?;
     let (Some(page), Some(document)) = (pages.into_iter().next(), documents.first()) else {
         bail!("no page to draw on");
@@ -89,7 +98,9 @@ pub fn read(file: &Path, max_bytes: usize) -> Result<Vec<u8>> {
         Box::new(opened)
     };
     // One byte more than allowed, so that the engine can tell a file at the limit from one above it.
-    source.take(max_bytes.saturating_add(1) as u64).read_to_end(&mut bytes)?;
+    source
+        .take(max_bytes.saturating_add(1) as u64)
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -47,9 +47,13 @@ pub fn crop(page: &Page, quad: &Quad, height: u32) -> Strip {
     let quad = if turned { Quad([b, c, d, a]) } else { *quad };
     let (full_width, full_height) = (quad.width().max(1.0), quad.height().max(1.0));
     // Samples a side of each output pixel.
-    let samples = (full_height / height.max(1) as f32).floor().clamp(1.0, 16.0);
+    let samples = (full_height / height.max(1) as f32)
+        .floor()
+        .clamp(1.0, 16.0);
     let width = (full_width / samples).round().clamp(1.0, MAX_LENGTH) as u32;
-    let out_height = (full_height / samples).round().clamp(1.0, 4.0 * height.max(1) as f32) as u32;
+    let out_height = (full_height / samples)
+        .round()
+        .clamp(1.0, 4.0 * height.max(1) as f32) as u32;
     if let Some(rgb) = upright(page, &quad, turned, width, out_height) {
         return Strip {
             width,
@@ -71,7 +75,11 @@ pub fn crop(page: &Page, quad: &Quad, height: u32) -> Strip {
                     let u = ((x * samples + sx) as f32 + 0.5) / columns;
                     let v = ((y * samples + sy) as f32 + 0.5) / rows;
                     let at = to_page.apply(u, v);
-                    let sample = if samples == 1 { bicubic(page, at) } else { nearest(page, at) };
+                    let sample = if samples == 1 {
+                        bicubic(page, at)
+                    } else {
+                        nearest(page, at)
+                    };
                     for c in 0..3 {
                         sum[c] += sample[c];
                     }
@@ -106,7 +114,11 @@ fn upright(page: &Page, quad: &Quad, turned: bool, width: u32, height: u32) -> O
         return None;
     }
     let source = ImageRef::new(page.width, page.height, &page.rgb, PixelType::U8x3).ok()?;
-    let (w, h) = if turned { (height, width) } else { (width, height) };
+    let (w, h) = if turned {
+        (height, width)
+    } else {
+        (width, height)
+    };
     let mut target = Image::new(w, h, PixelType::U8x3);
     let part = |from: f32, to: f32| (f64::from(from), f64::from(to) - f64::from(from));
     let ((left, part_width), (top, part_height)) = (part(a.x, c.x), part(a.y, c.y));
@@ -142,7 +154,10 @@ impl Perspective {
         let (g, h) = if determinant.abs() < 1e-6 || sx.abs() + sy.abs() < 1e-3 {
             (0.0, 0.0)
         } else {
-            ((sx * dy2 - dx2 * sy) / determinant, (dx1 * sy - sx * dy1) / determinant)
+            (
+                (sx * dy2 - dx2 * sy) / determinant,
+                (dx1 * sy - sx * dy1) / determinant,
+            )
         };
         Self {
             m: [
@@ -224,7 +239,13 @@ mod tests {
 
     fn page(width: u32, height: u32) -> Page {
         let rgb = (0..width * height)
-            .flat_map(|i| [(i % width * 3 % 256) as u8, (i / width * 5 % 256) as u8, (i * 7 % 256) as u8])
+            .flat_map(|i| {
+                [
+                    (i % width * 3 % 256) as u8,
+                    (i / width * 5 % 256) as u8,
+                    (i * 7 % 256) as u8,
+                ]
+            })
             .collect();
         Page { width, height, rgb }
     }
@@ -283,15 +304,27 @@ mod tests {
             // Too little to see, enough to be warped.
             skew.0[0].y += LEVEL * 1.5;
             let (short, warped) = (crop(&page, &quad, 48), crop(&page, &skew, 48));
-            assert_eq!((short.width, short.height, short.turned), (warped.width, warped.height, warped.turned));
-            let worst = short.rgb.iter().zip(&warped.rgb).map(|(a, b)| a.abs_diff(*b)).max();
+            assert_eq!(
+                (short.width, short.height, short.turned),
+                (warped.width, warped.height, warped.turned)
+            );
+            let worst = short
+                .rgb
+                .iter()
+                .zip(&warped.rgb)
+                .map(|(a, b)| a.abs_diff(*b))
+                .max();
             assert!(worst <= Some(4), "{worst:?}");
         }
     }
 
     #[test]
     fn high_strips_are_averaged_down() {
-        let strip = crop(&page(1000, 200), &Quad::from_rect(0.0, 0.0, 1000.0, 200.0), 48);
+        let strip = crop(
+            &page(1000, 200),
+            &Quad::from_rect(0.0, 0.0, 1000.0, 200.0),
+            48,
+        );
         assert_eq!((strip.width, strip.height), (250, 50));
     }
 

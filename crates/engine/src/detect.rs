@@ -1,7 +1,7 @@
 //! [`Page`] → where its lines of text are: the DB detector (Liao et al., "Real-time Scene Text Detection with
 //! Differentiable Binarization") and its post-processing.
 
-use fast_image_resize::images::{ImageRef, Image};
+use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use maoocr_models::manifest::{Channels, Detection};
 use maoocr_runtime::{RuntimeError, Session, Tensor};
@@ -51,7 +51,10 @@ impl Default for SizePolicy {
 impl SizePolicy {
     /// Size of the detector's input for a page, px: both sides multiples of `multiple`.
     pub fn input_size(&self, width: u32, height: u32, multiple: u32) -> (u32, u32) {
-        let (short, long) = (width.min(height).max(1) as f32, width.max(height).max(1) as f32);
+        let (short, long) = (
+            width.min(height).max(1) as f32,
+            width.max(height).max(1) as f32,
+        );
         let mut scale = (self.min_side as f32 / short).clamp(1.0, self.max_enlargement);
         if long * scale > self.max_side as f32 {
             let least = (self.min_reduced_side as f32 / short).min(1.0);
@@ -61,7 +64,8 @@ impl SizePolicy {
         if pixels > self.max_pixels as f32 {
             scale *= (self.max_pixels as f32 / pixels).sqrt();
         }
-        let side = |px: u32| ((px as f32 * scale / multiple as f32).round().max(1.0) as u32) * multiple;
+        let side =
+            |px: u32| ((px as f32 * scale / multiple as f32).round().max(1.0) as u32) * multiple;
         (side(width), side(height))
     }
 }
@@ -80,7 +84,10 @@ pub async fn detect(
 ) -> Result<Vec<Detected>, RuntimeError> {
     let (width, height) = size.input_size(page.width, page.height, constants.multiple);
     let map = probabilities(page, session, constants, size, width, height).await?;
-    let (sx, sy) = (page.width as f32 / width as f32, page.height as f32 / height as f32);
+    let (sx, sy) = (
+        page.width as f32 / width as f32,
+        page.height as f32 / height as f32,
+    );
     let mut found = lines(&map, width as usize, height as usize, constants);
     for line in &mut found {
         for corner in &mut line.quad.0 {
@@ -120,7 +127,14 @@ async fn probabilities(
     let mut map = vec![0.0; width as usize * height as usize];
     for (y0, top, bottom) in tiles(height, tile_height) {
         for (x0, left, right) in tiles(width, tile_width) {
-            let part = run(&view, width, (x0, y0, tile_width, tile_height), session, constants).await?;
+            let part = run(
+                &view,
+                width,
+                (x0, y0, tile_width, tile_height),
+                session,
+                constants,
+            )
+            .await?;
             for y in top..bottom {
                 let from = ((y - y0) * tile_width + (left - x0)) as usize;
                 let to = (y * width + left) as usize;
@@ -139,11 +153,21 @@ fn tiles(length: u32, tile: u32) -> Vec<(u32, u32, u32)> {
     }
     let step = tile - OVERLAP.min(tile / 2);
     let count = (length - tile).div_ceil(step) + 1;
-    let start = |i: u32| ((u64::from(length - tile) * u64::from(i) / u64::from(count - 1)) as u32).min(length - tile);
+    let start = |i: u32| {
+        ((u64::from(length - tile) * u64::from(i) / u64::from(count - 1)) as u32).min(length - tile)
+    };
     (0..count)
         .map(|i| {
-            let from = if i == 0 { 0 } else { (start(i - 1) + tile + start(i)) / 2 };
-            let to = if i + 1 == count { length } else { (start(i) + tile + start(i + 1)) / 2 };
+            let from = if i == 0 {
+                0
+            } else {
+                (start(i - 1) + tile + start(i)) / 2
+            };
+            let to = if i + 1 == count {
+                length
+            } else {
+                (start(i) + tile + start(i + 1)) / 2
+            };
             (start(i), from, to)
         })
         .collect()
@@ -154,7 +178,8 @@ fn resize(page: &Page, width: u32, height: u32) -> Result<Vec<u8>, RuntimeError>
         shape: vec![page.height as usize, page.width as usize],
         reason,
     };
-    let source = ImageRef::new(page.width, page.height, &page.rgb, PixelType::U8x3).map_err(|e| failed(e.to_string()))?;
+    let source = ImageRef::new(page.width, page.height, &page.rgb, PixelType::U8x3)
+        .map_err(|e| failed(e.to_string()))?;
     let mut target = Image::new(width, height, PixelType::U8x3);
     // Convolution with the filter widened when shrinking, so that thin strokes don't fall between samples.
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
@@ -192,7 +217,10 @@ async fn run(
     let map = session.run(Tensor::new([1, 3, h, w], data)?).await?;
     if map.data().len() != w * h {
         return Err(RuntimeError::Run {
-            reason: format!("the detector answered {:?} for an input of {w} × {h}", map.shape()),
+            reason: format!(
+                "the detector answered {:?} for an input of {w} × {h}",
+                map.shape()
+            ),
         });
     }
     Ok(map.into_data())
@@ -208,7 +236,15 @@ pub fn lines(map: &[f32], width: usize, height: usize, constants: &Detection) ->
         if seen[start] || map[start] <= constants.threshold {
             continue;
         }
-        let outline = component(map, width, height, constants.threshold, start, &mut seen, &mut stack);
+        let outline = component(
+            map,
+            width,
+            height,
+            constants.threshold,
+            start,
+            &mut seen,
+            &mut stack,
+        );
         let Some(rectangle) = min_area_rectangle(&outline) else {
             continue;
         };
@@ -269,7 +305,10 @@ fn component(
         .zip(top..)
         .flat_map(|((from, to), y)| {
             let y = y as f32 + 0.5;
-            [Point::new(from as f32 + 0.5, y), Point::new(to as f32 + 0.5, y)]
+            [
+                Point::new(from as f32 + 0.5, y),
+                Point::new(to as f32 + 0.5, y),
+            ]
         })
         .collect()
 }
@@ -282,7 +321,8 @@ fn convex_hull(points: &[Point]) -> Vec<Point> {
     if sorted.len() < 3 {
         return sorted;
     }
-    let cross = |o: Point, a: Point, b: Point| (a.x - o.x) * (b.y - o.y) - (a.y - o.y) * (b.x - o.x);
+    let cross =
+        |o: Point, a: Point, b: Point| (a.x - o.x) * (b.y - o.y) - (a.y - o.y) * (b.x - o.x);
     let mut hull: Vec<Point> = Vec::with_capacity(sorted.len() + 1);
     for pass in 0..2 {
         let floor = hull.len() + 1;
@@ -292,7 +332,8 @@ fn convex_hull(points: &[Point]) -> Vec<Point> {
             Box::new(sorted.iter().rev().skip(1))
         };
         for &p in next {
-            while hull.len() > floor && cross(hull[hull.len() - 2], hull[hull.len() - 1], p) <= 0.0 {
+            while hull.len() > floor && cross(hull[hull.len() - 2], hull[hull.len() - 1], p) <= 0.0
+            {
                 hull.pop();
             }
             // The first pass starts from nothing: its floor is the first point.
@@ -329,7 +370,10 @@ pub fn min_area_rectangle(points: &[Point]) -> Option<Quad> {
         let area = (u1 - u0) * (v1 - v0);
         if best.as_ref().is_none_or(|(least, _)| area < *least) {
             let at = |u: f32, v: f32| Point::new(u * ux - v * uy, u * uy + v * ux);
-            best = Some((area, ordered([at(u0, v0), at(u1, v0), at(u1, v1), at(u0, v1)])));
+            best = Some((
+                area,
+                ordered([at(u0, v0), at(u1, v0), at(u1, v1), at(u0, v1)]),
+            ));
         }
     }
     best.map(|(_, quad)| quad)
@@ -352,7 +396,9 @@ pub fn ordered(corners: [Point; 4]) -> Quad {
         let (a, b) = (corners[i], corners[(i + 1) % 4]);
         (b.x - a.x) / a.distance(b).max(f32::MIN_POSITIVE)
     };
-    let top = (0..4).max_by(|&a, &b| levelness(a).total_cmp(&levelness(b))).unwrap_or(0);
+    let top = (0..4)
+        .max_by(|&a, &b| levelness(a).total_cmp(&levelness(b)))
+        .unwrap_or(0);
     corners.rotate_left(top);
     Quad(corners)
 }
@@ -381,13 +427,23 @@ fn mean_inside(map: &[f32], width: usize, height: usize, quad: &Quad) -> f32 {
                 from = from.max(a.x + rest / slope);
             }
         }
-        let (from, to) = (last((from - 0.5).ceil(), width), last((to + 0.5).floor(), width));
+        let (from, to) = (
+            last((from - 0.5).ceil(), width),
+            last((to + 0.5).floor(), width),
+        );
         if from < to {
-            sum += map[row * width + from..row * width + to].iter().map(|&v| f64::from(v)).sum::<f64>();
+            sum += map[row * width + from..row * width + to]
+                .iter()
+                .map(|&v| f64::from(v))
+                .sum::<f64>();
             count += (to - from) as u32;
         }
     }
-    if count == 0 { 0.0 } else { (sum / f64::from(count)) as f32 }
+    if count == 0 {
+        0.0
+    } else {
+        (sum / f64::from(count)) as f32
+    }
 }
 
 /// Grows a rectangle by DB's unclip distance, area × ratio / perimeter, on every side. The smallest rectangle
@@ -398,7 +454,10 @@ pub fn unclip(rectangle: &Quad, ratio: f32) -> Quad {
     let [a, b, _, d] = rectangle.0;
     let unit = |p: Point, q: Point| {
         let length = p.distance(q).max(f32::MIN_POSITIVE);
-        ((q.x - p.x) / length * distance, (q.y - p.y) / length * distance)
+        (
+            (q.x - p.x) / length * distance,
+            (q.y - p.y) / length * distance,
+        )
     };
     let ((ux, uy), (vx, vy)) = (unit(a, b), unit(a, d));
     let signs = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)];
@@ -500,8 +559,13 @@ mod tests {
     impl Session for White {
         fn run(&self, input: Tensor) -> maoocr_runtime::RunFuture<'_, Tensor> {
             Box::pin(async move {
-                let &[_, _, h, w] = input.shape() else { unreachable!("the input is NCHW") };
-                let map = input.data()[..h * w].iter().map(|v| v * 0.5 + 0.5).collect();
+                let &[_, _, h, w] = input.shape() else {
+                    unreachable!("the input is NCHW")
+                };
+                let map = input.data()[..h * w]
+                    .iter()
+                    .map(|v| v * 0.5 + 0.5)
+                    .collect();
                 Tensor::new([1, 1, h, w], map)
             })
         }
@@ -545,7 +609,10 @@ mod tests {
             let bounds = found[0].quad.bounds();
             let slack = 3.0f32.max(width.max(height) as f32 / 500.0);
             for (got, wanted) in bounds.into_iter().zip([x0, y0, x1, y1]) {
-                assert!((got - wanted as f32).abs() <= slack, "{width} × {height}: {bounds:?}, not {wanted}");
+                assert!(
+                    (got - wanted as f32).abs() <= slack,
+                    "{width} × {height}: {bounds:?}, not {wanted}"
+                );
             }
         }
     }

@@ -81,12 +81,19 @@ const MIN_PAGE_SIDE: u32 = 200;
 const CENTRE: f32 = 224.0 / 256.0;
 
 /// Tells how a page has to be turned.
-pub async fn page(page: &Page, session: &dyn Session, constants: &Classification) -> Result<Turn, RuntimeError> {
+pub async fn page(
+    page: &Page,
+    session: &dyn Session,
+    constants: &Classification,
+) -> Result<Turn, RuntimeError> {
     if page.width.min(page.height) < MIN_PAGE_SIDE {
         return Ok(Turn::None);
     }
     let side = page.width.min(page.height) as f32 * CENTRE;
-    let (left, top) = ((page.width as f32 - side) / 2.0, (page.height as f32 - side) / 2.0);
+    let (left, top) = (
+        (page.width as f32 - side) / 2.0,
+        (page.height as f32 - side) / 2.0,
+    );
     let mut input = Input::new(1, constants);
     input.push(&page.rgb, page.width, page.height, (left, top, side, side))?;
     let (label, probability) = input.classify(session).await?.remove(0);
@@ -109,9 +116,15 @@ const LOOKED_AT: usize = 6;
 /// Flips strips that are upside down. Lying and turned lines are judged apart, each group by its longest lines: a
 /// group is flipped as a whole when the classifier on average says so, so a doubtful line can't be turned over on
 /// an upright page.
-pub async fn lines(strips: &mut [Strip], session: &dyn Session, constants: &Classification) -> Result<(), RuntimeError> {
+pub async fn lines(
+    strips: &mut [Strip],
+    session: &dyn Session,
+    constants: &Classification,
+) -> Result<(), RuntimeError> {
     for turned in [false, true] {
-        let mut group: Vec<usize> = (0..strips.len()).filter(|&i| strips[i].turned == turned).collect();
+        let mut group: Vec<usize> = (0..strips.len())
+            .filter(|&i| strips[i].turned == turned)
+            .collect();
         if group.is_empty() {
             continue;
         }
@@ -120,20 +133,31 @@ pub async fn lines(strips: &mut [Strip], session: &dyn Session, constants: &Clas
             let aspect = s.width as f32 / s.height.max(1) as f32;
             -(aspect.min(8.0) - 0.3 * (aspect - 8.0).max(0.0)) * (s.height as f32).min(48.0)
         };
-        group.sort_by(|&a, &b| fitness(&strips[a]).total_cmp(&fitness(&strips[b])).then(a.cmp(&b)));
+        group.sort_by(|&a, &b| {
+            fitness(&strips[a])
+                .total_cmp(&fitness(&strips[b]))
+                .then(a.cmp(&b))
+        });
         let looked_at = &group[..group.len().min(LOOKED_AT)];
         let mut input = Input::new(looked_at.len(), constants);
         for &i in looked_at {
             let s = &strips[i];
-            input.push(&s.rgb, s.width, s.height, (0.0, 0.0, s.width as f32, s.height as f32))?;
+            input.push(
+                &s.rgb,
+                s.width,
+                s.height,
+                (0.0, 0.0, s.width as f32, s.height as f32),
+            )?;
         }
         let votes = input.classify(session).await?;
         let upside_down: f32 = votes
             .iter()
-            .map(|&(label, probability)| match constants.labels.get(label).map(String::as_str) {
-                Some("180") => probability,
-                _ => 1.0 - probability,
-            })
+            .map(
+                |&(label, probability)| match constants.labels.get(label).map(String::as_str) {
+                    Some("180") => probability,
+                    _ => 1.0 - probability,
+                },
+            )
             .sum();
         if upside_down / votes.len() as f32 > 0.6 {
             for &i in &group {
@@ -162,7 +186,13 @@ impl<'a> Input<'a> {
     }
 
     /// Adds a part (left, top, width, height) of an RGB picture.
-    fn push(&mut self, rgb: &[u8], width: u32, height: u32, part: (f32, f32, f32, f32)) -> Result<(), RuntimeError> {
+    fn push(
+        &mut self,
+        rgb: &[u8],
+        width: u32,
+        height: u32,
+        part: (f32, f32, f32, f32),
+    ) -> Result<(), RuntimeError> {
         let failed = |e: &dyn std::fmt::Display| RuntimeError::Input {
             shape: vec![height as usize, width as usize],
             reason: e.to_string(),
@@ -173,7 +203,9 @@ impl<'a> Input<'a> {
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
             .crop(f64::from(left), f64::from(top), f64::from(w), f64::from(h));
-        Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
+        Resizer::new()
+            .resize(&source, &mut target, &options)
+            .map_err(|e| failed(&e))?;
         let pixels = target.into_vec();
         for index in 0..3 {
             let channel = match self.constants.channels {
@@ -181,8 +213,11 @@ impl<'a> Input<'a> {
                 Channels::Bgr => 2 - index,
             };
             let (mean, std) = (self.constants.mean[index], self.constants.std[index]);
-            self.data
-                .extend(pixels.chunks_exact(3).map(|p| (f32::from(p[channel]) / 255.0 - mean) / std));
+            self.data.extend(
+                pixels
+                    .chunks_exact(3)
+                    .map(|p| (f32::from(p[channel]) / 255.0 - mean) / std),
+            );
         }
         self.count += 1;
         Ok(())
@@ -191,11 +226,21 @@ impl<'a> Input<'a> {
     /// The best label of each picture and its probability. Pictures are run one by one: their number varies, and
     /// executors keep a plan for each shape.
     async fn classify(self, session: &dyn Session) -> Result<Vec<(usize, f32)>, RuntimeError> {
-        let (w, h) = (self.constants.width as usize, self.constants.height as usize);
+        let (w, h) = (
+            self.constants.width as usize,
+            self.constants.height as usize,
+        );
         let mut answers = Vec::with_capacity(self.count);
         for picture in self.data.chunks_exact(3 * w * h) {
-            let output = session.run(Tensor::new([1, 3, h, w], picture.to_vec())?).await?;
-            let best = output.data().iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+            let output = session
+                .run(Tensor::new([1, 3, h, w], picture.to_vec())?)
+                .await?;
+            let best = output
+                .data()
+                .iter()
+                .copied()
+                .enumerate()
+                .max_by(|a, b| a.1.total_cmp(&b.1));
             answers.push(best.ok_or_else(|| RuntimeError::Run {
                 reason: "the classifier answered nothing".into(),
             })?);
@@ -220,7 +265,9 @@ mod tests {
             for y in 0..turned.height {
                 for x in 0..turned.width {
                     let (x, y) = (x as f32, y as f32);
-                    let back = turn.undo(&Quad::from_rect(x, y, x + 1.0, y + 1.0), 3, 2).bounds();
+                    let back = turn
+                        .undo(&Quad::from_rect(x, y, x + 1.0, y + 1.0), 3, 2)
+                        .bounds();
                     let from = ((back[1] as u32 * 3 + back[0] as u32) * 3) as usize;
                     let at = ((y as u32 * turned.width + x as u32) * 3) as usize;
                     assert_eq!(turned.rgb[at], page.rgb[from], "{turn:?} {x} {y}");

@@ -128,10 +128,13 @@ impl Engine {
         session: Arc<dyn Session>,
         dictionary: Option<&str>,
     ) -> Result<(), EngineError> {
-        let dictionary = dictionary.map(Dictionary::parse).transpose().map_err(|source| EngineError::Dictionary {
-            model: entry.name.clone(),
-            source,
-        })?;
+        let dictionary = dictionary
+            .map(Dictionary::parse)
+            .transpose()
+            .map_err(|source| EngineError::Dictionary {
+                model: entry.name.clone(),
+                source,
+            })?;
         let loaded = Arc::new(Loaded {
             entry,
             session,
@@ -144,11 +147,18 @@ impl Engine {
 
     /// Whether a model of that name is loaded.
     pub fn has(&self, name: &str) -> bool {
-        self.models.read().unwrap_or_else(|e| e.into_inner()).contains_key(name)
+        self.models
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .contains_key(name)
     }
 
     /// Chooses among `installed` models for this engine's device.
-    pub fn plan(&self, requirements: &Requirements, installed: &[&ModelEntry]) -> Result<Plan, PlanError> {
+    pub fn plan(
+        &self,
+        requirements: &Requirements,
+        installed: &[&ModelEntry],
+    ) -> Result<Plan, PlanError> {
         plan::plan(requirements, installed, self.device)
     }
 
@@ -206,7 +216,12 @@ impl Engine {
         let (page_width, page_height) = (page.width, page.height);
         drop(page);
         let in_picture = |quad: &Quad| turn.undo(quad, width, height);
-        observer.detected(&found.iter().map(|d| in_picture(&d.quad)).collect::<Vec<_>>());
+        observer.detected(
+            &found
+                .iter()
+                .map(|d| in_picture(&d.quad))
+                .collect::<Vec<_>>(),
+        );
         timer.lap("crop");
 
         stages.orient_lines(&mut strips).await?;
@@ -221,12 +236,18 @@ impl Engine {
         if has_whole {
             keep_better_of_whole(&mut reads);
         }
-        let lines = reads
+        let mut lines: Vec<Line> = reads
             .into_iter()
             .flatten()
             .filter(|read| !read.reading.is_empty() && read.reading.confidence() >= MIN_CONFIDENCE)
             .map(|read| line(&found[read.index].quad, &strips[read.index], &read))
             .collect();
+        let columns: Vec<Quad> = lines
+            .iter()
+            .filter(|l| l.vertical)
+            .map(|l| l.quad)
+            .collect();
+        lines.retain(|l| !tall(&l.quad) || !vertical::is_ruby(&l.quad, &columns));
         let mut content = document::assemble(lines, page_width, page_height);
         for line in &mut content.lines {
             line.quad = in_picture(&line.quad);
@@ -301,7 +322,8 @@ impl Stages {
                 .map(|name| {
                     let model = engine.get(name)?;
                     let constants = model.entry.classification.clone();
-                    let constants = constants.ok_or_else(|| unusable(name, "it has no classification constants"))?;
+                    let constants = constants
+                        .ok_or_else(|| unusable(name, "it has no classification constants"))?;
                     Ok::<_, EngineError>((model, constants))
                 })
                 .transpose()
@@ -334,7 +356,10 @@ impl Stages {
     }
 
     fn dictionary(&self) -> &Dictionary {
-        self.recogniser.dictionary.as_ref().expect("checked when the stages were made")
+        self.recogniser
+            .dictionary
+            .as_ref()
+            .expect("checked when the stages were made")
     }
 
     async fn page_turn(&self, page: &Page) -> Result<Turn, RuntimeError> {
@@ -367,7 +392,11 @@ impl Stages {
     ) -> Result<Vec<Option<Read>>, RuntimeError> {
         let mut on_line = |index: usize, reading: &Reading| {
             observer.line(index, &quads[index], reading);
-            if observer.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if observer.cancelled() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
         let readings = self.recognise(strips, &mut on_line).await?;
         let mut reads: Vec<Option<Read>> = readings
@@ -399,9 +428,13 @@ impl Stages {
             }
         }
         let retried: Vec<Strip> = others.iter().map(|(_, strip, _)| strip.clone()).collect();
-        let readings = self.recognise(&retried, &mut |_, _| ControlFlow::Continue(())).await?;
+        let readings = self
+            .recognise(&retried, &mut |_, _| ControlFlow::Continue(()))
+            .await?;
         for ((index, _, row), reading) in others.into_iter().zip(readings) {
-            let Some(first) = &mut reads[index] else { continue };
+            let Some(first) = &mut reads[index] else {
+                continue;
+            };
             // A flipped reading must be clearly better: 0, 8, H, I, N, O, S, X and Z read either way.
             let least = first.reading.confidence() + if row.is_some() { 0.0 } else { 0.15 };
             if reading.confidence() > least && reading.len() * 2 >= first.reading.len() {
@@ -421,7 +454,14 @@ impl Stages {
         strips: &[Strip],
         on_line: &mut dyn FnMut(usize, &Reading) -> ControlFlow<()>,
     ) -> Result<Vec<Reading>, RuntimeError> {
-        recognise::recognise(strips, &*self.recogniser.session, self.dictionary(), &self.recognition, on_line).await
+        recognise::recognise(
+            strips,
+            &*self.recogniser.session,
+            self.dictionary(),
+            &self.recognition,
+            on_line,
+        )
+        .await
     }
 }
 
@@ -431,7 +471,11 @@ const SURE_TURNED: f32 = 0.9;
 const DOUBTFUL: f32 = 0.6;
 
 fn is_mostly_unspaced(reading: &Reading) -> bool {
-    let unspaced = reading.glyphs.iter().filter(|g| recognise::is_unspaced(&g.text)).count();
+    let unspaced = reading
+        .glyphs
+        .iter()
+        .filter(|g| recognise::is_unspaced(&g.text))
+        .count();
     unspaced * 2 >= reading.len().max(1)
 }
 
@@ -452,8 +496,14 @@ fn whole_picture(page: &Page, found: &[Detected]) -> Option<Detected> {
 const MAX_PARTS_OF_LINE: usize = 4;
 
 fn one_row(found: &[Detected]) -> bool {
-    let tops = found.iter().map(|d| d.quad.bounds()[1]).fold(f32::MIN, f32::max);
-    let bottoms = found.iter().map(|d| d.quad.bounds()[3]).fold(f32::MAX, f32::min);
+    let tops = found
+        .iter()
+        .map(|d| d.quad.bounds()[1])
+        .fold(f32::MIN, f32::max);
+    let bottoms = found
+        .iter()
+        .map(|d| d.quad.bounds()[3])
+        .fold(f32::MAX, f32::min);
     found.is_empty() || tops < bottoms
 }
 
@@ -470,7 +520,9 @@ struct Read {
 
 /// Where the whole picture was read as well (it stands last), keeps it or the detected parts, whichever reads better.
 fn keep_better_of_whole(reads: &mut Vec<Option<Read>>) {
-    let Some(whole) = reads.pop().flatten() else { return };
+    let Some(whole) = reads.pop().flatten() else {
+        return;
+    };
     let parts = || reads.iter().flatten().map(|r| &r.reading);
     let length: usize = parts().map(Reading::len).sum();
     let score: f32 = parts().map(|r| r.confidence() * r.len() as f32).sum();
@@ -481,6 +533,12 @@ fn keep_better_of_whole(reads: &mut Vec<Option<Read>>) {
         reads.clear();
         reads.push(Some(whole));
     }
+}
+
+/// Whether a line stands in the picture, whichever way its text runs: ruby is too short to tell.
+fn tall(quad: &Quad) -> bool {
+    let [x0, y0, x1, y1] = quad.bounds();
+    y1 - y0 > x1 - x0
 }
 
 fn line(quad: &Quad, strip: &Strip, read: &Read) -> Line {
@@ -506,7 +564,8 @@ fn line(quad: &Quad, strip: &Strip, read: &Read) -> Line {
             let glyphs = &reading.glyphs[word.glyphs];
             Word {
                 text: glyphs.iter().map(|g| g.text.as_str()).collect(),
-                confidence: glyphs.iter().map(|g| g.confidence).sum::<f32>() / glyphs.len().max(1) as f32,
+                confidence: glyphs.iter().map(|g| g.confidence).sum::<f32>()
+                    / glyphs.len().max(1) as f32,
                 quad: upright(frame.slice(word.start, word.end)),
             }
         })

@@ -47,7 +47,10 @@ impl Reading {
 
     /// Characters that are not spaces.
     pub fn len(&self) -> usize {
-        self.glyphs.iter().filter(|g| !g.text.trim().is_empty()).count()
+        self.glyphs
+            .iter()
+            .filter(|g| !g.text.trim().is_empty())
+            .count()
     }
 
     /// Whether there is nothing but spaces.
@@ -94,7 +97,9 @@ impl Dictionary {
     pub fn parse(text: &str) -> Result<Self, DictionaryError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
-        let characters: Vec<String> = lines.map(|l| l.strip_suffix('\r').unwrap_or(l).to_string()).collect();
+        let characters: Vec<String> = lines
+            .map(|l| l.strip_suffix('\r').unwrap_or(l).to_string())
+            .collect();
         if characters.len() < 2 {
             return Err(DictionaryError::Empty);
         }
@@ -154,7 +159,10 @@ pub async fn recognise(
     on_line: &mut dyn FnMut(usize, &Reading) -> ControlFlow<()>,
 ) -> Result<Vec<Reading>, RuntimeError> {
     let mut readings = vec![Reading::default(); strips.len()];
-    let widths: Vec<u32> = strips.iter().map(|s| scaled_width(s, constants.height)).collect();
+    let widths: Vec<u32> = strips
+        .iter()
+        .map(|s| scaled_width(s, constants.height))
+        .collect();
     let mut order: Vec<usize> = (0..strips.len()).collect();
     order.sort_by_key(|&i| widths[i]);
     for index in order {
@@ -181,11 +189,13 @@ fn resize(strip: &Strip, width: u32, height: u32) -> Result<Vec<u8>, RuntimeErro
         shape: vec![strip.height as usize, strip.width as usize],
         reason: e.to_string(),
     };
-    let source =
-        ImageRef::new(strip.width, strip.height, &strip.rgb, PixelType::U8x3).map_err(|e| failed(&e))?;
+    let source = ImageRef::new(strip.width, strip.height, &strip.rgb, PixelType::U8x3)
+        .map_err(|e| failed(&e))?;
     let mut target = Image::new(width, height, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
+    Resizer::new()
+        .resize(&source, &mut target, &options)
+        .map_err(|e| failed(&e))?;
     Ok(target.into_vec())
 }
 
@@ -220,7 +230,9 @@ fn parts(width: u32) -> Vec<(u32, u32)> {
     }
     let count = (width - OVERLAP).div_ceil(MAX_WIDTH - OVERLAP);
     // Parts begin on a whole step, so that what they share looks the same to the network.
-    let length = (width + (count - 1) * OVERLAP).div_ceil(count).next_multiple_of(STEP as u32);
+    let length = (width + (count - 1) * OVERLAP)
+        .div_ceil(count)
+        .next_multiple_of(STEP as u32);
     (0..count)
         .map(|i| {
             let from = i * (length - OVERLAP);
@@ -230,7 +242,12 @@ fn parts(width: u32) -> Vec<(u32, u32)> {
 }
 
 /// `[1, 3, height, bucket]`, the part at the left, zeros to its right.
-fn input(pixels: &[u8], width: u32, (from, to): (u32, u32), constants: &Recognition) -> Result<Tensor, RuntimeError> {
+fn input(
+    pixels: &[u8],
+    width: u32,
+    (from, to): (u32, u32),
+    constants: &Recognition,
+) -> Result<Tensor, RuntimeError> {
     let (height, padded) = (constants.height as usize, bucket(to - from) as usize);
     let table: Vec<f32> = (0..=255u8)
         .map(|v| (f32::from(v) / 255.0 - constants.mean) / constants.std)
@@ -266,15 +283,30 @@ struct Step {
 }
 
 /// Greedy CTC decoding: equal neighbours are one character, blanks separate. Steps beyond the picture are padding.
-fn decode(best: &BestPath, dictionary: &Dictionary, offset: f32, width: f32) -> Result<Vec<Step>, RuntimeError> {
+fn decode(
+    best: &BestPath,
+    dictionary: &Dictionary,
+    offset: f32,
+    width: f32,
+) -> Result<Vec<Step>, RuntimeError> {
     if best.batch != 1 || best.classes.len() != best.steps {
         return Err(RuntimeError::Run {
-            reason: format!("the recogniser answered {} sequences for one line", best.batch),
+            reason: format!(
+                "the recogniser answered {} sequences for one line",
+                best.batch
+            ),
         });
     }
-    if let Some(&class) = best.classes.iter().find(|&&c| c as usize >= dictionary.classes()) {
+    if let Some(&class) = best
+        .classes
+        .iter()
+        .find(|&&c| c as usize >= dictionary.classes())
+    {
         return Err(RuntimeError::Run {
-            reason: format!("class {class} is not in the dictionary, which has {}", dictionary.classes()),
+            reason: format!(
+                "class {class} is not in the dictionary, which has {}",
+                dictionary.classes()
+            ),
         });
     }
     let mut steps: Vec<Step> = Vec::new();
@@ -287,9 +319,17 @@ fn decode(best: &BestPath, dictionary: &Dictionary, offset: f32, width: f32) -> 
             end += 1;
         }
         match dictionary.get(class) {
-            None => space = best.last_class[at..end].iter().copied().fold(space, f32::max),
+            None => {
+                space = best.last_class[at..end]
+                    .iter()
+                    .copied()
+                    .fold(space, f32::max)
+            }
             Some(text) => {
-                let confidence = best.probabilities[at..end].iter().copied().fold(0.0, f32::max);
+                let confidence = best.probabilities[at..end]
+                    .iter()
+                    .copied()
+                    .fold(0.0, f32::max);
                 let center = (at + end) as f32 / 2.0 * STEP;
                 if center < width + STEP {
                     steps.push(Step {
@@ -313,7 +353,11 @@ fn decode(best: &BestPath, dictionary: &Dictionary, offset: f32, width: f32) -> 
 fn join(left: &mut Vec<Step>, right: Vec<Step>, (from, to): (f32, f32)) {
     // Characters near a part's end may be cut: the seam keeps a quarter of the overlap away from both ends.
     let margin = (to - from) / 4.0;
-    let mut centers: Vec<f32> = left.iter().map(|s| s.center).filter(|c| (from..=to).contains(c)).collect();
+    let mut centers: Vec<f32> = left
+        .iter()
+        .map(|s| s.center)
+        .filter(|c| (from..=to).contains(c))
+        .collect();
     centers.insert(0, from);
     centers.push(to);
     let seam = centers
@@ -393,7 +437,10 @@ mod tests {
     fn dictionaries_are_checked() {
         let dictionary = Dictionary::parse("a\r\nb\r\n").unwrap();
         assert_eq!(dictionary.classes(), 4);
-        assert_eq!((dictionary.get(0), dictionary.get(2), dictionary.get(3)), (None, Some("b"), Some(" ")));
+        assert_eq!(
+            (dictionary.get(0), dictionary.get(2), dictionary.get(3)),
+            (None, Some("b"), Some(" "))
+        );
         assert_eq!(Dictionary::parse("").unwrap_err(), DictionaryError::Empty);
         assert!(Dictionary::parse(&format!("a\n{}", "x".repeat(100))).is_err());
     }
@@ -437,7 +484,10 @@ mod tests {
                 .map(|c| ((c.iter().sum::<f32>() / 8.0 + 1.0) * 127.5 / 40.0).round() as u32 % 5)
                 .collect();
             // The padding is grey, which is no class.
-            let classes: Vec<u32> = classes.into_iter().map(|c| if c == 3 { 0 } else { c }).collect();
+            let classes: Vec<u32> = classes
+                .into_iter()
+                .map(|c| if c == 3 { 0 } else { c })
+                .collect();
             Box::pin(async move { Ok(path(&classes)) })
         }
 
@@ -461,10 +511,16 @@ mod tests {
     fn read_all(strips: &[Strip]) -> Vec<String> {
         let dictionary = Dictionary::parse(DICTIONARY).unwrap();
         let mut heard = 0;
-        let readings = pollster::block_on(recognise(strips, &Shades, &dictionary, &constants(), &mut |_, _| {
-            heard += 1;
-            ControlFlow::Continue(())
-        }))
+        let readings = pollster::block_on(recognise(
+            strips,
+            &Shades,
+            &dictionary,
+            &constants(),
+            &mut |_, _| {
+                heard += 1;
+                ControlFlow::Continue(())
+            },
+        ))
         .unwrap();
         assert_eq!(heard, strips.len());
         readings.iter().map(Reading::text).collect()
@@ -472,7 +528,11 @@ mod tests {
 
     #[test]
     fn every_strip_gets_its_own_reading() {
-        let strips = [strip(&[1, 0, 2, 0, 4]), strip(&[2]), strip(&[0, 4, 0, 1, 0, 1, 0, 2, 0])];
+        let strips = [
+            strip(&[1, 0, 2, 0, 4]),
+            strip(&[2]),
+            strip(&[0, 4, 0, 1, 0, 1, 0, 2, 0]),
+        ];
         assert_eq!(read_all(&strips), ["abd", "b", "daab"]);
     }
 
@@ -481,7 +541,11 @@ mod tests {
         let pattern = [1u8, 0, 2, 0, 4, 0, 2, 0];
         for repeats in [30, 41, 60, 100] {
             let wanted = "abdb".repeat(repeats);
-            assert_eq!(read_all(&[strip(&pattern.repeat(repeats))]), [wanted], "{repeats}");
+            assert_eq!(
+                read_all(&[strip(&pattern.repeat(repeats))]),
+                [wanted],
+                "{repeats}"
+            );
         }
     }
 

@@ -5,6 +5,7 @@
 //! side; [`Row::in_strip`] tells where a reading of the row stands in the strip.
 
 use crate::crop::Strip;
+use crate::geometry::Quad;
 use crate::recognise::Reading;
 
 /// Characters of a column side by side, each in a square cell as high as the strip.
@@ -60,7 +61,10 @@ pub fn row(turned: &Strip) -> Option<Row> {
         // A cell longer than the strip is thick is shrunk, a shorter one centred.
         let scale = (height as f32 / length as f32).min(1.0);
         let (cell_width, cell_height) = (height as f32 * scale, length as f32 * scale);
-        let (left, top) = ((height as f32 - cell_width) / 2.0, (height as f32 - cell_height) / 2.0);
+        let (left, top) = (
+            (height as f32 - cell_width) / 2.0,
+            (height as f32 - cell_height) / 2.0,
+        );
         for y in 0..height {
             let along = (y as f32 + 0.5 - top) / scale - 0.5;
             if along < -0.5 || along > length as f32 - 0.5 {
@@ -101,7 +105,9 @@ fn ink(strip: &Strip) -> Vec<f32> {
     for y in margin..height - margin {
         for (x, sum) in ink.iter_mut().enumerate() {
             let at = (y * width + x) * 3;
-            *sum += (0..3).map(|c| f32::from(strip.rgb[at + c].abs_diff(background[c]))).sum::<f32>();
+            *sum += (0..3)
+                .map(|c| f32::from(strip.rgb[at + c].abs_diff(background[c])))
+                .sum::<f32>();
         }
     }
     let mean = ink.iter().sum::<f32>() / width as f32;
@@ -112,7 +118,9 @@ fn ink(strip: &Strip) -> Vec<f32> {
 /// Median colour of the strip's border.
 fn background(strip: &Strip) -> [u8; 3] {
     let (width, height) = (strip.width as usize, strip.height as usize);
-    let border: Vec<usize> = (0..width).chain((height - 1) * width..height * width).collect();
+    let border: Vec<usize> = (0..width)
+        .chain((height - 1) * width..height * width)
+        .collect();
     [0, 1, 2].map(|c| {
         let mut values: Vec<u8> = border.iter().map(|p| strip.rgb[p * 3 + c]).collect();
         values.sort_unstable();
@@ -123,11 +131,18 @@ fn background(strip: &Strip) -> [u8; 3] {
 /// The cuts, ends included, that go through the least ink while keeping near a pitch (px), and their mean cost.
 fn cut(ink: &[f32], pitch: f32) -> Option<(f32, Vec<usize>)> {
     let width = ink.len();
-    let (shortest, longest) = ((pitch * (1.0 - SLACK)) as usize, (pitch * (1.0 + SLACK)) as usize);
+    let (shortest, longest) = (
+        (pitch * (1.0 - SLACK)) as usize,
+        (pitch * (1.0 + SLACK)) as usize,
+    );
     let mut best = vec![(f32::INFINITY, 0usize, 0usize); width + 1];
     best[0] = (0.0, 0, 0);
     for end in shortest.max(1)..=width {
-        let through = if end == width { 0.0 } else { ink[end] + ink[end - 1] };
+        let through = if end == width {
+            0.0
+        } else {
+            ink[end] + ink[end - 1]
+        };
         for length in shortest.max(1)..=longest.min(end) {
             let before = best[end - length];
             let deviation = (length as f32 - pitch) / pitch;
@@ -152,15 +167,41 @@ fn cut(ink: &[f32], pitch: f32) -> Option<(f32, Vec<usize>)> {
 }
 
 fn bilinear(strip: &Strip, x: f32, y: f32) -> [u8; 3] {
-    let (x, y) = (x.clamp(0.0, (strip.width - 1) as f32), y.clamp(0.0, (strip.height - 1) as f32));
+    let (x, y) = (
+        x.clamp(0.0, (strip.width - 1) as f32),
+        y.clamp(0.0, (strip.height - 1) as f32),
+    );
     let (x0, y0) = (x as usize, y as usize);
-    let (x1, y1) = ((x0 + 1).min(strip.width as usize - 1), (y0 + 1).min(strip.height as usize - 1));
+    let (x1, y1) = (
+        (x0 + 1).min(strip.width as usize - 1),
+        (y0 + 1).min(strip.height as usize - 1),
+    );
     let (fx, fy) = (x - x0 as f32, y - y0 as f32);
-    let at = |x: usize, y: usize, c: usize| f32::from(strip.rgb[(y * strip.width as usize + x) * 3 + c]);
+    let at =
+        |x: usize, y: usize, c: usize| f32::from(strip.rgb[(y * strip.width as usize + x) * 3 + c]);
     [0, 1, 2].map(|c| {
         let top = at(x0, y0, c) * (1.0 - fx) + at(x1, y0, c) * fx;
         let bottom = at(x0, y1, c) * (1.0 - fx) + at(x1, y1, c) * fx;
         (top * (1.0 - fy) + bottom * fy).round() as u8
+    })
+}
+
+/// Ruby is at most this share of its base text's thickness.
+const RUBY: f32 = 0.7;
+
+/// Whether a vertical line is ruby (furigana): thin, close to the right of a thicker vertical line and beside it for
+/// most of its length. It repeats that line's sound and is no text of its own.
+pub fn is_ruby(line: &Quad, others: &[Quad]) -> bool {
+    let [x0, y0, x1, y1] = line.bounds();
+    others.iter().any(|base| {
+        let [bx0, by0, bx1, by1] = base.bounds();
+        let thickness = bx1 - bx0;
+        let beside = y1.min(by1) - y0.max(by0);
+        let gap = x0 - bx1;
+        x1 - x0 < RUBY * thickness
+            && beside > 0.7 * (y1 - y0)
+            && gap > -0.4 * thickness
+            && gap < 0.4 * thickness
     })
 }
 
@@ -208,7 +249,9 @@ mod tests {
             end: 0.5,
             confidence: 1.0,
         };
-        let reading = row.in_strip(Reading { glyphs: vec![glyph] });
+        let reading = row.in_strip(Reading {
+            glyphs: vec![glyph],
+        });
         assert!((reading.glyphs[0].start - 0.25).abs() < 0.06);
         assert!((reading.glyphs[0].end - 0.5).abs() < 0.06);
     }
@@ -226,6 +269,18 @@ mod tests {
         let row = row(&strip).unwrap();
         let at = (24 * row.strip.width as usize + 4) * 3;
         assert_eq!(row.strip.rgb[at..at + 3], [255, 0, 0]);
+    }
+
+    #[test]
+    fn ruby_is_told_from_columns() {
+        let base = Quad::from_rect(100.0, 0.0, 130.0, 200.0);
+        let ruby = Quad::from_rect(128.0, 20.0, 142.0, 80.0);
+        let column = Quad::from_rect(140.0, 0.0, 170.0, 200.0);
+        let far = Quad::from_rect(160.0, 20.0, 174.0, 80.0);
+        assert!(is_ruby(&ruby, &[base, column]));
+        for other in [base, column, far] {
+            assert!(!is_ruby(&other, &[base, column]));
+        }
     }
 
     #[test]
