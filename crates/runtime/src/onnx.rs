@@ -178,25 +178,26 @@ impl Loader {
 }
 
 fn constant_node(proto: &pb::NodeProto) -> Result<Constant, RuntimeError> {
-    for attribute in &proto.attribute {
-        return match attribute.name.as_str() {
-            "value" => constant(attribute.t.clone().ok_or_else(|| malformed("no tensor"))?),
-            "value_float" => Ok(Constant::f32([], vec![attribute.f])),
-            "value_floats" => Ok(Constant::f32(
-                [attribute.floats.len()],
-                attribute.floats.clone(),
-            )),
-            "value_int" => Ok(Constant {
-                shape: Vec::new(),
-                data: Data::I64([attribute.i].into()),
-            }),
-            "value_ints" => Ok(Constant::ints(attribute.ints.clone())),
-            other => Err(malformed(format!(
-                "constants by `{other}` are not supported"
-            ))),
-        };
+    let attribute = proto
+        .attribute
+        .first()
+        .ok_or_else(|| malformed("a constant without a value"))?;
+    match attribute.name.as_str() {
+        "value" => constant(attribute.t.clone().ok_or_else(|| malformed("no tensor"))?),
+        "value_float" => Ok(Constant::f32([], vec![attribute.f])),
+        "value_floats" => Ok(Constant::f32(
+            [attribute.floats.len()],
+            attribute.floats.clone(),
+        )),
+        "value_int" => Ok(Constant {
+            shape: Vec::new(),
+            data: Data::I64([attribute.i].into()),
+        }),
+        "value_ints" => Ok(Constant::ints(attribute.ints.clone())),
+        other => Err(malformed(format!(
+            "constants by `{other}` are not supported"
+        ))),
     }
-    Err(malformed("a constant without a value"))
 }
 
 fn constant(tensor: pb::TensorProto) -> Result<Constant, RuntimeError> {
@@ -226,7 +227,7 @@ fn constant(tensor: pb::TensorProto) -> Result<Constant, RuntimeError> {
         ($list:ident, $size:literal, $from:expr) => {
             if raw.is_empty() {
                 tensor.$list.iter().map(|&v| v as _).collect()
-            } else if raw.len() % $size == 0 {
+            } else if raw.chunks_exact($size).remainder().is_empty() {
                 raw.chunks_exact($size).map($from).collect()
             } else {
                 return Err(bad(format!("{} bytes of data", raw.len())));

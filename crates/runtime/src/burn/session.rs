@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use burn_backend::tensor::FloatTensor;
-use burn_backend::{DType, FloatDType, IntDType, TensorData};
+use burn_backend::{DType, FloatDType, IntDType, Slice, TensorData};
 
 use super::kernels::Kernels;
 use super::step::{self, Form, Operand, Value};
@@ -199,6 +199,31 @@ fn upload<B: Kernels>(
     }
 }
 
+/// The best class of each step, its probability and the last class's, as `[N, T, 3]`.
+fn best_of<B: Kernels>(
+    scores: FloatTensor<B>,
+    [batch, steps, classes]: [usize; 3],
+) -> FloatTensor<B> {
+    let best = B::float_argmax(scores.clone(), 2, IntDType::I32);
+    let probability = B::float_max_dim(scores.clone(), 2);
+    let range = |start: usize, end: usize| Slice {
+        start: start as isize,
+        end: Some(end as isize),
+        step: 1,
+    };
+    let last = B::float_slice(
+        scores,
+        &[
+            range(0, batch),
+            range(0, steps),
+            range(classes - 1, classes),
+        ],
+    );
+    // Floats count exactly to 2^24, far beyond any alphabet; so one read brings all three.
+    let best = B::int_into_float(best, FloatDType::F32);
+    B::float_cat(vec![best, probability, last], 2)
+}
+
 impl<B: Kernels> Session for BurnSession<B> {
     fn run(&self, input: Tensor) -> RunFuture<'_, Tensor> {
         Box::pin(async move { Self::read(self.enqueue(input)?).await })
@@ -216,22 +241,7 @@ impl<B: Kernels> Session for BurnSession<B> {
                     reason: format!("expected scores of shape [N, T, V], got {shape:?}"),
                 });
             };
-            let best = B::float_argmax(scores.clone(), 2, IntDType::I32);
-            let probability = B::float_max_dim(scores.clone(), 2);
-            let full = |n: usize| burn_backend::Slice {
-                start: 0,
-                end: Some(n as isize),
-                step: 1,
-            };
-            let last = burn_backend::Slice {
-                start: classes as isize - 1,
-                end: Some(classes as isize),
-                step: 1,
-            };
-            let last = B::float_slice(scores, &[full(batch), full(steps), last]);
-            // Floats count exactly to 2^24, far beyond any alphabet; so one read brings all three.
-            let best = B::int_into_float(best, FloatDType::F32);
-            let read = Self::read(B::float_cat(vec![best, probability, last], 2)).await?;
+            let read = Self::read(best_of::<B>(scores, [batch, steps, classes])).await?;
             let mut path = BestPath {
                 batch,
                 steps,
@@ -248,5 +258,31 @@ impl<B: Kernels> Session for BurnSession<B> {
 
     fn executor(&self) -> String {
         self.name.clone()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Equal scores near and far apart, in more classes than one workgroup looks at.
+    pub(in crate::burn) fn ties_go_to_the_lowest_class<B: Kernels>(device: &B::Device) {
+        let classes = 7000;
+        let mut scores = vec![0.0f32; 3 * classes];
+        for (step, tied) in [[5, 6], [3, 6999], [1024, 4096]].iter().enumerate() {
+            for class in tied {
+                scores[step * classes + class] = 0.5;
+            }
+        }
+        let tensor = B::float_from_data(TensorData::new(scores, vec![1, 3, classes]), device);
+        let best = best_of::<B>(tensor, [1, 3, classes]);
+        let best = pollster::block_on(BurnSession::<B>::read(best)).unwrap();
+        let classes: Vec<f32> = best.data().chunks_exact(3).map(|s| s[0]).collect();
+        assert_eq!(classes, [5.0, 3.0, 1024.0]);
+    }
+
+    #[test]
+    fn ties_on_flex() {
+        ties_go_to_the_lowest_class::<burn_flex::Flex>(&burn_flex::FlexDevice);
     }
 }

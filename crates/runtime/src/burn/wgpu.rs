@@ -171,3 +171,87 @@ pub(super) fn load(
     let device = CubeDevice::Wgpu(adapter.device.clone());
     BurnSession::load(onnx, device, format!("burn wgpu ({})", adapter.name))
 }
+
+#[cfg(test)]
+mod tests {
+    use burn_backend::TensorData;
+    use burn_backend::ops::{ConvOptions, ModuleOps};
+
+    use super::*;
+
+    fn device() -> Option<CubeDevice> {
+        let Some(adapter) = adapters().into_iter().next() else {
+            eprintln!("skipped: no wgpu adapter");
+            return None;
+        };
+        start(&adapter).unwrap();
+        Some(CubeDevice::Wgpu(adapter.device))
+    }
+
+    #[test]
+    fn ties_on_the_gpu() {
+        let Some(device) = device() else { return };
+        super::super::session::tests::ties_go_to_the_lowest_class::<CubeBackend>(&device);
+    }
+
+    #[test]
+    fn depthwise_agrees_with_the_direct_kernel() {
+        let Some(device) = device() else { return };
+        let (channels, height, width) = (40, 9, 11);
+        for (kernel, strides, pads) in [
+            ([3, 3], [1, 1], [1, 1]),
+            ([5, 5], [2, 1], [2, 2]),
+            ([1, 7], [1, 1], [0, 3]),
+        ] {
+            let numbers = |n: usize| {
+                (0..n)
+                    .map(|i| ((i * 37) % 101) as f32 / 101.0 - 0.5)
+                    .collect::<Vec<_>>()
+            };
+            let picture = TensorData::new(
+                numbers(height * width * channels),
+                vec![1, height, width, channels],
+            );
+            let picture = CubeBackend::float_from_data(picture, &device);
+            let weights = TensorData::new(
+                numbers(kernel[0] * kernel[1] * channels),
+                vec![kernel[0], kernel[1], channels],
+            );
+            let weights = CubeBackend::float_from_data(weights, &device);
+            let padding = pads.map(|p| (p, p));
+            let window = DepthwiseWindow {
+                kernel,
+                strides,
+                padding,
+                dilations: [1, 1],
+            };
+            let ours =
+                CubeBackend::depthwise(&picture, &weights, &window).expect("the kernel takes it");
+            let direct = CubeBackend::float_reshape(
+                CubeBackend::float_permute(weights, &[2, 0, 1]),
+                Shape::new([channels, 1, kernel[0], kernel[1]]),
+            );
+            let options = ConvOptions {
+                stride: strides,
+                padding,
+                dilation: [1, 1],
+                groups: channels,
+            };
+            let picture = CubeBackend::float_permute(picture, &[0, 3, 1, 2]);
+            let theirs = CubeBackend::float_permute(
+                CubeBackend::conv2d(picture, direct, None, options),
+                &[0, 2, 3, 1],
+            );
+            let read = |t| {
+                let data = pollster::block_on(CubeBackend::float_into_data(t)).unwrap();
+                data.try_into_vec::<f32>().unwrap()
+            };
+            let (ours, theirs) = (read(ours), read(theirs));
+            assert_eq!(ours.len(), theirs.len());
+            assert!(
+                ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-5),
+                "{kernel:?}"
+            );
+        }
+    }
+}
