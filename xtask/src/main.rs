@@ -1,2 +1,161 @@
-//! x
-fn main(){}
+//! Set-up, build and test as plain Rust: `cargo xtask …`.
+
+mod command;
+mod deny;
+mod machine;
+mod python;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use command::{cargo, command};
+use machine::Purpose;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  start   what running needs, build, fetch the models, read tests/samples
+  test    everything a change must pass: set-up, formatting, lints, licences, tests on every executor
+  setup   only prepare this machine for `test`
+  check   formatting, lints and licences, without the tests
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["start"] => start(),
+        ["test"] => test(),
+        ["setup"] => setup(),
+        ["check"] => check(),
+        ["help" | "--help" | "-h"] | [] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!(
+                "`cargo xtask {}`: no such command.\n\n{HELP}",
+                arguments.join(" ")
+            );
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// From a fresh checkout to read pictures.
+fn start() -> Result<()> {
+    machine::prepare(Purpose::Run)?;
+    let maoocr = binary()?;
+    command(&maoocr).args(["models", "pull"]).run()?;
+    let mut samples = Vec::new();
+    for name in ["receipt.png", "chinese.jpg"] {
+        samples.push(root()?.join("tests/samples").join(name));
+    }
+    command(&maoocr).arg("recognize").args(&samples).run()?;
+    println!("\nRead your own: {} recognize PICTURE…", maoocr.display());
+    Ok(())
+}
+
+/// The machine as the tests need it: packages, Python with the reference engine, cargo-deny.
+fn setup() -> Result<()> {
+    machine::prepare(Purpose::Test)?;
+    python::prepare()?;
+    deny::prepare().map(drop)
+}
+
+fn check() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"]).run()?;
+    // In the release profile, so that lints and tests share what is compiled of the dependencies' build scripts.
+    cargo(&[
+        "clippy",
+        "--release",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ])
+    .run()?;
+    deny::check()
+}
+
+fn test() -> Result<()> {
+    setup()?;
+    check()?;
+    let maoocr = binary()?;
+    // The models the tests compare executors with, the layout network and PP-OCRv5 among them.
+    command(&maoocr)
+        .args([
+            "models",
+            "pull",
+            "ppocrv6-tiny-det",
+            "ppocrv6-tiny-rec",
+            "ppocrv6-small-det",
+            "ppocrv6-small-rec",
+        ])
+        .args([
+            "ppocrv5-line-orientation",
+            "page-orientation",
+            "layout-cdla",
+        ])
+        .run()?;
+    cargo(&[
+        "test",
+        "--release",
+        "--workspace",
+        "--locked",
+        "--no-fail-fast",
+    ])
+    .env("MAOOCR_PYTHON", python::interpreter()?)
+    .env("MAOOCR_BIN", &maoocr)
+    .run()
+}
+
+/// Builds `maoocr` and says where it is.
+fn binary() -> Result<PathBuf> {
+    cargo(&["build", "--release", "--locked", "--package", "maoocr-cli"]).run()?;
+    let name = format!("maoocr{}", env::consts::EXE_SUFFIX);
+    let path = target()?.join("release").join(name);
+    if !path.exists() {
+        bail!("cargo built maoocr, but not as {}", path.display());
+    }
+    Ok(path)
+}
+
+/// The repository's root.
+fn root() -> Result<PathBuf> {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    Ok(own
+        .parent()
+        .context("xtask lies in the repository's root")?
+        .to_path_buf())
+}
+
+/// Where cargo builds: this program lies in its `release`.
+fn target() -> Result<PathBuf> {
+    if let Some(folder) = env::var_os("CARGO_TARGET_DIR").filter(|v| !v.is_empty()) {
+        return std::path::absolute(folder).context("CARGO_TARGET_DIR");
+    }
+    Ok(root()?.join("target"))
+}
+
+/// Where tools are kept between runs: beside the build folder, so that whoever caches the one keeps the other.
+fn tools() -> Result<PathBuf> {
+    let target = target()?;
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(_) => Ok(target
+            .parent()
+            .context("CARGO_TARGET_DIR is the root folder")?
+            .join("tools")),
+        None => Ok(target.join("tools")),
+    }
+}

@@ -1,0 +1,72 @@
+//! Running programs, with what went wrong in words.
+
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// A program to run from the repository's root, without standard input: nothing here may stop to ask.
+pub fn command(program: impl AsRef<OsStr>) -> Step {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null());
+    if let Ok(root) = crate::root() {
+        command.current_dir(root);
+    }
+    Step(command)
+}
+
+/// The cargo that runs this program.
+pub fn cargo(arguments: &[&str]) -> Step {
+    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).args(arguments)
+}
+
+/// A program with its arguments.
+pub struct Step(Command);
+
+impl Step {
+    /// Adds one argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.0.arg(argument);
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        self.0.args(arguments);
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// Shows the command, runs it; an error when it fails.
+    pub fn run(mut self) -> Result<()> {
+        let shown = self.shown();
+        eprintln!("+ {shown}");
+        let status = self
+            .0
+            .status()
+            .with_context(|| format!("starting `{shown}`"))?;
+        if !status.success() {
+            bail!("`{shown}`: {status}");
+        }
+        Ok(())
+    }
+
+    /// Whether it runs and succeeds; its output is thrown away.
+    pub fn succeeds(mut self) -> bool {
+        let quiet = self.0.stdout(Stdio::null()).stderr(Stdio::null());
+        quiet.status().is_ok_and(|status| status.success())
+    }
+
+    fn shown(&self) -> String {
+        let words = std::iter::once(self.0.get_program()).chain(self.0.get_args());
+        words
+            .map(OsStr::to_string_lossy)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}

@@ -1,0 +1,133 @@
+//! Packages of the operating system.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::command::command;
+
+/// What the machine is prepared for.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Purpose {
+    /// Building and running `maoocr`.
+    Run,
+    /// The tests too.
+    Test,
+}
+
+/// A Debian package, how to tell that it isn't needed, and why it would be.
+struct Package {
+    name: &'static str,
+    there: fn() -> bool,
+    why: &'static str,
+    purpose: Purpose,
+}
+
+const PACKAGES: [Package; 5] = [
+    Package {
+        name: "build-essential",
+        there: || on_path("cc"),
+        why: "the linker that rustc calls",
+        purpose: Purpose::Run,
+    },
+    Package {
+        name: "python3",
+        there: || on_path("python3"),
+        why: "runs ONNX Runtime, which the executors are compared with",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "python3-venv",
+        there: || {
+            command("python3")
+                .args(["-c", "import ensurepip, venv"])
+                .succeeds()
+        },
+        why: "keeps ONNX Runtime out of the system's Python",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "libvulkan1",
+        there: || library("libvulkan.so.1"),
+        why: "finds GPUs",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "mesa-vulkan-drivers",
+        there: || {
+            Path::new("/usr/share/vulkan/icd.d")
+                .read_dir()
+                .is_ok_and(|mut d| d.next().is_some())
+        },
+        why: "a GPU in software, so that the GPU executor is tested on every machine",
+        purpose: Purpose::Test,
+    },
+];
+
+/// Installs what is missing, where this user may; else says what to run.
+pub fn prepare(purpose: Purpose) -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        // Elsewhere the compiler's own installer brings a linker, and GPU drivers come with the system.
+        return Ok(());
+    }
+    let missing: Vec<&Package> = PACKAGES
+        .iter()
+        .filter(|p| (p.purpose == Purpose::Run || purpose == Purpose::Test) && !(p.there)())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("This machine lacks:");
+    for package in &missing {
+        eprintln!("  {:<20} {}", package.name, package.why);
+    }
+    let names: Vec<&str> = missing.iter().map(|p| p.name).collect();
+    let by_hand = format!(
+        "apt-get update && apt-get install --no-install-recommends {}",
+        names.join(" ")
+    );
+    if !on_path("apt-get") {
+        bail!(
+            "install these, or what your system calls them, and run this again: {}",
+            names.join(", ")
+        );
+    }
+    let as_root: &[&str] = if command("test").args(["-w", "/var/lib/dpkg"]).succeeds() {
+        &[]
+    } else if command("sudo").args(["-n", "true"]).succeeds() {
+        &["sudo", "-n"]
+    } else {
+        bail!("installing them needs root; run this as root, then try again:\n  {by_hand}");
+    };
+    let apt = |arguments: &[&str]| {
+        let words = [
+            as_root,
+            &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"],
+            arguments,
+        ]
+        .concat();
+        command(words[0]).args(&words[1..]).run()
+    };
+    // An index out of date is no reason to stop: the packages may still be there.
+    if let Err(error) = apt(&["update"]) {
+        eprintln!("xtask: {error:#}; going on with the package index as it is");
+    }
+    apt(&[&["install", "-y", "--no-install-recommends"][..], &names].concat())
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn library(name: &str) -> bool {
+    let folders = [
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+    ];
+    folders
+        .iter()
+        .any(|folder| Path::new(folder).join(name).exists())
+}
