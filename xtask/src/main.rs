@@ -56,7 +56,7 @@ fn start() -> Result<()> {
     let maoocr = binary()?;
     command(&maoocr).args(["models", "pull"]).run()?;
     let mut samples = Vec::new();
-    for name in ["receipt.png", "chinese.jpg"] {
+    for name in ["receipt.jpg", "chinese.jpg"] {
         samples.push(root()?.join("tests/samples").join(name));
     }
     command(&maoocr).arg("recognize").args(&samples).run()?;
