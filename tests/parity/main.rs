@@ -223,13 +223,10 @@ fn the_gpu_agrees_with_onnx_runtime() -> Result<()> {
 }
 
 /// Were the comparison too lenient, it would let this through: one kernel of the first convolution turned over.
+/// Not for the orientation classifiers: two classes, one of them at 1.0000, hide a change as small as this.
 #[test]
 fn one_changed_kernel_is_noticed() -> Result<()> {
-    for model in [
-        "ppocrv6-tiny-det",
-        "ppocrv6-tiny-rec",
-        "ppocrv5-line-orientation",
-    ] {
+    for model in ["ppocrv6-tiny-det", "ppocrv6-tiny-rec"] {
         let found = CASES
             .iter()
             .zip(references())
