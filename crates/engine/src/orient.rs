@@ -113,6 +113,9 @@ pub async fn page(
 /// short line.
 const LOOKED_AT: usize = 6;
 
+/// With fewer votes than this a flip needs a sure one: single words and labels fool the classifier.
+const FEW: usize = 4;
+
 /// Flips strips that are upside down. Lying and turned lines are judged apart, each group by its longest lines: a
 /// group is flipped as a whole when the classifier on average says so, so a doubtful line can't be turned over on
 /// an upright page.
@@ -159,7 +162,8 @@ pub async fn lines(
                 },
             )
             .sum();
-        if upside_down / votes.len() as f32 > 0.6 {
+        let least = if votes.len() < FEW { SURE } else { 0.6 };
+        if upside_down / votes.len() as f32 > least {
             for &i in &group {
                 strips[i].flip();
             }

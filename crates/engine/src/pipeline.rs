@@ -205,7 +205,7 @@ impl Engine {
 
         let mut strips: Vec<Strip> = found
             .iter()
-            .map(|d| crop::crop(&page, &d.quad, stages.recognition.height))
+            .map(|d| crop::crop(&page, &with_margin(&d.quad), stages.recognition.height))
             .collect();
         let whole = whole_picture(&page, &found);
         let has_whole = whole.is_some();
@@ -468,7 +468,7 @@ impl Stages {
 /// Turned lines read at least this surely are taken as they are, unless they are Chinese or Japanese.
 const SURE_TURNED: f32 = 0.9;
 /// Lines read less surely than this are tried upside down.
-const DOUBTFUL: f32 = 0.6;
+const DOUBTFUL: f32 = 0.75;
 
 fn is_mostly_unspaced(reading: &Reading) -> bool {
     let unspaced = reading
@@ -533,6 +533,12 @@ fn keep_better_of_whole(reads: &mut Vec<Option<Read>>) {
         reads.clear();
         reads.push(Some(whole));
     }
+}
+
+/// A quad grown by a share of its height on every side.
+fn with_margin(quad: &Quad) -> Quad {
+    let v = |n: &str, d: f32| std::env::var(n).ok().and_then(|s| s.parse().ok()).unwrap_or(d);
+    quad.grown(v("PX", 0.0), v("PY", 0.0))
 }
 
 /// Whether a line stands in the picture, whichever way its text runs: ruby is too short to tell.
