@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 /// From a fresh checkout to read pictures.
 fn start() -> Result<()> {
     machine::prepare(Purpose::Run)?;
-    let maoocr = binary()?;
+    let maoocr = binary(&["--package", "maoocr-cli"])?;
     command(&maoocr).args(["models", "pull"]).run()?;
     let mut samples = Vec::new();
     for name in ["receipt.jpg", "chinese.jpg"] {
@@ -91,7 +91,9 @@ fn check() -> Result<()> {
 fn test() -> Result<()> {
     setup()?;
     check()?;
-    let maoocr = binary()?;
+    // All targets at once: cargo chooses the dependencies' features for what it is asked to build, and another choice
+    // would compile Burn a second time for the tests.
+    let maoocr = binary(&["--workspace", "--all-targets"])?;
     // The models the tests compare executors with, the layout network and PP-OCRv5 among them.
     command(&maoocr)
         .args([
@@ -120,9 +122,11 @@ fn test() -> Result<()> {
     .run()
 }
 
-/// Builds `maoocr` and says where it is.
-fn binary() -> Result<PathBuf> {
-    cargo(&["build", "--release", "--locked", "--package", "maoocr-cli"]).run()?;
+/// Builds `maoocr`, as part of what `selection` names, and says where it is.
+fn binary(selection: &[&str]) -> Result<PathBuf> {
+    cargo(&["build", "--release", "--locked"])
+        .args(selection)
+        .run()?;
     let name = format!("maoocr{}", env::consts::EXE_SUFFIX);
     let path = target()?.join("release").join(name);
     if !path.exists() {

@@ -80,10 +80,22 @@ impl Quad {
     /// The quad with its ends moved outwards by `along` and its long edges by `across`, both shares of its thickness.
     pub fn grown(&self, along: f32, across: f32) -> Self {
         let thickness = self.width().min(self.height());
-        let (along, across) = if self.width() >= self.height() { (along, across) } else { (across, along) };
-        let (u, v) = (thickness * along / self.width().max(1.0), thickness * across / self.height().max(1.0));
+        let (along, across) = if self.width() >= self.height() {
+            (along, across)
+        } else {
+            (across, along)
+        };
+        let (u, v) = (
+            thickness * along / self.width().max(1.0),
+            thickness * across / self.height().max(1.0),
+        );
         let [a, b, c, d] = self.slice(-u, 1.0 + u).0;
-        Self([a.lerp(d, -v), b.lerp(c, -v), b.lerp(c, 1.0 + v), a.lerp(d, 1.0 + v)])
+        Self([
+            a.lerp(d, -v),
+            b.lerp(c, -v),
+            b.lerp(c, 1.0 + v),
+            a.lerp(d, 1.0 + v),
+        ])
     }
 
     /// The part between shares `from` and `to` of its width.

@@ -34,9 +34,14 @@ pub(super) fn finish(steps: &[Step], width: f32) -> Reading {
         }
         let half = |other: Option<&&Step>| {
             // Half way to the neighbour, but no further than a wide character reaches.
-            other.map_or(advance * 0.6, |o| ((o.center - step.center).abs() / 2.0).min(advance * 0.75))
+            other.map_or(advance * 0.6, |o| {
+                ((o.center - step.center).abs() / 2.0).min(advance * 0.75)
+            })
         };
-        let index = characters.iter().position(|c| std::ptr::eq(*c, step)).unwrap_or(0);
+        let index = characters
+            .iter()
+            .position(|c| std::ptr::eq(*c, step))
+            .unwrap_or(0);
         let start = step.center - half(index.checked_sub(1).and_then(|i| characters.get(i)));
         let end = step.center + half(characters.get(index + 1));
         if let Some(before) = before {
@@ -63,7 +68,10 @@ pub(super) fn finish(steps: &[Step], width: f32) -> Reading {
 
 /// Median distance between neighbouring characters, px.
 fn usual_advance(characters: &[&Step]) -> f32 {
-    let mut distances: Vec<f32> = characters.windows(2).map(|p| p[1].center - p[0].center).collect();
+    let mut distances: Vec<f32> = characters
+        .windows(2)
+        .map(|p| p[1].center - p[0].center)
+        .collect();
     if distances.is_empty() {
         return 24.0;
     }
@@ -91,11 +99,14 @@ fn swallowed(characters: &[&Step], index: usize, advance: f32, probability: f32)
 /// side only, as in `Tel:03`, is no number: taking it for one costs 0.4 of word F1.
 fn in_number(characters: &[&Step], index: usize) -> bool {
     let is = |i: Option<usize>, test: fn(char) -> bool| {
-        i.and_then(|i| characters.get(i)).is_some_and(|s| s.text.chars().all(test))
+        i.and_then(|i| characters.get(i))
+            .is_some_and(|s| s.text.chars().all(test))
     };
     let digit = |i| is(i, |c| c.is_ascii_digit());
     let sign = |i| is(i, |c| matches!(c, '.' | ',' | ':' | '/' | '-' | '\''));
-    let around = |at: Option<usize>| sign(at) && digit(at.and_then(|i| i.checked_sub(1))) && digit(at.map(|i| i + 1));
+    let around = |at: Option<usize>| {
+        sign(at) && digit(at.and_then(|i| i.checked_sub(1))) && digit(at.map(|i| i + 1))
+    };
     around(Some(index)) || around(index.checked_sub(1))
 }
 
@@ -122,39 +133,100 @@ mod tests {
 
     #[test]
     fn swallowed_spaces_come_back() {
-        assert_eq!(text(&[("a", 10.0, 0.0), ("b", 30.0, 0.0), ("c", 50.0, 0.3), ("d", 70.0, 0.0)]), "ab cd");
-        assert_eq!(text(&[("a", 10.0, 0.0), ("b", 30.0, 0.0), ("c", 90.0, 0.05), ("d", 110.0, 0.0)]), "ab cd");
+        assert_eq!(
+            text(&[
+                ("a", 10.0, 0.0),
+                ("b", 30.0, 0.0),
+                ("c", 50.0, 0.3),
+                ("d", 70.0, 0.0)
+            ]),
+            "ab cd"
+        );
+        assert_eq!(
+            text(&[
+                ("a", 10.0, 0.0),
+                ("b", 30.0, 0.0),
+                ("c", 90.0, 0.05),
+                ("d", 110.0, 0.0)
+            ]),
+            "ab cd"
+        );
     }
 
     #[test]
     fn a_wide_gap_without_any_trace_of_a_space_stays() {
-        assert_eq!(text(&[("a", 10.0, 0.0), ("b", 30.0, 0.0), ("c", 90.0, 0.0), ("d", 110.0, 0.0)]), "abcd");
+        assert_eq!(
+            text(&[
+                ("a", 10.0, 0.0),
+                ("b", 30.0, 0.0),
+                ("c", 90.0, 0.0),
+                ("d", 110.0, 0.0)
+            ]),
+            "abcd"
+        );
     }
 
     #[test]
     fn numbers_and_chinese_stay_whole() {
-        assert_eq!(text(&[("1", 10.0, 0.0), (",", 20.0, 0.2), ("2", 50.0, 0.2)]), "1,2");
+        assert_eq!(
+            text(&[("1", 10.0, 0.0), (",", 20.0, 0.2), ("2", 50.0, 0.2)]),
+            "1,2"
+        );
         assert_eq!(text(&[("中", 10.0, 0.0), ("文", 90.0, 0.3)]), "中文");
     }
 
     #[test]
     fn a_sign_before_a_digit_is_not_yet_a_number() {
-        assert_eq!(text(&[("l", 10.0, 0.0), (":", 20.0, 0.0), ("0", 40.0, 0.2), ("3", 60.0, 0.0)]), "l: 03");
-        assert_eq!(text(&[("1", 10.0, 0.0), (":", 20.0, 0.0), ("0", 40.0, 0.2), ("3", 60.0, 0.0)]), "1:03");
+        assert_eq!(
+            text(&[
+                ("l", 10.0, 0.0),
+                (":", 20.0, 0.0),
+                ("0", 40.0, 0.2),
+                ("3", 60.0, 0.0)
+            ]),
+            "l: 03"
+        );
+        assert_eq!(
+            text(&[
+                ("1", 10.0, 0.0),
+                (":", 20.0, 0.0),
+                ("0", 40.0, 0.2),
+                ("3", 60.0, 0.0)
+            ]),
+            "1:03"
+        );
     }
 
     #[test]
     fn spaces_are_single_and_inside() {
-        let read = text(&[(" ", 2.0, 0.0), ("a", 10.0, 0.0), (" ", 20.0, 0.0), (" ", 30.0, 0.0), ("b", 40.0, 0.0), (" ", 60.0, 0.0)]);
+        let read = text(&[
+            (" ", 2.0, 0.0),
+            ("a", 10.0, 0.0),
+            (" ", 20.0, 0.0),
+            (" ", 30.0, 0.0),
+            ("b", 40.0, 0.0),
+            (" ", 60.0, 0.0),
+        ]);
         assert_eq!(read, "a b");
     }
 
     #[test]
     fn glyphs_are_in_order_and_inside() {
-        let reading = finish(&line(&[("a", 10.0, 0.0), ("b", 30.0, 0.5), ("c", 390.0, 0.0)]), 400.0);
+        let reading = finish(
+            &line(&[("a", 10.0, 0.0), ("b", 30.0, 0.5), ("c", 390.0, 0.0)]),
+            400.0,
+        );
         for pair in reading.glyphs.windows(2) {
-            assert!(pair[0].start <= pair[0].end && pair[0].end <= pair[1].start + 1e-4, "{pair:?}");
+            assert!(
+                pair[0].start <= pair[0].end && pair[0].end <= pair[1].start + 1e-4,
+                "{pair:?}"
+            );
         }
-        assert!(reading.glyphs.iter().all(|g| (0.0..=1.0).contains(&g.start) && g.end <= 1.0));
+        assert!(
+            reading
+                .glyphs
+                .iter()
+                .all(|g| (0.0..=1.0).contains(&g.start) && g.end <= 1.0)
+        );
     }
 }
