@@ -1,6 +1,7 @@
 //! From command-line options to an engine with its models loaded.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -8,7 +9,7 @@ use maoocr_engine::pipeline::Engine;
 use maoocr_engine::plan::{DeviceClass, DocumentType, Language, Level, Plan, Requirements};
 use maoocr_models::manifest::{ModelEntry, Tier};
 use maoocr_models::{Manifest, Store};
-use maoocr_runtime::Device;
+use maoocr_runtime::{Device, Session};
 
 /// Options that every command with an engine shares.
 #[derive(Args, Clone)]
@@ -82,6 +83,9 @@ fn language(name: &str) -> Result<Language, String> {
 #[error("{0}")]
 pub struct NotReady(pub String);
 
+/// Makes a session of a network's bytes.
+pub type Loader<'a> = dyn Fn(&ModelEntry, &[u8]) -> Result<Arc<dyn Session>> + 'a;
+
 /// An engine and the plan it follows.
 pub struct Ready {
     /// With the plan's models loaded.
@@ -133,12 +137,7 @@ impl EngineArguments {
     }
 
     /// The same with an engine of the caller's and its own way to load a network.
-    pub fn ready_with(
-        &self,
-        engine: Engine,
-        batch: bool,
-        load: &dyn Fn(&ModelEntry, &[u8]) -> Result<std::sync::Arc<dyn maoocr_runtime::Session>>,
-    ) -> Result<Ready> {
+    pub fn ready_with(&self, engine: Engine, batch: bool, load: &Loader<'_>) -> Result<Ready> {
         let store = self.store()?;
         let manifest = Manifest::built_in();
         let tier = self.tier.map(|t| match t {
