@@ -288,10 +288,6 @@ fn turn_kernel_over(onnx: &[u8]) -> Result<Vec<u8>> {
         .context("a kernel")?;
     strongest.iter_mut().for_each(|v| *v = -*v);
     weights.float_data.clear();
-    weights.raw_data = values
-        .iter()
-        .flat_map(|v| v.to_le_bytes())
-        .collect::<Vec<u8>>()
-        .into();
+    weights.raw_data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     Ok(model.encode_to_vec())
 }

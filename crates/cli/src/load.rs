@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use maoocr_engine::pipeline::Engine;
 use maoocr_engine::plan::{DeviceClass, DocumentType, Language, Level, Plan, Requirements};
 use maoocr_models::manifest::{ModelEntry, Tier};
 use maoocr_models::{Manifest, Store};
-use maoocr_runtime::{Device, Session};
+use maoocr_runtime::{Device, RuntimeError, Session};
 
 /// Options that every command with an engine shares.
 #[derive(Args, Clone)]
@@ -130,9 +130,10 @@ impl EngineArguments {
             DeviceClass::Cpu
         };
         self.ready_with(Engine::new(class), batch, &|entry, onnx| {
-            device
-                .load(onnx)
-                .with_context(|| format!("loading {} on {}", entry.name, self.device))
+            device.load(onnx).map_err(|error| match error {
+                RuntimeError::Device { .. } => NotReady(error.to_string()).into(),
+                error => anyhow::Error::from(error).context(format!("loading {}", entry.name)),
+            })
         })
     }
 

@@ -221,6 +221,24 @@ mod tests {
     }
 
     #[test]
+    fn a_heading_below_columns_belongs_to_what_follows() {
+        let mut lines = prose('b', 340.0, 60.0, 6);
+        lines.extend(prose('a', 0.0, 60.0, 6));
+        lines.push(line("h0 heading", 0.0, 212.0, 120.0, 230.0));
+        lines.push(line(
+            "t0 text across both of the columns of the page",
+            0.0,
+            234.0,
+            640.0,
+            252.0,
+        ));
+        assert_eq!(
+            starts(lines),
+            wanted(&[('a', 6), ('b', 6), ('h', 1), ('t', 1)])
+        );
+    }
+
+    #[test]
     fn three_columns() {
         let mut lines = prose('c', 680.0, 0.0, 5);
         lines.extend(prose('a', 0.0, 0.0, 5));

@@ -221,7 +221,8 @@ fn order(items: Vec<Item>, leftward: bool, depth: usize, column: &mut usize, out
                     }
                 },
                 None => {
-                    // Everything in a span stands above what follows it.
+                    // Everything in a span stands above what follows it, but for a heading of what follows.
+                    crossing.extend(headings(&mut queue, &item.area));
                     emit(&mut queue, gutter.x, leftward, depth, column, out);
                     crossing.push(item);
                 }
@@ -245,6 +246,31 @@ fn flush(
     if !items.is_empty() {
         order(std::mem::take(items), leftward, depth + 1, column, out);
     }
+}
+
+/// Takes out of columns what stands below all of them and nearer to the line that follows, `next`: its heading.
+fn headings(queue: &mut [(usize, Vec<Item>)], next: &Box) -> Vec<Item> {
+    let mut headings = Vec::new();
+    for (_, group) in queue {
+        while group.len() > 1 {
+            let lowest = (0..group.len())
+                .max_by(|&a, &b| group[a].area.y0.total_cmp(&group[b].area.y0))
+                .unwrap_or(0);
+            let area = group[lowest].area;
+            let above = group
+                .iter()
+                .enumerate()
+                .filter(|&(i, _)| i != lowest)
+                .map(|(_, item)| area.y0 - item.area.y1)
+                .fold(f32::MAX, f32::min);
+            if above <= 0.15 * area.height() || above <= next.y0 - area.y1 {
+                break;
+            }
+            headings.push(group.remove(lowest));
+        }
+    }
+    headings.reverse();
+    headings
 }
 
 fn emit(
