@@ -128,6 +128,11 @@ pub async fn lines(
         let mut group: Vec<usize> = (0..strips.len())
             .filter(|&i| strips[i].turned == turned)
             .collect();
+        // Short strips don't vote: 692 is a word either way up.
+        let votes = |i: usize| strips[i].width * 2 >= strips[i].height * 5;
+        if !group.iter().any(|&i| votes(i)) {
+            continue;
+        }
         if group.is_empty() {
             continue;
         }
@@ -141,9 +146,14 @@ pub async fn lines(
                 .total_cmp(&fitness(&strips[b]))
                 .then(a.cmp(&b))
         });
-        let looked_at = &group[..group.len().min(LOOKED_AT)];
+        let looked_at: Vec<usize> = group
+            .iter()
+            .copied()
+            .filter(|&i| votes(i))
+            .take(LOOKED_AT)
+            .collect();
         let mut input = Input::new(looked_at.len(), constants);
-        for &i in looked_at {
+        for &i in &looked_at {
             let s = &strips[i];
             input.push(
                 &s.rgb,
@@ -152,8 +162,8 @@ pub async fn lines(
                 (0.0, 0.0, s.width as f32, s.height as f32),
             )?;
         }
-        let votes = input.classify(session).await?;
-        let upside_down: f32 = votes
+        let answers = input.classify(session).await?;
+        let upside_down: f32 = answers
             .iter()
             .map(
                 |&(label, probability)| match constants.labels.get(label).map(String::as_str) {
@@ -162,8 +172,8 @@ pub async fn lines(
                 },
             )
             .sum();
-        let least = if votes.len() < FEW { SURE } else { 0.6 };
-        if upside_down / votes.len() as f32 > least {
+        let least = if answers.len() < FEW { SURE } else { 0.6 };
+        if upside_down / answers.len() as f32 > least {
             for &i in &group {
                 strips[i].flip();
             }
