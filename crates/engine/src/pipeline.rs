@@ -547,8 +547,8 @@ fn keep_better_of_whole(reads: &mut Vec<Option<Read>>) {
     let length: usize = parts().map(Reading::len).sum();
     let score: f32 = parts().map(|r| r.confidence() * r.len() as f32).sum();
     let whole_score = whole.reading.confidence() * whole.reading.len() as f32;
-    // A doubtful reading of the whole must not displace a sure one of the parts.
-    let sure = whole.reading.confidence() >= score / length.max(1) as f32 - 0.03;
+    // The whole must be at least as sure, not just longer: it likes to end in a stain read as a full stop.
+    let sure = whole.reading.confidence() >= score / length.max(1) as f32;
     if length == 0 || (sure && whole_score > score) {
         reads.clear();
         reads.push(Some(whole));

@@ -276,7 +276,7 @@ mod tests {
         let base = Quad::from_rect(100.0, 0.0, 130.0, 200.0);
         let ruby = Quad::from_rect(128.0, 20.0, 142.0, 80.0);
         let column = Quad::from_rect(140.0, 0.0, 170.0, 200.0);
-        let far = Quad::from_rect(160.0, 20.0, 174.0, 80.0);
+        let far = Quad::from_rect(185.0, 20.0, 199.0, 80.0);
         assert!(is_ruby(&ruby, &[base, column]));
         for other in [base, column, far] {
             assert!(!is_ruby(&other, &[base, column]));
