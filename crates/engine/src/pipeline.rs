@@ -23,13 +23,6 @@ use crate::vertical;
 /// `drop_score`).
 const MIN_CONFIDENCE: f32 = 0.5;
 
-/// What a crop shows around its quad, as shares of its thickness: the recognisers were trained on looser boxes than
-/// the detector draws, but more than this shows them their neighbours. At twice as much tiny gains (line CER on game
-/// screens 4.4 against 7.7 % at none) and small loses (character F1 in scenes 84.2 against 85.8 %).
-const MARGIN_ALONG: f32 = 0.08;
-/// See [`MARGIN_ALONG`].
-const MARGIN_ACROSS: f32 = 0.04;
-
 /// Why a picture could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -210,12 +203,13 @@ impl Engine {
         timer.lap("detect");
         check(observer)?;
 
+        let [along, across] = stages.recognition.margin;
         let mut strips: Vec<Strip> = found
             .iter()
             .map(|d| {
                 crop::crop(
                     &page,
-                    &d.quad.grown(MARGIN_ALONG, MARGIN_ACROSS),
+                    &d.quad.grown(along, across),
                     stages.recognition.height,
                 )
             })

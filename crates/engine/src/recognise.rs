@@ -430,6 +430,7 @@ mod tests {
             height: 48,
             mean: 0.5,
             std: 0.5,
+            margin: [0.0; 2],
         }
     }
 

@@ -138,6 +138,11 @@ pub struct Recognition {
     pub mean: f32,
     /// See `mean`.
     pub std: f32,
+    /// What a crop shows around its quad, along the text and across it, as shares of its thickness. Networks differ
+    /// in how loose the boxes were that they learnt from: tiny gains by 0.15 and 0.08 (lines of game screens: CER 4.4
+    /// against 7.7 %; single words: 75.3 against 71.8 % right), small loses by any (word F1 86.8 at none).
+    #[serde(default)]
+    pub margin: [f32; 2],
 }
 
 /// How a picture becomes a classifier's input.
