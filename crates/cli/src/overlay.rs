@@ -90,13 +90,14 @@ fn write(canvas: &mut RgbImage, font: &FontVec, line: &maoocr_engine::document::
         .chars()
         .map(|c| unit.h_advance(unit.glyph_id(c)))
         .sum();
-    let size = (across * 0.85).min(along / advance.max(0.1));
+    // A scale counts from ascent to descent, which leaves room above and below the characters themselves.
+    let size = (across * 1.15).min(along / advance.max(0.1));
     let direction = ((b.x - a.x) / along, (b.y - a.y) / along);
     glyphs(
         canvas,
         font,
         &line.text,
-        a.lerp(d, 0.08),
+        a.lerp(d, 0.5 - size / across / 2.0),
         direction,
         size,
         dx,
