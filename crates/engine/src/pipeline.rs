@@ -419,7 +419,7 @@ impl Stages {
             })
             .collect();
 
-        let mut others = Vec::new();
+        let (mut others, mut retried) = (Vec::new(), Vec::new());
         for read in reads.iter().flatten() {
             let strip = &strips[read.index];
             let confidence = read.reading.confidence();
@@ -427,18 +427,19 @@ impl Stages {
                 && (confidence < SURE_TURNED || is_mostly_unspaced(&read.reading))
                 && let Some(row) = vertical::row(strip)
             {
-                others.push((read.index, row.strip.clone(), Some(row)));
+                retried.push(row.strip.clone());
+                others.push((read.index, Some(row)));
             } else if confidence < DOUBTFUL && self.line_orientation.is_some() {
                 let mut strip = strip.clone();
                 strip.flip();
-                others.push((read.index, strip, None));
+                retried.push(strip);
+                others.push((read.index, None));
             }
         }
-        let retried: Vec<Strip> = others.iter().map(|(_, strip, _)| strip.clone()).collect();
         let readings = self
             .recognise(&retried, &mut |_, _| ControlFlow::Continue(()))
             .await?;
-        for ((index, _, row), reading) in others.into_iter().zip(readings) {
+        for ((index, row), reading) in others.into_iter().zip(readings) {
             let Some(first) = &mut reads[index] else {
                 continue;
             };

@@ -26,6 +26,8 @@ pub(super) fn finish(steps: &[Step], width: f32) -> Reading {
     let mut before: Option<&Step> = None;
     let mut space: Option<f32> = None;
     let mut probability = 0.0f32;
+    // Of the character that comes next, among `characters`.
+    let mut index = 0usize;
     for step in steps {
         probability = probability.max(step.space_before);
         if step.text.trim().is_empty() {
@@ -38,10 +40,6 @@ pub(super) fn finish(steps: &[Step], width: f32) -> Reading {
                 ((o.center - step.center).abs() / 2.0).min(advance * 0.75)
             })
         };
-        let index = characters
-            .iter()
-            .position(|c| std::ptr::eq(*c, step))
-            .unwrap_or(0);
         let start = step.center - half(index.checked_sub(1).and_then(|i| characters.get(i)));
         let end = step.center + half(characters.get(index + 1));
         if let Some(before) = before {
@@ -62,6 +60,7 @@ pub(super) fn finish(steps: &[Step], width: f32) -> Reading {
             confidence: step.confidence,
         });
         (before, space, probability) = (Some(step), None, 0.0);
+        index += 1;
     }
     Reading { glyphs }
 }
