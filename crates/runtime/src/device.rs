@@ -2,7 +2,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::tract::TractSession;
 use crate::{RuntimeError, Session};
 
 /// What a model is to run on, as a person names it.
@@ -48,9 +47,9 @@ impl Device {
         match self {
             Self::Auto => match gpu::pick(None).and_then(|adapter| gpu::load(onnx, &adapter)) {
                 Ok(session) => Ok(session),
-                Err(_) => Ok(Arc::new(TractSession::load(onnx)?)),
+                Err(_) => tract::load(onnx),
             },
-            Self::Cpu | Self::Tract => Ok(Arc::new(TractSession::load(onnx)?)),
+            Self::Cpu | Self::Tract => tract::load(onnx),
             Self::Gpu(number) => gpu::load(onnx, &gpu::pick(*number)?),
             Self::Flex => gpu::load_flex(onnx),
         }
@@ -58,7 +57,7 @@ impl Device {
 
     /// What this choice comes to on this machine, for people.
     pub fn describe(&self) -> String {
-        let cpu = || "CPU (tract)".to_string();
+        let cpu = || tract::describe().to_string();
         match self {
             Self::Auto => gpu::pick(None).map_or_else(|_| cpu(), |adapter| gpu::describe(&adapter)),
             Self::Cpu | Self::Tract => cpu(),
@@ -141,6 +140,35 @@ mod gpu {
 
     pub(super) fn describe(adapter: &Adapter) -> String {
         match *adapter {}
+    }
+}
+
+#[cfg(feature = "tract")]
+mod tract {
+    use super::{Arc, RuntimeError, Session};
+    use crate::tract::TractSession;
+
+    pub(super) fn load(onnx: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
+        Ok(Arc::new(TractSession::load(onnx)?))
+    }
+
+    pub(super) fn describe() -> &'static str {
+        "CPU (tract)"
+    }
+}
+
+#[cfg(not(feature = "tract"))]
+mod tract {
+    use super::{Arc, RuntimeError, Session};
+
+    pub(super) fn load(_: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
+        Err(RuntimeError::Device {
+            reason: "the CPU's executor needs a build with the feature `tract`".into(),
+        })
+    }
+
+    pub(super) fn describe() -> &'static str {
+        "no CPU executor in this build"
     }
 }
 

@@ -14,6 +14,7 @@ pub mod rewrite;
 mod session;
 pub mod specialise;
 mod tensor;
+#[cfg(feature = "tract")]
 pub mod tract;
 
 pub use device::Device;

@@ -1,6 +1,6 @@
 //! Burn's executors against tract, on the real models at small shapes.
 
-#![cfg(feature = "burn")]
+#![cfg(all(feature = "burn", feature = "tract"))]
 
 mod common;
 

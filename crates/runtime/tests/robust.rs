@@ -178,7 +178,7 @@ fn whole_way(onnx: &[u8]) -> Result<Vec<usize>, RuntimeError> {
 #[test]
 fn the_file_itself_is_fine() {
     assert_eq!(whole_way(&small()).unwrap(), [1, 64, 5]);
-    #[cfg(feature = "burn")]
+    #[cfg(all(feature = "burn", feature = "tract"))]
     {
         use maoocr_runtime::{Session, tract::TractSession};
         let input = common::noise(&[1, 3, 16, 16]);
