@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::cpu::{CpuSession, Isa};
 use crate::{RuntimeError, Session};
 
 /// What a model is to run on, as a person names it.
@@ -11,7 +12,7 @@ pub enum Device {
     /// A real GPU where there is one, else the CPU.
     #[default]
     Auto,
-    /// The fastest CPU executor of this build.
+    /// This project's own CPU executor.
     Cpu,
     /// The GPU with this number, or the first real one. A number may name a software rasteriser too.
     Gpu(Option<usize>),
@@ -42,14 +43,22 @@ impl Device {
 
     /// Loads an ONNX model onto this device.
     ///
-    /// `Auto` takes tract for a model that the GPU's executor does not know; the others say what they lack.
+    /// `Auto` takes the CPU for a model that the GPU's executor does not know, and the CPU tract for one that this
+    /// project's own executor does not; the others say what they lack.
     pub fn load(&self, onnx: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
         match self {
             Self::Auto => match gpu::pick(None).and_then(|adapter| gpu::load(onnx, &adapter)) {
                 Ok(session) => Ok(session),
-                Err(_) => tract::load(onnx),
+                Err(_) => Self::Cpu.load(onnx),
             },
-            Self::Cpu | Self::Tract => tract::load(onnx),
+            Self::Cpu => match CpuSession::load(onnx) {
+                Ok(session) => Ok(Arc::new(session)),
+                Err(error @ RuntimeError::Unsupported { .. }) => {
+                    tract::load(onnx).map_err(|_| error)
+                }
+                Err(error) => Err(error),
+            },
+            Self::Tract => tract::load(onnx),
             Self::Gpu(number) => gpu::load(onnx, &gpu::pick(*number)?),
             Self::Flex => gpu::load_flex(onnx),
         }
@@ -57,10 +66,11 @@ impl Device {
 
     /// What this choice comes to on this machine, for people.
     pub fn describe(&self) -> String {
-        let cpu = || tract::describe().to_string();
+        let cpu = || format!("CPU ({})", Isa::best().name());
         match self {
             Self::Auto => gpu::pick(None).map_or_else(|_| cpu(), |adapter| gpu::describe(&adapter)),
-            Self::Cpu | Self::Tract => cpu(),
+            Self::Cpu => cpu(),
+            Self::Tract => tract::describe().to_string(),
             Self::Gpu(number) => {
                 gpu::pick(*number).map_or_else(|e| e.to_string(), |adapter| gpu::describe(&adapter))
             }

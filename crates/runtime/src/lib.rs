@@ -1,11 +1,12 @@
 //! Runs the ONNX models of an OCR pipeline.
 //!
 //! A model is loaded once into a [`Session`] and then shared: sessions are `Send + Sync` and take any input
-//! shape that the model allows. What executes it (Burn on a GPU, Burn's `flex`, tract) is chosen with the
-//! device and hidden behind the trait.
+//! shape that the model allows. What executes it (Burn on a GPU, this project's own CPU kernels, tract) is
+//! chosen with the device and hidden behind the trait.
 
 #[cfg(feature = "burn")]
 pub mod burn;
+pub mod cpu;
 mod device;
 mod error;
 pub mod graph;

@@ -1,0 +1,156 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use super::buffer::Buffer;
+use super::plan::Plan;
+use super::run::{Run, arena};
+use super::simd::Isa;
+use super::weights::{Weights, pack};
+use crate::graph::Graph;
+use crate::specialise::specialise;
+use crate::{BestPath, RunFuture, RuntimeError, Session, Tensor, onnx, rewrite};
+
+/// Plans kept per session. They are small: steps and places, no weights.
+const MAX_PLANS: usize = 128;
+
+/// A model run by this project's own kernels. Weights are packed once, for the best instruction set of the processor.
+pub struct CpuSession {
+    graph: Graph,
+    weights: Weights,
+    isa: Isa,
+    plans: Mutex<Plans>,
+    /// Arenas that no run uses at the moment.
+    arenas: Mutex<Vec<Buffer>>,
+}
+
+#[derive(Default)]
+struct Plans {
+    by_shape: HashMap<(Vec<usize>, bool), (Arc<Plan>, u64)>,
+    /// Counts uses, to know which plan was not used for the longest time.
+    clock: u64,
+}
+
+impl CpuSession {
+    /// Reads an ONNX file.
+    pub fn load(onnx: &[u8]) -> Result<Self, RuntimeError> {
+        Self::load_for(onnx, Isa::best())
+    }
+
+    /// Reads an ONNX file for an instruction set, which this processor must have.
+    pub fn load_for(onnx: &[u8], isa: Isa) -> Result<Self, RuntimeError> {
+        if !Isa::available().contains(&isa) {
+            return Err(RuntimeError::Device {
+                reason: format!("this processor has no {}", isa.name()),
+            });
+        }
+        let mut graph = onnx::load(onnx)?;
+        rewrite::simplify(&mut graph)?;
+        let weights = pack(&mut graph, isa)?;
+        Ok(Self {
+            graph,
+            weights,
+            isa,
+            plans: Mutex::default(),
+            arenas: Mutex::default(),
+        })
+    }
+
+    /// Floats that a run on an input of this shape works in.
+    pub fn arena_len(&self, shape: &[usize]) -> Result<usize, RuntimeError> {
+        Ok(self.plan(shape, false)?.arena)
+    }
+
+    fn plan(&self, shape: &[usize], best: bool) -> Result<Arc<Plan>, RuntimeError> {
+        let locked = || self.plans.lock().unwrap_or_else(|e| e.into_inner());
+        let key = (shape.to_vec(), best);
+        {
+            let mut plans = locked();
+            plans.clock += 1;
+            let now = plans.clock;
+            if let Some((plan, used)) = plans.by_shape.get_mut(&key) {
+                *used = now;
+                return Ok(plan.clone());
+            }
+        }
+        let special = specialise(&self.graph, shape)?;
+        let plan = Arc::new(Plan::new(&special, &self.weights, best)?);
+        let mut plans = locked();
+        if plans.by_shape.len() >= MAX_PLANS {
+            let oldest = plans.by_shape.iter().min_by_key(|(_, (_, used))| *used);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                plans.by_shape.remove(&oldest);
+            }
+        }
+        let now = plans.clock;
+        plans.by_shape.insert(key, (plan.clone(), now));
+        Ok(plan)
+    }
+
+    /// Runs a plan's steps on `input` and gives what `then` makes of the result.
+    fn with_run<T>(
+        &self,
+        input: &Tensor,
+        plan: &Plan,
+        then: impl FnOnce(&Run<'_>) -> Result<T, RuntimeError>,
+    ) -> Result<T, RuntimeError> {
+        let locked = || self.arenas.lock().unwrap_or_else(|e| e.into_inner());
+        let kept = locked().pop();
+        let mut memory = arena(plan, kept);
+        let run = Run {
+            isa: self.isa,
+            plan,
+            input: input.data(),
+            arena: memory.as_mut_ptr(),
+        };
+        // SAFETY: `load_for` checked the instruction set, the plan was made for the input's shape, and the arena is as
+        // long as the plan says.
+        unsafe { run.steps() };
+        let result = then(&run);
+        locked().push(memory);
+        result
+    }
+
+    fn run_now(&self, input: &Tensor) -> Result<Tensor, RuntimeError> {
+        let plan = self.plan(input.shape(), false)?;
+        self.with_run(input, &plan, |run| {
+            // SAFETY: the steps have run.
+            Tensor::new(plan.output.shape.clone(), unsafe { run.output() })
+        })
+    }
+
+    fn best_now(&self, input: &Tensor) -> Result<BestPath, RuntimeError> {
+        let plan = self.plan(input.shape(), true)?;
+        let Some(head) = &plan.head else {
+            return BestPath::from_scores(&self.run_now(input)?);
+        };
+        self.with_run(input, &plan, |run| {
+            // SAFETY: the steps have run.
+            let (best, last) = unsafe { run.best(head) };
+            let mut path = BestPath {
+                batch: head.shape[0],
+                steps: head.shape[1],
+                ..BestPath::default()
+            };
+            for (best, last) in best.iter().zip(last) {
+                path.classes.push(best.class as u32);
+                path.probabilities.push(1.0 / best.sum);
+                path.last_class.push((last - best.max).exp() / best.sum);
+            }
+            Ok(path)
+        })
+    }
+}
+
+impl Session for CpuSession {
+    fn run(&self, input: Tensor) -> RunFuture<'_, Tensor> {
+        Box::pin(async move { self.run_now(&input) })
+    }
+
+    fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
+        Box::pin(async move { self.best_now(&input) })
+    }
+
+    fn executor(&self) -> String {
+        format!("cpu ({})", self.isa.name())
+    }
+}

@@ -1,0 +1,158 @@
+//! The one place that knows instruction sets. A kernel is written once over [`Simd`] and compiled for each of them;
+//! [`Isa::run`] enters it with the instructions switched on.
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod scalar;
+#[cfg(target_arch = "wasm32")]
+mod wasm;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub(super) use scalar::Scalar;
+
+/// Vectors of `f32` and what kernels do with them.
+///
+/// Methods are unsafe because they use instructions that the processor may lack: they may only be called inside
+/// [`Isa::run`] of the same instruction set, and pointers must be good for the lanes that are read or written.
+/// Everything that takes this trait is `#[inline(always)]`, or it would be compiled without the instructions.
+pub(super) trait Simd: Copy + 'static {
+    /// A vector.
+    type V: Copy;
+    /// Floats in a vector.
+    const LANES: usize;
+    /// Vectors that fit into registers.
+    const REGISTERS: usize;
+
+    unsafe fn splat(x: f32) -> Self::V;
+    unsafe fn load(from: *const f32) -> Self::V;
+    unsafe fn store(to: *mut f32, v: Self::V);
+    /// Reads the first `n < LANES` floats, the others are zero.
+    unsafe fn load_first(from: *const f32, n: usize) -> Self::V;
+    /// Writes the first `n < LANES` floats.
+    unsafe fn store_first(to: *mut f32, v: Self::V, n: usize);
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, rounded once where the processor can.
+    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    unsafe fn sqrt(a: Self::V) -> Self::V;
+    /// The nearest whole number, for magnitudes below 2^22.
+    unsafe fn round(a: Self::V) -> Self::V;
+    /// `a * 2^n` for whole `n` from -126 to 127.
+    unsafe fn scale(a: Self::V, n: Self::V) -> Self::V;
+    unsafe fn reduce_add(a: Self::V) -> f32;
+    unsafe fn reduce_max(a: Self::V) -> f32;
+}
+
+/// A piece of work that is compiled for each instruction set.
+pub(super) trait Kernel {
+    /// What it gives.
+    type Output;
+    /// Must be `#[inline(always)]`, with everything below it.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `S`, and the kernel's pointers are good.
+    unsafe fn run<S: Simd>(self) -> Self::Output;
+}
+
+/// An instruction set of this build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Isa {
+    /// Plain Rust.
+    Scalar,
+    /// AVX2 with fused multiply-add, vectors of 8.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512F, vectors of 16.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// NEON, vectors of 4.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// WebAssembly's simd128, vectors of 4.
+    #[cfg(target_arch = "wasm32")]
+    Simd128,
+}
+
+impl Isa {
+    /// Those this processor has, the best one first.
+    pub fn available() -> Vec<Self> {
+        let mut found = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma") {
+                found.push(Self::Avx512);
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                found.push(Self::Avx2);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        found.push(Self::Neon);
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        found.push(Self::Simd128);
+        found.push(Self::Scalar);
+        found
+    }
+
+    /// The best one this processor has.
+    pub fn best() -> Self {
+        Self::available()[0]
+    }
+
+    /// Floats in a vector.
+    pub fn lanes(self) -> usize {
+        match self {
+            Self::Scalar => Scalar::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => x86::Avx2::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => x86::Avx512::LANES,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => neon::Neon::LANES,
+            #[cfg(target_arch = "wasm32")]
+            Self::Simd128 => wasm::Simd128::LANES,
+        }
+    }
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "NEON",
+            #[cfg(target_arch = "wasm32")]
+            Self::Simd128 => "simd128",
+        }
+    }
+
+    /// Runs a kernel with this instruction set.
+    ///
+    /// # Safety
+    /// This processor has it, and the kernel's pointers are good.
+    #[inline]
+    pub(super) unsafe fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: the caller's.
+        unsafe {
+            match self {
+                Self::Scalar => kernel.run::<Scalar>(),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => x86::avx2(kernel),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => x86::avx512(kernel),
+                #[cfg(target_arch = "aarch64")]
+                Self::Neon => kernel.run::<neon::Neon>(),
+                #[cfg(target_arch = "wasm32")]
+                Self::Simd128 => kernel.run::<wasm::Simd128>(),
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! WebAssembly's simd128. It has no fused multiply-add.
+
+use core::arch::wasm32::*;
+
+use super::Simd;
+
+#[derive(Clone, Copy)]
+pub(super) struct Simd128;
+
+impl Simd for Simd128 {
+    type V = v128;
+    const LANES: usize = 4;
+    // What x86-64 engines map it to; a lower count of accumulators than ARM could hold, but none in memory.
+    const REGISTERS: usize = 16;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> v128 {
+        f32x4_splat(x)
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> v128 {
+        unsafe { v128_load(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: v128) {
+        unsafe { v128_store(to.cast(), v) }
+    }
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, n: usize) -> v128 {
+        let mut lanes = [0.0f32; 4];
+        unsafe {
+            core::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), n);
+            v128_load(lanes.as_ptr().cast())
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_first(to: *mut f32, v: v128, n: usize) {
+        let mut lanes = [0.0f32; 4];
+        unsafe {
+            v128_store(lanes.as_mut_ptr().cast(), v);
+            core::ptr::copy_nonoverlapping(lanes.as_ptr(), to, n);
+        }
+    }
+    #[inline(always)]
+    unsafe fn add(a: v128, b: v128) -> v128 {
+        f32x4_add(a, b)
+    }
+    #[inline(always)]
+    unsafe fn sub(a: v128, b: v128) -> v128 {
+        f32x4_sub(a, b)
+    }
+    #[inline(always)]
+    unsafe fn mul(a: v128, b: v128) -> v128 {
+        f32x4_mul(a, b)
+    }
+    #[inline(always)]
+    unsafe fn div(a: v128, b: v128) -> v128 {
+        f32x4_div(a, b)
+    }
+    #[inline(always)]
+    unsafe fn min(a: v128, b: v128) -> v128 {
+        f32x4_pmin(b, a)
+    }
+    #[inline(always)]
+    unsafe fn max(a: v128, b: v128) -> v128 {
+        f32x4_pmax(b, a)
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: v128, b: v128, c: v128) -> v128 {
+        f32x4_add(f32x4_mul(a, b), c)
+    }
+    #[inline(always)]
+    unsafe fn sqrt(a: v128) -> v128 {
+        f32x4_sqrt(a)
+    }
+    #[inline(always)]
+    unsafe fn round(a: v128) -> v128 {
+        f32x4_nearest(a)
+    }
+    #[inline(always)]
+    unsafe fn scale(a: v128, n: v128) -> v128 {
+        let n = i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127));
+        f32x4_mul(a, i32x4_shl(n, 23))
+    }
+    #[inline(always)]
+    unsafe fn reduce_add(a: v128) -> f32 {
+        let a = f32x4_add(a, i32x4_shuffle::<2, 3, 0, 1>(a, a));
+        f32x4_extract_lane::<0>(a) + f32x4_extract_lane::<1>(a)
+    }
+    #[inline(always)]
+    unsafe fn reduce_max(a: v128) -> f32 {
+        let a = f32x4_pmax(a, i32x4_shuffle::<2, 3, 0, 1>(a, a));
+        f32x4_extract_lane::<0>(a).max(f32x4_extract_lane::<1>(a))
+    }
+}

@@ -1,0 +1,115 @@
+//! Weights in the order in which the kernels read them, packed once when a model is loaded.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::conv::Blocks;
+use super::depthwise::DepthwiseWeights;
+use super::gemm::Panels;
+use super::simd::Isa;
+use crate::RuntimeError;
+use crate::graph::{Constant, Data, Graph, Node, Op, Padding, ValueId};
+
+/// The weights and the bias of one node.
+pub(super) enum Packed {
+    /// Of a dense convolution, its rows in the order (row, column, channel) of the window, or of a linear layer.
+    Panels(Panels),
+    Depthwise(DepthwiseWeights),
+    /// Of a transposed convolution whose blocks don't overlap.
+    Blocks(Blocks),
+}
+
+/// By the value that the node makes.
+pub(super) type Weights = HashMap<ValueId, Arc<Packed>>;
+
+/// Packs what the kernels have a form for and drops the originals, of which only the shapes are needed from then on.
+pub(super) fn pack(graph: &mut Graph, isa: Isa) -> Result<Weights, RuntimeError> {
+    let mut weights = Weights::new();
+    let mut packed_nodes = Vec::new();
+    for (index, node) in graph.nodes.iter().enumerate() {
+        if let Some(packed) = pack_node(graph, node, isa)? {
+            weights.insert(node.output, Arc::new(packed));
+            packed_nodes.push(index);
+        }
+    }
+    let mut readers: HashMap<ValueId, usize> = HashMap::new();
+    for value in graph.nodes.iter().flat_map(|n| n.inputs.iter().flatten()) {
+        *readers.entry(*value).or_default() += 1;
+    }
+    let mut packed_uses: HashMap<ValueId, usize> = HashMap::new();
+    for &index in &packed_nodes {
+        for value in graph.nodes[index].inputs[1..].iter().flatten() {
+            *packed_uses.entry(*value).or_default() += 1;
+        }
+    }
+    for (value, uses) in packed_uses {
+        if readers.get(&value) == Some(&uses)
+            && let Some(constant) = graph.constants.get_mut(&value)
+        {
+            constant.data = Data::F32(Arc::new([]));
+        }
+    }
+    Ok(weights)
+}
+
+fn pack_node(graph: &Graph, node: &Node, isa: Isa) -> Result<Option<Packed>, RuntimeError> {
+    let constant = |index: usize| -> Option<&Constant> { graph.constants.get(&node.input(index)?) };
+    let Some((weights, shape)) = constant(1).and_then(|c| Some((c.as_f32()?, &c.shape))) else {
+        return Ok(None);
+    };
+    if weights.is_empty() || weights.len() != shape.iter().product::<usize>() {
+        return Ok(None);
+    }
+    if node.input(2).is_some() && constant(2).and_then(Constant::as_f32).is_none() {
+        return Ok(None);
+    }
+    let bias = constant(2).and_then(Constant::as_f32);
+    let with_bias = |outputs: usize| match bias {
+        Some(bias) if bias.len() != outputs => {
+            Err(node.unsupported(format!("a bias of {} for {outputs} outputs", bias.len())))
+        }
+        _ => Ok(bias),
+    };
+    Ok(match (&node.op, &shape[..]) {
+        (Op::Linear { .. }, &[inner, outputs]) => {
+            let bias = with_bias(outputs)?;
+            let panels = Panels::pack(isa, inner, outputs, bias, |k, n| weights[k * outputs + n]);
+            Some(Packed::Panels(panels))
+        }
+        (Op::Conv { window, groups, .. }, &[outputs, inner, kh, kw])
+            if window.dilations == [1, 1] && window.kernel == [kh, kw] =>
+        {
+            let bias = with_bias(outputs)?;
+            if *groups == 1 {
+                let panels = Panels::pack(isa, kh * kw * inner, outputs, bias, |k, n| {
+                    weights[(n * inner + k % inner) * kh * kw + k / inner]
+                });
+                Some(Packed::Panels(panels))
+            } else if *groups == outputs && inner == 1 {
+                Some(Packed::Depthwise(DepthwiseWeights::pack(
+                    weights, bias, outputs,
+                )))
+            } else {
+                None
+            }
+        }
+        (
+            Op::ConvTranspose {
+                window,
+                output_padding: [0, 0],
+                groups: 1,
+                ..
+            },
+            &[inner, outputs, kh, kw],
+        ) if window.kernel == [kh, kw]
+            && window.strides == window.kernel
+            && window.dilations == [1, 1]
+            && window.padding == Padding::Explicit([0; 4]) =>
+        {
+            let bias = with_bias(outputs)?;
+            let blocks = Blocks::pack(isa, weights, bias, [inner, outputs, kh, kw]);
+            Some(Packed::Blocks(blocks))
+        }
+        _ => None,
+    })
+}
