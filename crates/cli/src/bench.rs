@@ -48,6 +48,7 @@ const PEER_PACKAGES: [&str; 2] = ["onnxruntime==1.32.0", "rapidocr==3.10.0"];
 /// Runs the command.
 pub fn run(arguments: Arguments) -> Result<Outcome> {
     let device = Device::parse(&arguments.engine.device).map_err(|e| NotReady(e.to_string()))?;
+    arguments.engine.use_threads(Some(1));
     let runs: Runs = Arc::default();
     let engine = Engine::new(DeviceClass::Cpu).with_clock(processor_time);
     let ready = arguments.engine.ready_with(engine, true, &|entry, onnx| {

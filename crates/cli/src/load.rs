@@ -32,6 +32,9 @@ pub struct EngineArguments {
     /// What the pictures show.
     #[arg(long, value_enum, default_value = "auto")]
     pub document_type: DocumentTypeName,
+    /// Threads that share the work on one picture (default: the processor's cores; 1 for batch and bench).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
     /// Folder with the models (default: MAOOCR_MODELS, else the user's cache).
     #[arg(long, value_name = "DIR")]
     pub models: Option<PathBuf>,
@@ -78,6 +81,11 @@ fn language(name: &str) -> Result<Language, String> {
     Language::parse(name).ok_or_else(|| format!("allowed: {}", Language::names().join(", ")))
 }
 
+/// The processor's cores, as far as this process may use them.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get())
+}
+
 /// Models or a device are missing: a matter of set-up, not of a picture.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -114,6 +122,12 @@ impl EngineArguments {
             real_time: false,
             batch_processing: batch,
         }
+    }
+
+    /// Sets the number of threads a picture gets; `default` for none given, and the cores for none at all.
+    pub fn use_threads(&self, default: Option<u16>) {
+        let count = self.threads.or(default).map(usize::from);
+        maoocr_runtime::cpu::set_threads(count.unwrap_or_else(cores));
     }
 
     /// The folder of models.

@@ -35,6 +35,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
             arguments.files.len()
         );
     }
+    arguments.engine.use_threads(None);
     let ready = arguments.engine.ready(arguments.files.len() > 1)?;
     let mut outcome = Outcome::Complete;
     for file in &arguments.files {

@@ -44,7 +44,7 @@ fn agrees_with_tract() {
                     let ours = pollster::block_on(session.run(input.clone())).unwrap();
                     let difference = common::difference(&ours, &theirs);
                     eprintln!("{name} {shape:?} on {}: {difference:e}", session.executor());
-                    assert!(difference < 2e-4, "{name} {shape:?}: {difference}");
+                    assert!(difference < 1e-3, "{name} {shape:?}: {difference}");
                 }
                 if theirs.shape().len() == 3 {
                     let best = pollster::block_on(session.run_best(input)).unwrap();
@@ -58,7 +58,7 @@ fn agrees_with_tract() {
                     for (ours, theirs) in pairs {
                         assert_eq!(ours.len(), theirs.len());
                         for (a, b) in ours.iter().zip(theirs) {
-                            assert!((a - b).abs() < 2e-4, "{name} {shape:?}: {a} and {b}");
+                            assert!((a - b).abs() < 1e-3, "{name} {shape:?}: {a} and {b}");
                         }
                     }
                 }

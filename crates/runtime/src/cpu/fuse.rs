@@ -152,6 +152,7 @@ pub(super) fn fuse(graph: &Graph, shapes: &[Vec<usize>], weights: &Weights) -> V
     // What a node's step is, where it is more than the node, and which nodes are part of another one's.
     let mut works: Vec<Option<Work>> = vec![None; graph.nodes.len()];
     let mut taken = vec![false; graph.nodes.len()];
+    // Gates first: their two products would pass for a chain.
     for index in 0..graph.nodes.len() {
         if let Some([mean, squeeze, excite, x]) = links.gate(index)
             && ![mean, squeeze, excite].iter().any(|&n| taken[n])
@@ -165,6 +166,10 @@ pub(super) fn fuse(graph: &Graph, shapes: &[Vec<usize>], weights: &Weights) -> V
                 x,
                 plus_one: false,
             });
+        }
+    }
+    for index in 0..graph.nodes.len() {
+        if works[index].is_some() {
             continue;
         }
         if let Some(operands) = links.binary(index, Binary::Add) {

@@ -19,8 +19,9 @@ mod threads;
 mod view;
 mod weights;
 
-pub use session::CpuSession;
+pub use session::{CpuSession, StepCost};
 pub use simd::Isa;
+pub use threads::set_threads;
 
 #[cfg(test)]
 mod testing {

@@ -131,6 +131,135 @@ pub(super) enum Step {
     Slow(Slow),
 }
 
+impl Step {
+    /// The kind of kernel.
+    pub(super) fn kernel(&self) -> &'static str {
+        match self {
+            Self::Product { .. } => "1x1 or linear",
+            Self::Chain { .. } => "1x1 chain",
+            Self::Conv { weights, .. } => match &**weights {
+                Packed::Panels(_) => "dense convolution",
+                Packed::Depthwise(_) => "depthwise",
+                Packed::Blocks(_) => "transposed",
+            },
+            Self::Pool { .. } => "pool",
+            Self::Mean { .. } => "mean",
+            Self::Gate { .. } => "squeeze and excite",
+            Self::Elementwise { op: None, .. } => "copy",
+            Self::Elementwise { .. } => "elementwise",
+            Self::Activate { .. } => "activation",
+            Self::LayerNorm { .. } => "layer norm",
+            Self::Softmax { .. } => "softmax",
+            Self::MatMul { .. } => "attention product",
+            Self::Slow(_) => "slow",
+        }
+    }
+
+    /// Multiplications with an addition.
+    pub(super) fn macs(&self) -> u64 {
+        let panels = |packed: &Packed| match packed {
+            Packed::Panels(panels) => panels.k() * panels.n(),
+            _ => 0,
+        };
+        let pixels = |p: &Pictures| p.count * p.height * p.width;
+        let count = match self {
+            Self::Product { rows, weights, .. } => rows.count * panels(weights),
+            Self::Chain {
+                rows,
+                first,
+                second,
+                ..
+            } => rows.count * (panels(first) + panels(second)),
+            Self::Conv {
+                pictures,
+                weights,
+                window,
+                ..
+            } => {
+                let taps = window.kernel[0] * window.kernel[1];
+                match &**weights {
+                    Packed::Panels(_) => pixels(&pictures.to) * panels(weights),
+                    Packed::Depthwise(_) => pixels(&pictures.to) * pictures.to.channels * taps,
+                    Packed::Blocks(_) => {
+                        pixels(&pictures.from)
+                            * pictures.from.channels
+                            * pictures.to.channels
+                            * taps
+                    }
+                }
+            }
+            Self::MatMul { offsets, size, .. } => offsets.len() * size[0] * size[1] * size[2],
+            _ => 0,
+        };
+        count as u64
+    }
+
+    /// Sizes, for people.
+    pub(super) fn describe(&self) -> String {
+        let inner = |packed: &Packed| match packed {
+            Packed::Panels(panels) => format!("{}>{}", panels.k(), panels.n()),
+            _ => String::new(),
+        };
+        let size = |p: &Pictures| format!("{}x{}x{}", p.height, p.width, p.channels);
+        match self {
+            Self::Product { rows, weights, .. } => format!("{} * {}", rows.count, inner(weights)),
+            Self::Chain {
+                rows,
+                first,
+                second,
+                ..
+            } => format!("{} * {}, {}", rows.count, inner(first), inner(second)),
+            Self::Conv {
+                pictures, window, ..
+            } => format!(
+                "{} {}x{} to {}",
+                size(&pictures.from),
+                window.kernel[0],
+                window.kernel[1],
+                size(&pictures.to)
+            ),
+            Self::Pool { pictures, .. } | Self::Gate { pictures, .. } => size(&pictures.from),
+            Self::Mean { from, .. } => size(from),
+            Self::Elementwise { axes, .. } => {
+                let sizes: Vec<String> = axes.iter().map(|axis| axis.size.to_string()).collect();
+                sizes.join("x")
+            }
+            Self::Activate { len, .. } => len.to_string(),
+            Self::LayerNorm { rows, .. } | Self::Softmax { rows, .. } => {
+                format!("{}x{}", rows.count, rows.cols)
+            }
+            Self::MatMul { offsets, size, .. } => {
+                format!("{} * {}x{}x{}", offsets.len(), size[0], size[1], size[2])
+            }
+            Self::Slow(_) => String::new(),
+        }
+    }
+}
+
+impl Head {
+    fn classes(&self) -> usize {
+        match &*self.weights {
+            Packed::Panels(panels) => panels.n(),
+            _ => 0,
+        }
+    }
+
+    /// Multiplications with an addition.
+    pub(super) fn macs(&self) -> u64 {
+        (self.rows.count * self.rows.cols * self.classes()) as u64
+    }
+
+    /// Sizes, for people.
+    pub(super) fn describe(&self) -> String {
+        format!(
+            "{} * {}>{}",
+            self.rows.count,
+            self.rows.cols,
+            self.classes()
+        )
+    }
+}
+
 /// Steps that follow the definition, one number after the other.
 pub(super) enum Slow {
     Conv {

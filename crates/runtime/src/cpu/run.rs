@@ -66,7 +66,11 @@ impl Run<'_> {
         })
     }
 
-    unsafe fn step(&self, step: &Step) {
+    /// One step.
+    ///
+    /// # Safety
+    /// As for `steps`, after the steps before it.
+    pub(super) unsafe fn step(&self, step: &Step) {
         // SAFETY: the plan's sizes and places.
         unsafe {
             match step {

@@ -1,5 +1,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use web_time::Instant;
 
 use super::buffer::Buffer;
 use super::plan::Plan;
@@ -21,6 +24,19 @@ pub struct CpuSession {
     plans: Mutex<Plans>,
     /// Arenas that no run uses at the moment.
     arenas: Mutex<Vec<Buffer>>,
+}
+
+/// What one step of a run costs.
+#[derive(Clone, Debug)]
+pub struct StepCost {
+    /// The kind of kernel, e.g. `depthwise`.
+    pub kernel: &'static str,
+    /// Sizes, for people.
+    pub shape: String,
+    /// Multiplications with an addition; 0 for what only moves or compares.
+    pub macs: u64,
+    /// The least time it took.
+    pub time: Duration,
 }
 
 #[derive(Default)]
@@ -58,6 +74,47 @@ impl CpuSession {
     /// Floats that a run on an input of this shape works in.
     pub fn arena_len(&self, shape: &[usize]) -> Result<usize, RuntimeError> {
         Ok(self.plan(shape, false)?.arena)
+    }
+
+    /// How long each step of a run takes, the least of `rounds`, in the order in which they run.
+    pub fn profile(&self, input: &Tensor, rounds: usize) -> Result<Vec<StepCost>, RuntimeError> {
+        let plan = self.plan(input.shape(), true)?;
+        self.with_run(input, &plan, |run| {
+            let mut costs: Vec<StepCost> = plan
+                .steps
+                .iter()
+                .map(|step| StepCost {
+                    kernel: step.kernel(),
+                    shape: step.describe(),
+                    macs: step.macs(),
+                    time: Duration::MAX,
+                })
+                .collect();
+            for _ in 0..rounds {
+                for (step, cost) in plan.steps.iter().zip(&mut costs) {
+                    let began = Instant::now();
+                    // SAFETY: in order, on the plan's own memory.
+                    unsafe { run.step(step) };
+                    cost.time = cost.time.min(began.elapsed());
+                }
+            }
+            if let Some(head) = &plan.head {
+                let mut cost = StepCost {
+                    kernel: "head",
+                    shape: head.describe(),
+                    macs: head.macs(),
+                    time: Duration::MAX,
+                };
+                for _ in 0..rounds {
+                    let began = Instant::now();
+                    // SAFETY: the steps have run.
+                    unsafe { run.best(head) };
+                    cost.time = cost.time.min(began.elapsed());
+                }
+                costs.push(cost);
+            }
+            Ok(costs)
+        })
     }
 
     fn plan(&self, shape: &[usize], best: bool) -> Result<Arc<Plan>, RuntimeError> {

@@ -9,6 +9,19 @@ thread_local! {
     static SCRATCH: RefCell<Buffer> = RefCell::default();
 }
 
+/// Sets how many threads share a run's work, the caller's among them; without it as many as the processor has cores.
+/// Only the first call counts, and only before the first run. A build without the feature `threads` has one.
+pub fn set_threads(count: usize) {
+    #[cfg(feature = "threads")]
+    {
+        // It fails where a pool is there already, which then stays.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count.max(1));
+        let _ = pool.build_global();
+    }
+    #[cfg(not(feature = "threads"))]
+    let _ = count;
+}
+
 /// Runs `work` for each of `0..count`, in any order and on rayon's current threads.
 #[cfg(feature = "threads")]
 pub(super) fn each(count: usize, work: impl Fn(usize) + Sync) {
