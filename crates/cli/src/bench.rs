@@ -1,6 +1,6 @@
 //! `maoocr bench`: processor time per stage, next to the peers' on the same pictures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use maoocr_engine::imaging::Limits;
 use maoocr_engine::pipeline::Engine;
 use maoocr_engine::plan::DeviceClass;
+use maoocr_runtime::launches::{Launched, Watch};
 use maoocr_runtime::{BestPath, Device, RunFuture, Session, Tensor};
 use serde_json::{Value, json};
 
@@ -63,6 +64,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
     let mut total = 0.0;
     let mut characters = 0;
     let mut executor = String::new();
+    let mut pipelines = Vec::new();
     for file in &arguments.files {
         let bytes = crate::recognize::read(file, limits.max_bytes)
             .with_context(|| file.display().to_string())?;
@@ -95,6 +97,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
                 best = Some((spent, laps));
             }
         }
+        pipelines.push(lock(&runs).pipelines().len());
         let (spent, laps) = best.context("no round was run")?;
         total += spent;
         for (stage, seconds) in laps {
@@ -119,6 +122,18 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
             padded as f64 / 3e6,
             100.0 * (1.0 - used as f64 / padded.max(1) as f64)
         );
+        let launches: usize = shapes.iter().map(|s| s.launches).sum();
+        if launches > 0 {
+            println!(
+                "    {:.0} launches a run, {} pipelines",
+                launches as f64 / shapes.len() as f64,
+                lock(&runs).compiled.get(model).map_or(0, BTreeSet::len)
+            );
+        }
+    }
+    if pipelines.last().is_some_and(|&n| n > 0) {
+        let counts: Vec<String> = pipelines.iter().map(usize::to_string).collect();
+        println!("pipelines after each picture: {}", counts.join(", "));
     }
     let peers = match arguments.against {
         Some(Peer::Onnxruntime) => Some(peers(&arguments, &ready.plan, &shapes)?),
@@ -185,6 +200,8 @@ fn lock(runs: &Runs) -> std::sync::MutexGuard<'_, Record> {
 #[derive(Default)]
 struct Record {
     shapes: BTreeMap<String, Vec<Shape>>,
+    /// The GPU pipelines each model needed, of all rounds.
+    compiled: BTreeMap<String, BTreeSet<u128>>,
     paused: bool,
     before: BTreeMap<String, usize>,
 }
@@ -199,6 +216,10 @@ impl Record {
             .collect();
     }
 
+    fn pipelines(&self) -> BTreeSet<u128> {
+        self.compiled.values().flatten().copied().collect()
+    }
+
     /// Forgets the runs since the last `begin`.
     fn truncate_to_last_picture(&mut self) {
         for (model, shapes) in &mut self.shapes {
@@ -211,6 +232,8 @@ impl Record {
 struct Shape {
     shape: Vec<usize>,
     used: u64,
+    /// On a GPU.
+    launches: usize,
 }
 
 impl Shape {
@@ -223,7 +246,7 @@ fn distinct(shapes: &[Shape]) -> usize {
     shapes
         .iter()
         .map(|s| &s.shape)
-        .collect::<std::collections::BTreeSet<_>>()
+        .collect::<BTreeSet<_>>()
         .len()
 }
 
@@ -235,11 +258,8 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn note(&self, input: &Tensor) {
-        let mut record = lock(&self.runs);
-        if record.paused {
-            return;
-        }
+    /// What a run on `input` is, apart from its launches.
+    fn shape(&self, input: &Tensor) -> Shape {
         let shape = input.shape().to_vec();
         // Padding is written as zeros to the right of each row; anything else is picture.
         let row = shape.last().copied().unwrap_or(1).max(1);
@@ -248,23 +268,47 @@ impl Recorder {
             .chunks_exact(row)
             .map(|r| row - r.iter().rev().take_while(|v| **v == 0.0).count());
         let used = used.sum::<usize>() as u64;
+        Shape {
+            shape,
+            used,
+            launches: 0,
+        }
+    }
+
+    fn note(&self, shape: Shape, launched: Launched) {
+        let mut record = lock(&self.runs);
+        let launches = launched.count();
         record
-            .shapes
+            .compiled
             .entry(self.model.clone())
             .or_default()
-            .push(Shape { shape, used });
+            .extend(launched.pipelines);
+        if !record.paused {
+            let runs = record.shapes.entry(self.model.clone()).or_default();
+            runs.push(Shape { launches, ..shape });
+        }
     }
 }
 
 impl Session for Recorder {
     fn run(&self, input: Tensor) -> RunFuture<'_, Tensor> {
-        self.note(&input);
-        self.inner.run(input)
+        Box::pin(async move {
+            let shape = self.shape(&input);
+            let watch = Watch::new();
+            let output = self.inner.run(input).await;
+            self.note(shape, watch.finish());
+            output
+        })
     }
 
     fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
-        self.note(&input);
-        self.inner.run_best(input)
+        Box::pin(async move {
+            let shape = self.shape(&input);
+            let watch = Watch::new();
+            let output = self.inner.run_best(input).await;
+            self.note(shape, watch.finish());
+            output
+        })
     }
 
     fn executor(&self) -> String {

@@ -10,6 +10,7 @@ pub mod cpu;
 mod device;
 mod error;
 pub mod graph;
+pub mod launches;
 pub mod onnx;
 pub mod rewrite;
 mod session;

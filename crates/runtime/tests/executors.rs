@@ -54,7 +54,16 @@ fn compare_best(name: &str, shape: &[usize], load: Load<'_>) {
     let whole = pollster::block_on(session.run(input.clone())).unwrap();
     let expected = BestPath::from_scores(&whole).unwrap();
     let best = pollster::block_on(session.run_best(input)).unwrap();
-    assert_eq!(best, expected);
+    assert_eq!(
+        (best.batch, best.steps, &best.classes),
+        (expected.batch, expected.steps, &expected.classes)
+    );
+    // The sum below each probability may be taken in another order.
+    let near = |a: &[f32], b: &[f32]| {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5)
+    };
+    assert!(near(&best.probabilities, &expected.probabilities));
+    assert!(near(&best.last_class, &expected.last_class));
 }
 
 #[test]
@@ -101,4 +110,5 @@ fn the_gpu_agrees_on_attention() {
     let Some(adapter) = adapter() else { return };
     let load = |onnx: &[u8]| load_gpu(onnx, &adapter).unwrap();
     compare("ppocrv6-small-rec", &[1, 3, 48, 64], &load, 1e-3);
+    compare_best("ppocrv6-small-rec", &[2, 3, 48, 72], &load);
 }

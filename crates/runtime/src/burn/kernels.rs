@@ -1,56 +1,31 @@
 use burn_backend::tensor::FloatTensor;
-use burn_backend::{Backend, Scalar, Shape, TensorMetadata};
+use burn_backend::{Backend, Scalar};
 
+use super::fuse::{Limits, Step};
+use super::step::{Operand, Value};
 use crate::graph::Unary;
 
-/// What the executor asks of a backend beyond Burn's own operators, with fallbacks made of those.
-pub(crate) trait Kernels: Backend {
-    /// Whether pictures are kept as `[N, H, W, C]` between the steps.
-    const NHWC: bool;
+/// What the executor asks of a backend beyond Burn's own operators.
+pub(super) trait Kernels: Backend {
+    /// What its kernels can take together; `None` where it has none. With kernels, pictures are kept as
+    /// `[N, H, W, C]` between the steps.
+    const LIMITS: Option<Limits> = None;
 
-    /// A depthwise convolution of an `[N, H, W, C]` picture with weights `[kh, kw, C]`, without a bias; `None`
-    /// where the backend has no kernel for it.
-    fn depthwise(
-        _picture: &FloatTensor<Self>,
-        _weights: &FloatTensor<Self>,
-        _window: &DepthwiseWindow,
-    ) -> Option<FloatTensor<Self>> {
+    /// Runs a step with a kernel of its own. `None` with all operands still there where it has none for it. `shape` is
+    /// the output's.
+    fn run(
+        _step: &Step,
+        _shape: &[usize],
+        _operands: &mut [Option<Operand<'_, Self>>],
+    ) -> Option<Value<Self>> {
         None
     }
 
-    /// Adds a bias along the last axis and applies an activation.
-    fn epilogue(
-        tensor: FloatTensor<Self>,
-        bias: Option<&FloatTensor<Self>>,
-        activation: Option<Unary>,
-    ) -> FloatTensor<Self> {
-        let tensor = match bias {
-            Some(bias) => {
-                let mut shape = vec![1; tensor.rank()];
-                let channels = bias.shape()[0];
-                if let Some(last) = shape.last_mut() {
-                    *last = channels;
-                }
-                Self::float_add(
-                    tensor,
-                    Self::float_reshape(bias.clone(), Shape::from(shape)),
-                )
-            }
-            None => tensor,
-        };
-        match activation {
-            Some(unary) => apply::<Self>(tensor, unary),
-            None => tensor,
-        }
+    /// The best class of each step of `[N, T, V]`, the lowest on a tie, its probability and the last class's, as
+    /// `[N, T, 3]`. `logits` says that the scores are those before softmax.
+    fn best(_scores: &FloatTensor<Self>, _logits: bool) -> Option<FloatTensor<Self>> {
+        None
     }
-}
-
-/// Where a depthwise convolution looks, as (rows, columns).
-pub(crate) struct DepthwiseWindow {
-    pub(crate) kernel: [usize; 2],
-    pub(crate) strides: [usize; 2],
-    pub(crate) padding: [(usize, usize); 2],
-    pub(crate) dilations: [usize; 2],
 }
 
 fn scalar(value: f32) -> Scalar {
@@ -58,7 +33,7 @@ fn scalar(value: f32) -> Scalar {
 }
 
 /// A function of each element.
-pub(crate) fn apply<B: Backend>(x: FloatTensor<B>, unary: Unary) -> FloatTensor<B> {
+pub(super) fn apply<B: Backend>(x: FloatTensor<B>, unary: Unary) -> FloatTensor<B> {
     match unary {
         Unary::Relu => B::relu(x),
         Unary::Sigmoid => B::sigmoid(x),

@@ -1,6 +1,8 @@
 //! Runs a graph with Burn's tensor primitives, on a GPU (wgpu, WGSL) or on Burn's CPU backend `flex`.
 
+mod cube;
 mod flex;
+mod fuse;
 mod kernels;
 mod session;
 mod step;

@@ -1,12 +1,13 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{DType, FloatDType, IntDType, Slice, TensorData};
 
+use super::fuse::{Extra, Step, fuse};
 use super::kernels::Kernels;
 use super::step::{self, Form, Operand, Value};
-use crate::graph::{Graph, Op, ValueId};
+use crate::graph::{Constant, Graph, Op, ValueId};
 use crate::specialise::{Specialised, specialise};
 use crate::{BestPath, RunFuture, RuntimeError, Session, Tensor, onnx, rewrite};
 
@@ -31,6 +32,7 @@ pub struct BurnSession<B: Kernels> {
 /// The model for one input shape.
 struct Plan<B: Kernels> {
     special: Specialised,
+    steps: Vec<Step>,
     /// Values that no later step than this one reads.
     freed: Vec<Vec<ValueId>>,
     /// Constants that only this shape has.
@@ -47,7 +49,8 @@ impl<B: Kernels> BurnSession<B> {
         let mut graph = onnx::load(onnx)?;
         rewrite::simplify(&mut graph)?;
         let mut weights = Weights::<B>::new();
-        upload::<B>(&graph, &mut weights, None, &device);
+        let steps: Vec<Step> = graph.nodes.iter().cloned().map(Step::plain).collect();
+        upload::<B>(&steps, &graph.constants, &mut weights, None, &device);
         Ok(Self {
             graph,
             weights,
@@ -57,36 +60,32 @@ impl<B: Kernels> BurnSession<B> {
         })
     }
 
-    /// How many steps a run on an input of this shape has. Views are not counted: they move no data.
-    pub fn steps(&self, shape: &[usize]) -> Result<usize, RuntimeError> {
-        let plan = self.plan(shape)?;
-        let nodes = plan.special.graph.nodes.iter();
-        Ok(nodes
-            .filter(|n| !matches!(n.op, Op::View(_) | Op::Transpose(_)))
-            .count())
-    }
-
     fn plan(&self, shape: &[usize]) -> Result<Arc<Plan<B>>, RuntimeError> {
         let locked = || self.plans.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(plan) = locked().get(shape) {
             return Ok(plan.clone());
         }
         let special = specialise(&self.graph, shape)?;
+        let steps = match B::LIMITS {
+            Some(limits) => fuse(&special, &limits),
+            None => special.graph.nodes.iter().cloned().map(Step::plain).collect(),
+        };
         let mut extra = Weights::<B>::new();
         upload::<B>(
-            &special.graph,
+            &steps,
+            &special.graph.constants,
             &mut extra,
             Some(&self.weights),
             &self.device,
         );
         let mut last = vec![None; special.graph.values];
-        for (index, node) in special.graph.nodes.iter().enumerate() {
-            for value in node.inputs.iter().flatten() {
+        for (index, step) in steps.iter().enumerate() {
+            for value in step.node.inputs.iter().flatten() {
                 last[*value] = Some(index);
             }
         }
         last[special.graph.output] = None;
-        let mut freed = vec![Vec::new(); special.graph.nodes.len()];
+        let mut freed = vec![Vec::new(); steps.len()];
         for (value, index) in last.iter().enumerate() {
             if let Some(index) = index {
                 freed[*index].push(value);
@@ -94,6 +93,7 @@ impl<B: Kernels> BurnSession<B> {
         }
         let plan = Arc::new(Plan {
             special,
+            steps,
             freed,
             extra,
         });
@@ -105,15 +105,20 @@ impl<B: Kernels> BurnSession<B> {
         Ok(plan)
     }
 
-    /// Queues a whole run; nothing is waited for.
-    fn enqueue(&self, input: Tensor) -> Result<FloatTensor<B>, RuntimeError> {
-        let plan = self.plan(input.shape())?;
+    /// Queues a run of the plan's first `steps` steps, up to the one that makes `output`; nothing is waited for.
+    fn enqueue(
+        &self,
+        plan: &Plan<B>,
+        input: Tensor,
+        (steps, output): (usize, ValueId),
+    ) -> Result<FloatTensor<B>, RuntimeError> {
         let graph = &plan.special.graph;
         let mut values: Vec<Option<Value<B>>> = vec![None; graph.values];
         let shape = input.shape().to_vec();
         let data = TensorData::new(input.into_data(), shape);
         values[graph.input] = Some(Value::plain(B::float_from_data(data, &self.device)));
-        for (index, node) in graph.nodes.iter().enumerate() {
+        for (index, step) in plan.steps[..steps].iter().enumerate() {
+            let node = &step.node;
             let mut operands = Vec::with_capacity(node.inputs.len());
             let frees = &plan.freed[index];
             for (place, input) in node.inputs.iter().enumerate() {
@@ -121,7 +126,7 @@ impl<B: Kernels> BurnSession<B> {
                     None => None,
                     Some(id) => Some(match graph.constants.get(&id) {
                         Some(constant) => {
-                            let key = (id, step::form::<B>(node, place, &constant.shape));
+                            let key = (id, step::form::<B>(step, place, &constant.shape));
                             let tensor = self.weights.get(&key).or_else(|| plan.extra.get(&key));
                             Operand::Constant(
                                 tensor.ok_or_else(|| {
@@ -147,10 +152,10 @@ impl<B: Kernels> BurnSession<B> {
                     }),
                 });
             }
-            let made = step::run(node, &plan.special.shapes[node.output], operands)?;
+            let made = step::run(step, &plan.special.shapes[node.output], operands)?;
             values[node.output] = Some(made);
         }
-        match values[graph.output].take() {
+        match values[output].take() {
             Some(value) => Ok(value.nchw()),
             None => Err(RuntimeError::Run {
                 reason: "the model's output is a constant".into(),
@@ -172,20 +177,20 @@ impl<B: Kernels> BurnSession<B> {
     }
 }
 
-/// Uploads what the nodes read and `have` lacks.
+/// Uploads what the steps read and `have` lacks.
 fn upload<B: Kernels>(
-    graph: &Graph,
+    steps: &[Step],
+    constants: &BTreeMap<ValueId, Constant>,
     to: &mut Weights<B>,
     have: Option<&Weights<B>>,
     device: &B::Device,
 ) {
-    for node in &graph.nodes {
-        for (place, id) in node.inputs.iter().enumerate() {
-            let Some((id, constant)) = id.and_then(|id| Some((id, graph.constants.get(&id)?)))
-            else {
+    for step in steps {
+        for (place, id) in step.node.inputs.iter().enumerate() {
+            let Some((id, constant)) = id.and_then(|id| Some((id, constants.get(&id)?))) else {
                 continue;
             };
-            let key = (id, step::form::<B>(node, place, &constant.shape));
+            let key = (id, step::form::<B>(step, place, &constant.shape));
             if constant.is_empty()
                 || to.contains_key(&key)
                 || have.is_some_and(|h| h.contains_key(&key))
@@ -224,24 +229,56 @@ fn best_of<B: Kernels>(
     B::float_cat(vec![best, probability, last], 2)
 }
 
+impl<B: Kernels> Plan<B> {
+    /// Where a run ends: after so many steps, with this value.
+    fn end(&self) -> (usize, ValueId) {
+        (self.steps.len(), self.special.graph.output)
+    }
+
+    /// The same for a run whose best classes are all that is wanted: softmax doesn't change which they are.
+    fn end_before_softmax(&self) -> Option<(usize, ValueId)> {
+        let (last, before) = self.steps.split_last()?;
+        let rank = self.special.shapes[last.node.output].len() as i64;
+        let softmax = matches!(last.node.op, Op::Softmax { axis, .. } if axis + 1 == rank)
+            && last.extra == Extra::None
+            && last.node.output == self.special.graph.output;
+        Some((before.len(), last.node.input(0)?)).filter(|_| softmax)
+    }
+}
+
 impl<B: Kernels> Session for BurnSession<B> {
     fn run(&self, input: Tensor) -> RunFuture<'_, Tensor> {
-        Box::pin(async move { Self::read(self.enqueue(input)?).await })
+        Box::pin(async move {
+            let plan = self.plan(input.shape())?;
+            Self::read(self.enqueue(&plan, input, plan.end())?).await
+        })
     }
 
     fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
         Box::pin(async move {
-            let scores = self.enqueue(input)?;
-            let shape: Vec<usize> = burn_backend::TensorMetadata::shape(&scores)
-                .iter()
-                .copied()
-                .collect();
-            let &[batch, steps, classes] = shape.as_slice() else {
+            let plan = self.plan(input.shape())?;
+            let &[batch, steps, classes] = plan.special.shapes[plan.special.graph.output].as_slice()
+            else {
                 return Err(RuntimeError::Run {
-                    reason: format!("expected scores of shape [N, T, V], got {shape:?}"),
+                    reason: format!(
+                        "expected scores of shape [N, T, V], got {:?}",
+                        plan.special.shapes[plan.special.graph.output]
+                    ),
                 });
             };
-            let read = Self::read(best_of::<B>(scores, [batch, steps, classes])).await?;
+            let early = plan.end_before_softmax().filter(|_| B::LIMITS.is_some());
+            let scores = self.enqueue(&plan, input, early.unwrap_or(plan.end()))?;
+            let best = match B::best(&scores, early.is_some()) {
+                Some(best) => best,
+                None => {
+                    let scores = match early {
+                        Some(_) => B::softmax(scores, 2),
+                        None => scores,
+                    };
+                    best_of::<B>(scores, [batch, steps, classes])
+                }
+            };
+            let read = Self::read(best).await?;
             let mut path = BestPath {
                 batch,
                 steps,

@@ -4,7 +4,8 @@ use burn_backend::ops::{ConvOptions, ConvTransposeOptions, PadMode};
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{Scalar, Shape, Slice, TensorData, TensorMetadata};
 
-use super::kernels::{DepthwiseWindow, Kernels, apply};
+use super::fuse::{Extra, Step};
+use super::kernels::{Kernels, apply};
 use crate::RuntimeError;
 use crate::graph::{Binary, Constant, Node, Op, Padding, Pool, Window};
 
@@ -13,32 +14,30 @@ use crate::graph::{Binary, Constant, Node, Op, Padding, Pool, Window};
 pub(super) enum Form {
     /// As in the file.
     Plain,
-    /// `[O, I, 1, 1]` as the matrix `[1, I, O]`.
-    Pointwise,
-    /// `[C, 1, kh, kw]` with the channels innermost: `[kh, kw, C]`.
+    /// `[O, I, kh, kw]` as `[kh, kw, I, O]`.
+    Taps,
+    /// `[C, 1, kh, kw]` as `[kh, kw, C]`.
     Depthwise,
-    /// `[O, I, kh, kw]` over the memory of `[O, kh, kw, I]`, which is what the kernel wants.
-    ChannelsLast,
-    /// `[I, O, kh, kw]` as the matrix `[1, I, kh * kw * O]`.
-    Scatter,
-    /// `[I, O]` as the matrix `[1, I, O]`.
-    Matrix,
+    /// `[I, O, kh, kw]` as `[I, kh * kw, O]`.
+    Blocks,
 }
 
-/// The form in which `node` reads its constant operand `index`.
-pub(super) fn form<B: Kernels>(node: &Node, index: usize, shape: &[usize]) -> Form {
-    match (&node.op, index) {
-        (Op::Linear { .. }, 1) => Form::Matrix,
-        (Op::Conv { window, groups, .. }, 1) if B::NHWC => {
-            if is_pointwise(window, *groups) {
-                Form::Pointwise
-            } else if *groups > 1 && shape[0] == *groups && shape[1] == 1 {
-                Form::Depthwise
+/// The form in which `step` reads its constant operand `index`.
+pub(super) fn form<B: Kernels>(step: &Step, index: usize, shape: &[usize]) -> Form {
+    let Some(limits) = B::LIMITS else {
+        return Form::Plain;
+    };
+    match (&step.extra, &step.node.op, index) {
+        (Extra::Gate(_), _, 1 | 3) => Form::Taps,
+        (Extra::None, op @ Op::Conv { groups, .. }, 1) if (limits.layer)(op, shape) => {
+            if *groups == 1 {
+                Form::Taps
             } else {
-                Form::ChannelsLast
+                Form::Depthwise
             }
         }
         (
+            Extra::None,
             Op::ConvTranspose {
                 window,
                 output_padding,
@@ -46,19 +45,9 @@ pub(super) fn form<B: Kernels>(node: &Node, index: usize, shape: &[usize]) -> Fo
                 ..
             },
             1,
-        ) if B::NHWC && tiles(window, *output_padding) => Form::Scatter,
+        ) if tiles(window, *output_padding) => Form::Blocks,
         _ => Form::Plain,
     }
-}
-
-fn is_pointwise(window: &Window, groups: usize) -> bool {
-    groups == 1
-        && window.kernel == [1, 1]
-        && window.strides == [1, 1]
-        && matches!(
-            window.padding,
-            Padding::Explicit([0, 0, 0, 0]) | Padding::SameUpper | Padding::SameLower
-        )
 }
 
 /// Whether each input pixel has a block of the output to itself.
@@ -80,28 +69,19 @@ pub(super) fn upload<B: Kernels>(
     let on_device = |data: Vec<f32>, shape: Vec<usize>| {
         B::float_from_data(TensorData::new(data, shape), device)
     };
-    // [a, b, ..rest] with b innermost.
-    let second_last = |rest: usize| -> Vec<f32> {
-        let (a, b) = (shape[0], shape[1]);
-        let mut out = Vec::with_capacity(data.len());
-        for i in 0..a {
-            for k in 0..rest {
-                out.extend((0..b).map(|j| data[(i * b + j) * rest + k]));
-            }
-        }
-        out
-    };
     Some(match form {
         // Kernels know no rank 0.
         Form::Plain if shape.is_empty() => on_device(data.to_vec(), vec![1]),
         Form::Plain => on_device(data.to_vec(), shape.to_vec()),
-        Form::Matrix => on_device(data.to_vec(), vec![1, shape[0], shape[1]]),
-        Form::Pointwise => {
-            let (out, inner) = (shape[0], shape[1]);
-            let turned = (0..inner)
-                .flat_map(|i| (0..out).map(move |o| data[o * inner + i]))
-                .collect();
-            on_device(turned, vec![1, inner, out])
+        Form::Taps => {
+            let (out, inner, taps) = (shape[0], shape[1], shape[2] * shape[3]);
+            let mut turned = Vec::with_capacity(data.len());
+            for tap in 0..taps {
+                for i in 0..inner {
+                    turned.extend((0..out).map(|o| data[(o * inner + i) * taps + tap]));
+                }
+            }
+            on_device(turned, vec![shape[2], shape[3], inner, out])
         }
         Form::Depthwise => {
             let (channels, taps) = (shape[0], shape[2] * shape[3]);
@@ -110,16 +90,15 @@ pub(super) fn upload<B: Kernels>(
                 .collect();
             on_device(turned, vec![shape[2], shape[3], channels])
         }
-        Form::ChannelsLast => {
-            let turned = on_device(
-                second_last(shape[2] * shape[3]),
-                vec![shape[0], shape[2], shape[3], shape[1]],
-            );
-            B::float_permute(turned, &[0, 3, 1, 2])
-        }
-        Form::Scatter => {
-            let taps = shape[2] * shape[3];
-            on_device(second_last(taps), vec![1, shape[0], taps * shape[1]])
+        Form::Blocks => {
+            let (inner, out, taps) = (shape[0], shape[1], shape[2] * shape[3]);
+            let mut turned = Vec::with_capacity(data.len());
+            for i in 0..inner {
+                for tap in 0..taps {
+                    turned.extend((0..out).map(|o| data[(i * out + o) * taps + tap]));
+                }
+            }
+            on_device(turned, vec![inner, taps, out])
         }
     })
 }
@@ -140,8 +119,17 @@ impl<B: Kernels> Value<B> {
         }
     }
 
-    fn picture(tensor: FloatTensor<B>) -> Self {
+    /// Of a tensor `[N, H, W, C]`.
+    pub(super) fn picture(tensor: FloatTensor<B>) -> Self {
         Self { tensor, nhwc: true }
+    }
+
+    /// With each element changed, all of them where they are.
+    pub(super) fn map(self, change: impl FnOnce(FloatTensor<B>) -> FloatTensor<B>) -> Self {
+        Self {
+            tensor: change(self.tensor),
+            nhwc: self.nhwc,
+        }
     }
 
     /// In the graph's order of axes.
@@ -154,7 +142,7 @@ impl<B: Kernels> Value<B> {
     }
 
     /// With the channels last.
-    fn nhwc(self) -> FloatTensor<B> {
+    pub(super) fn nhwc(self) -> FloatTensor<B> {
         if self.nhwc {
             self.tensor
         } else {
@@ -187,7 +175,7 @@ pub(super) enum Operand<'a, B: Kernels> {
 }
 
 impl<B: Kernels> Operand<'_, B> {
-    fn value(self) -> Value<B> {
+    pub(super) fn value(self) -> Value<B> {
         match self {
             Self::Value(value) => value,
             Self::Constant(tensor, _) => Value::plain(tensor.clone()),
@@ -198,6 +186,13 @@ impl<B: Kernels> Operand<'_, B> {
         match self {
             Self::Value(value) => value.clone().nchw(),
             Self::Constant(tensor, _) => (*tensor).clone(),
+        }
+    }
+
+    pub(super) fn rank(&self) -> usize {
+        match self {
+            Self::Value(value) => value.tensor.rank(),
+            Self::Constant(tensor, _) => tensor.rank(),
         }
     }
 
@@ -213,17 +208,28 @@ impl<B: Kernels> Operand<'_, B> {
     }
 }
 
-/// Runs one node. `shape` is its output's.
+/// Runs one step. `shape` is its output's.
 pub(super) fn run<B: Kernels>(
-    node: &Node,
+    step: &Step,
     shape: &[usize],
     mut operands: Vec<Option<Operand<'_, B>>>,
 ) -> Result<Value<B>, RuntimeError> {
+    if let Some(made) = B::run(step, shape, &mut operands) {
+        return Ok(made);
+    }
+    let node = &step.node;
+    if step.extra != Extra::None {
+        return Err(node.unsupported("its operands have no kernel together"));
+    }
     let mut take = |index: usize| operands.get_mut(index).and_then(Option::take);
     let first = take(0).ok_or_else(|| node.unsupported("no operand"))?;
     let second = take(1);
     let third = take(2);
     let missing = || node.unsupported("an operand is missing");
+    let activate = |made, activation: &Option<_>| match activation {
+        Some(unary) => apply::<B>(made, *unary),
+        None => made,
+    };
 
     Ok(match &node.op {
         Op::Conv {
@@ -231,58 +237,19 @@ pub(super) fn run<B: Kernels>(
             groups,
             activation,
         } => {
-            let weights = second.ok_or_else(missing)?.tensor();
-            let bias = third.map(|b| b.tensor());
             let Padding::Explicit(pads) = window.padding else {
                 return Err(node.unsupported("padding is not explicit"));
             };
-            let padding = [(pads[0], pads[2]), (pads[1], pads[3])];
             let options = ConvOptions {
                 stride: window.strides,
-                padding,
+                padding: [(pads[0], pads[2]), (pads[1], pads[3])],
                 dilation: window.dilations,
                 groups: *groups,
             };
-            if !B::NHWC {
-                let made = B::conv2d(first.value().nchw(), weights, bias, options);
-                let made = match activation {
-                    Some(unary) => apply::<B>(made, *unary),
-                    None => made,
-                };
-                return Ok(Value::plain(made));
-            }
-            let picture = first.value().nhwc();
-            let [n, out, h, w] = [shape[0], shape[1], shape[2], shape[3]];
-            if weights.rank() == 3 && *groups == 1 {
-                let inner = picture.shape()[3];
-                let rows = reshape::<B>(picture, [1, n * h * w, inner]);
-                let made = B::epilogue(B::float_matmul(rows, weights), bias.as_ref(), *activation);
-                return Ok(Value::picture(reshape::<B>(made, [n, h, w, out])));
-            }
-            let made = if weights.rank() == 3 {
-                let window = DepthwiseWindow {
-                    kernel: window.kernel,
-                    strides: window.strides,
-                    padding,
-                    dilations: window.dilations,
-                };
-                if let Some(made) = B::depthwise(&picture, &weights, &window) {
-                    B::epilogue(made, bias.as_ref(), *activation)
-                } else {
-                    let channels = weights.shape()[2];
-                    let weights = B::float_permute(weights, &[2, 0, 1]);
-                    let weights =
-                        reshape::<B>(weights, [channels, 1, window.kernel[0], window.kernel[1]]);
-                    let picture = B::float_permute(picture, &[0, 3, 1, 2]);
-                    let made = B::conv2d(picture, weights, bias, options);
-                    B::epilogue(B::float_permute(made, &[0, 2, 3, 1]), None, *activation)
-                }
-            } else {
-                let picture = B::float_permute(picture, &[0, 3, 1, 2]);
-                let made = B::conv2d(picture, weights, bias, options);
-                B::epilogue(B::float_permute(made, &[0, 2, 3, 1]), None, *activation)
-            };
-            Value::picture(made)
+            let weights = second.ok_or_else(missing)?.tensor();
+            let bias = third.map(|b| b.tensor());
+            let made = B::conv2d(first.value().nchw(), weights, bias, options);
+            Value::plain(activate(made, activation))
         }
         Op::ConvTranspose {
             window,
@@ -290,26 +257,6 @@ pub(super) fn run<B: Kernels>(
             groups,
             activation,
         } => {
-            let weights = second.ok_or_else(missing)?.tensor();
-            let bias = third.map(|b| b.tensor());
-            if weights.rank() == 3 {
-                // Each pixel times the weights is its block of the output; the rest is putting them in place.
-                let picture = first.value().nhwc();
-                let [n, h, w, inner] = [0, 1, 2, 3].map(|i| picture.shape()[i]);
-                let [kh, kw] = window.kernel;
-                let out = shape[1];
-                let rows = reshape::<B>(picture, [1, n * h * w, inner]);
-                let blocks = reshape::<B>(B::float_matmul(rows, weights), [n, h, w, kh, kw, out]);
-                let placed = reshape::<B>(
-                    B::float_permute(blocks, &[0, 1, 3, 2, 4, 5]),
-                    [n, h * kh, w * kw, out],
-                );
-                return Ok(Value::picture(B::epilogue(
-                    placed,
-                    bias.as_ref(),
-                    *activation,
-                )));
-            }
             let Padding::Explicit([top, left, ..]) = window.padding else {
                 return Err(node.unsupported("padding is not explicit"));
             };
@@ -320,21 +267,24 @@ pub(super) fn run<B: Kernels>(
                 dilation: window.dilations,
                 groups: *groups,
             };
+            let weights = second.ok_or_else(missing)?.tensor();
+            let bias = third.map(|b| b.tensor());
             let made = B::conv_transpose2d(first.value().nchw(), weights, bias, options);
-            Value::plain(match activation {
-                Some(unary) => apply::<B>(made, *unary),
-                None => made,
-            })
+            Value::plain(activate(made, activation))
         }
         Op::Linear { activation } => {
             let weights = second.ok_or_else(missing)?.tensor();
-            let bias = third.map(|b| b.tensor());
-            let input = first.value().nchw();
-            let inner = weights.shape()[1];
+            let [inner, out] = [0, 1].map(|i| weights.shape()[i]);
             let rows: usize = shape[..shape.len() - 1].iter().product();
-            let made = B::float_matmul(reshape::<B>(input, [1, rows, inner]), weights);
-            let made = B::epilogue(made, bias.as_ref(), *activation);
-            Value::plain(reshape::<B>(made, shape))
+            let made = B::float_matmul(
+                reshape::<B>(first.value().nchw(), [1, rows, inner]),
+                reshape::<B>(weights, [1, inner, out]),
+            );
+            let made = match third {
+                Some(bias) => B::float_add(made, reshape::<B>(bias.tensor(), [1, 1, out])),
+                None => made,
+            };
+            Value::plain(reshape::<B>(activate(made, activation), shape))
         }
         Op::BatchNorm { epsilon } => {
             let rest = [take(3), take(4)];
@@ -358,13 +308,7 @@ pub(super) fn run<B: Kernels>(
             f64::from(*epsilon),
         )),
         Op::Pool { kind, window } => pool(node, first.value(), *kind, window)?,
-        Op::Unary(unary) => {
-            let value = first.value();
-            Value {
-                tensor: B::epilogue(value.tensor, None, Some(*unary)),
-                nhwc: value.nhwc,
-            }
-        }
+        Op::Unary(unary) => first.value().map(|tensor| apply::<B>(tensor, *unary)),
         Op::Binary(op) => binary(*op, shape.len(), first, second.ok_or_else(missing)?),
         Op::MatMul => {
             let (a, b) = (first.tensor(), second.ok_or_else(missing)?.tensor());
@@ -382,31 +326,9 @@ pub(super) fn run<B: Kernels>(
         }
         Op::Softmax { axis, .. } => Value::plain(B::softmax(first.value().nchw(), *axis as usize)),
         Op::ReduceMean { axes, .. } => {
-            let value = first.value();
-            let made = if axes[..] == [2, 3] && value.tensor.rank() == 4 {
-                // Both at once: their order doesn't matter and they lie together.
-                let nhwc = value.nhwc;
-                let sizes: Vec<usize> = value.tensor.shape().iter().copied().collect();
-                if nhwc {
-                    let flat =
-                        reshape::<B>(value.tensor, [sizes[0], sizes[1] * sizes[2], sizes[3]]);
-                    let mean = B::float_mean_dim(flat, 1);
-                    if shape.len() == 4 {
-                        return Ok(Value::picture(reshape::<B>(
-                            mean,
-                            [sizes[0], 1, 1, sizes[3]],
-                        )));
-                    }
-                    mean
-                } else {
-                    let flat =
-                        reshape::<B>(value.tensor, [sizes[0], sizes[1], sizes[2] * sizes[3]]);
-                    B::float_mean_dim(flat, 2)
-                }
-            } else {
-                axes.iter()
-                    .fold(value.nchw(), |t, &axis| B::float_mean_dim(t, axis as usize))
-            };
+            let made = axes.iter().fold(first.value().nchw(), |t, &axis| {
+                B::float_mean_dim(t, axis as usize)
+            });
             Value::plain(reshape::<B>(made, shape))
         }
         Op::Transpose(perm) => Value::plain(B::float_permute(first.value().nchw(), perm)),
@@ -422,19 +344,7 @@ pub(super) fn run<B: Kernels>(
                 .collect();
             Value::plain(B::float_slice(first.value().nchw(), &slices))
         }
-        Op::Upsample(factors) => {
-            let value = first.value();
-            let nhwc = value.nhwc;
-            let factors = if nhwc {
-                vec![factors[0], factors[2], factors[3], factors[1]]
-            } else {
-                factors.clone()
-            };
-            Value {
-                tensor: upsample::<B>(value.tensor, &factors),
-                nhwc,
-            }
-        }
+        Op::Upsample(factors) => Value::plain(upsample::<B>(first.value().nchw(), factors)),
         Op::Concat(axis) => {
             let mut parts = vec![first];
             parts.extend(second);
@@ -442,26 +352,8 @@ pub(super) fn run<B: Kernels>(
             for index in 3..node.inputs.len() {
                 parts.extend(take(index));
             }
-            let nhwc = shape.len() == 4 && parts.iter().any(Operand::is_nhwc);
-            let axis = if nhwc {
-                [0, 3, 1, 2][*axis as usize]
-            } else {
-                *axis as usize
-            };
-            let parts = parts
-                .into_iter()
-                .map(|p| {
-                    if nhwc {
-                        p.value().nhwc()
-                    } else {
-                        p.value().nchw()
-                    }
-                })
-                .collect();
-            Value {
-                tensor: B::float_cat(parts, axis),
-                nhwc,
-            }
+            let parts = parts.into_iter().map(|p| p.value().nchw()).collect();
+            Value::plain(B::float_cat(parts, *axis as usize))
         }
         _ => return Err(node.unsupported("it has no executor")),
     })
@@ -557,12 +449,7 @@ fn pool<B: Kernels>(
             false,
         ),
     };
-    Ok(if B::NHWC {
-        // Pools make NHWC and return a view of it, so this undoes a view.
-        Value::picture(B::float_permute(made, &[0, 2, 3, 1]))
-    } else {
-        Value::plain(made)
-    })
+    Ok(Value::plain(made))
 }
 
 /// Repeats each element along each axis: every axis gets one of size 1 behind it, which is stretched.

@@ -1,73 +1,11 @@
-//! The GPU: adapters, and the kernels below Burn's tensor API.
+//! The GPU: its adapters, and how one is started.
 
-use burn_backend::cubecl::dtype_to_storage_type;
-use burn_backend::ops::FloatTensorOps;
-use burn_backend::{DType, FloatDType, Shape, TensorMetadata};
-use burn_cubecl::kernel::into_contiguous;
-use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{CubeBackend, CubeDevice};
 use burn_wgpu::{RuntimeOptions, WgpuBackend, WgpuDevice, graphics::AutoGraphicsApi};
 use cubecl::wgpu::WgpuDeviceKind;
-use cubek::convolution::{ConvolutionArgs, DepthwiseStrategy, DepthwiseTensors, launch_depthwise};
 
-use super::kernels::{DepthwiseWindow, Kernels};
 use super::session::BurnSession;
 use crate::RuntimeError;
-
-impl Kernels for CubeBackend {
-    const NHWC: bool = true;
-
-    /// CubeK's own kernel: Burn's `conv2d` takes the direct one without autotune, several times slower here.
-    fn depthwise(
-        picture: &CubeTensor,
-        weights: &CubeTensor,
-        window: &DepthwiseWindow,
-    ) -> Option<CubeTensor> {
-        let [batch, height, width, channels] = picture.shape().dims();
-        // Few channels don't fill a subgroup and compile slowly; Burn draws the line here too.
-        if channels < 32 && window.kernel.iter().product::<usize>() > 256 {
-            return None;
-        }
-        let mut sizes = [height, width];
-        for (i, size) in sizes.iter_mut().enumerate() {
-            let reach = window.dilations[i] * (window.kernel[i] - 1) + 1;
-            *size =
-                (*size + window.padding[i].0 + window.padding[i].1 - reach) / window.strides[i] + 1;
-        }
-        let out = Self::float_empty(
-            Shape::new([batch, sizes[0], sizes[1], channels]),
-            &picture.device,
-            FloatDType::F32,
-        );
-        // The kernel wants [C, kh, kw, 1], and turns it to what lies in memory here.
-        let [kh, kw] = window.kernel;
-        let filter = Self::float_reshape(weights.clone(), Shape::new([1, kh, kw, channels]));
-        let filter = Self::float_permute(filter, &[3, 1, 2, 0]);
-        let picture = into_contiguous(picture.clone());
-        let client = picture.client.clone();
-        let tensors = DepthwiseTensors {
-            input: picture.binding(),
-            weight: filter.binding(),
-            out: out.clone().binding(),
-        };
-        let arguments = ConvolutionArgs {
-            stride: window.strides,
-            padding: [window.padding[0].0, window.padding[1].0],
-            dilation: window.dilations,
-        };
-        let dtype = dtype_to_storage_type(DType::F32);
-        launch_depthwise(
-            &client,
-            tensors,
-            arguments,
-            channels,
-            dtype,
-            DepthwiseStrategy::Routine,
-        )
-        .ok()?;
-        Some(out)
-    }
-}
 
 /// A GPU, or software that poses as one.
 #[derive(Clone, Debug)]
@@ -174,9 +112,6 @@ pub(super) fn load(
 
 #[cfg(test)]
 mod tests {
-    use burn_backend::TensorData;
-    use burn_backend::ops::{ConvOptions, ModuleOps};
-
     use super::*;
 
     fn device() -> Option<CubeDevice> {
@@ -192,66 +127,5 @@ mod tests {
     fn ties_on_the_gpu() {
         let Some(device) = device() else { return };
         super::super::session::tests::ties_go_to_the_lowest_class::<CubeBackend>(&device);
-    }
-
-    #[test]
-    fn depthwise_agrees_with_the_direct_kernel() {
-        let Some(device) = device() else { return };
-        let (channels, height, width) = (40, 9, 11);
-        for (kernel, strides, pads) in [
-            ([3, 3], [1, 1], [1, 1]),
-            ([5, 5], [2, 1], [2, 2]),
-            ([1, 7], [1, 1], [0, 3]),
-        ] {
-            let numbers = |n: usize| {
-                (0..n)
-                    .map(|i| ((i * 37) % 101) as f32 / 101.0 - 0.5)
-                    .collect::<Vec<_>>()
-            };
-            let picture = TensorData::new(
-                numbers(height * width * channels),
-                vec![1, height, width, channels],
-            );
-            let picture = CubeBackend::float_from_data(picture, &device);
-            let weights = TensorData::new(
-                numbers(kernel[0] * kernel[1] * channels),
-                vec![kernel[0], kernel[1], channels],
-            );
-            let weights = CubeBackend::float_from_data(weights, &device);
-            let padding = pads.map(|p| (p, p));
-            let window = DepthwiseWindow {
-                kernel,
-                strides,
-                padding,
-                dilations: [1, 1],
-            };
-            let ours =
-                CubeBackend::depthwise(&picture, &weights, &window).expect("the kernel takes it");
-            let direct = CubeBackend::float_reshape(
-                CubeBackend::float_permute(weights, &[2, 0, 1]),
-                Shape::new([channels, 1, kernel[0], kernel[1]]),
-            );
-            let options = ConvOptions {
-                stride: strides,
-                padding,
-                dilation: [1, 1],
-                groups: channels,
-            };
-            let picture = CubeBackend::float_permute(picture, &[0, 3, 1, 2]);
-            let theirs = CubeBackend::float_permute(
-                CubeBackend::conv2d(picture, direct, None, options),
-                &[0, 2, 3, 1],
-            );
-            let read = |t| {
-                let data = pollster::block_on(CubeBackend::float_into_data(t)).unwrap();
-                data.try_into_vec::<f32>().unwrap()
-            };
-            let (ours, theirs) = (read(ours), read(theirs));
-            assert_eq!(ours.len(), theirs.len());
-            assert!(
-                ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-5),
-                "{kernel:?}"
-            );
-        }
     }
 }
