@@ -311,6 +311,10 @@ impl Session for Recorder {
         })
     }
 
+    fn batch(&self) -> usize {
+        self.inner.batch()
+    }
+
     fn executor(&self) -> String {
         self.inner.executor()
     }

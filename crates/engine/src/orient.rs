@@ -237,7 +237,7 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
-    /// The best label of each picture and its probability. Pictures are run one by one: their number varies, and
+    /// The best label of each picture and its probability. A CPU runs pictures one by one: their number varies, and
     /// executors keep a plan for each shape.
     async fn classify(self, session: &dyn Session) -> Result<Vec<(usize, f32)>, RuntimeError> {
         let (w, h) = (
@@ -245,19 +245,23 @@ impl<'a> Input<'a> {
             self.constants.height as usize,
         );
         let mut answers = Vec::with_capacity(self.count);
-        for picture in self.data.chunks_exact(3 * w * h) {
+        for pictures in self.data.chunks(3 * w * h * session.batch().max(1)) {
+            let count = pictures.len() / (3 * w * h);
             let output = session
-                .run(Tensor::new([1, 3, h, w], picture.to_vec())?)
+                .run(Tensor::new([count, 3, h, w], pictures.to_vec())?)
                 .await?;
-            let best = output
-                .data()
-                .iter()
-                .copied()
-                .enumerate()
-                .max_by(|a, b| a.1.total_cmp(&b.1));
-            answers.push(best.ok_or_else(|| RuntimeError::Run {
+            let nothing = || RuntimeError::Run {
                 reason: "the classifier answered nothing".into(),
-            })?);
+            };
+            let labels = output.data().len() / count;
+            if labels == 0 {
+                return Err(nothing());
+            }
+            for scores in output.data().chunks_exact(labels) {
+                let scores = scores.iter().copied().enumerate();
+                let best = scores.max_by(|a, b| a.1.total_cmp(&b.1));
+                answers.push(best.ok_or_else(nothing)?);
+            }
         }
         Ok(answers)
     }

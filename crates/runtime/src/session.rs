@@ -21,6 +21,12 @@ pub trait Session: Send + Sync {
         Box::pin(async move { BestPath::from_scores(&self.run(input).await?) })
     }
 
+    /// How many inputs of one shape it likes to run at once. A CPU is as fast with one after the other; a GPU stands
+    /// idle then. Each input of a batch gets the numbers it would get alone.
+    fn batch(&self) -> usize {
+        1
+    }
+
     /// What runs it, for people: `tract`, `burn flex`, `burn wgpu (NVIDIA H100, Vulkan)`.
     fn executor(&self) -> String;
 }

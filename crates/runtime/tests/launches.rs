@@ -9,7 +9,10 @@ use maoocr_runtime::launches::Watch;
 
 #[test]
 fn runs_launch_a_bounded_number_of_kernels() {
-    let adapter = adapters().into_iter().next().expect("a wgpu adapter; cargo xtask setup installs one");
+    let adapter = adapters()
+        .into_iter()
+        .next()
+        .expect("a wgpu adapter; cargo xtask setup installs one");
     for (name, shape, best, bound) in [
         ("ppocrv6-tiny-det", [1, 3, 64, 64], false, 150),
         ("ppocrv6-small-det", [1, 3, 64, 64], false, 150),
@@ -18,7 +21,9 @@ fn runs_launch_a_bounded_number_of_kernels() {
         ("ppocrv5-line-orientation", [1, 3, 80, 160], false, 80),
         ("page-orientation", [1, 3, 224, 224], false, 80),
     ] {
-        let Some(onnx) = common::model(name) else { continue };
+        let Some(onnx) = common::model(name) else {
+            continue;
+        };
         let session = load_gpu(&onnx, &adapter).unwrap();
         let watch = Watch::new();
         if best {
@@ -27,7 +32,11 @@ fn runs_launch_a_bounded_number_of_kernels() {
             pollster::block_on(session.run(common::noise(&shape))).unwrap();
         }
         let launched = watch.finish();
-        eprintln!("{name}: {} launches, {} pipelines", launched.count(), launched.pipelines.len());
+        eprintln!(
+            "{name}: {} launches, {} pipelines",
+            launched.count(),
+            launched.pipelines.len()
+        );
         for (kernel, count) in &launched.kernels {
             eprintln!("  {count:4} {kernel}");
         }

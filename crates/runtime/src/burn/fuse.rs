@@ -26,7 +26,10 @@ pub(super) enum Extra {
     /// Joined channels. Operands: the parts; each is enlarged by its factors.
     Joined(Vec<[usize; 2]>),
     /// Attention of a sequence to itself. Operand: `[N, T, 3 * heads * head]`; the sizes are N, T, heads, head.
-    Attention { scale: f32, sizes: [usize; 4] },
+    Attention {
+        scale: f32,
+        sizes: [usize; 4],
+    },
 }
 
 impl Step {
@@ -370,12 +373,20 @@ impl Fuser<'_> {
             };
             let key = back(scores.input(1)?).filter(|n| n.op == Op::Transpose(vec![0, 1, 3, 2]))?;
             let mut whole = None;
-            for (part, value) in [query, key.input(0)?, product.input(1)?].into_iter().enumerate() {
+            for (part, value) in [query, key.input(0)?, product.input(1)?]
+                .into_iter()
+                .enumerate()
+            {
                 let view = back(value).filter(|n| matches!(n.op, Op::View(_)))?;
                 let cut = back(view.input(0)?)?;
-                let Op::Crop(ranges) = &cut.op else { return None };
+                let Op::Crop(ranges) = &cut.op else {
+                    return None;
+                };
                 let rest = fuser.shape(cut.input(0)?);
-                let whole_rest = ranges[1..].iter().zip(&rest[1..]).all(|(r, &s)| *r == [0, s, 1]);
+                let whole_rest = ranges[1..]
+                    .iter()
+                    .zip(&rest[1..])
+                    .all(|(r, &s)| *r == [0, s, 1]);
                 if ranges[0] != [part, part + 1, 1] || !whole_rest {
                     return None;
                 }

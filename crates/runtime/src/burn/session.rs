@@ -14,6 +14,9 @@ use crate::{BestPath, RunFuture, RuntimeError, Session, Tensor, onnx, rewrite};
 /// Plans kept per session. Shapes come in buckets, so this is rarely full; then all go at once.
 const MAX_PLANS: usize = 64;
 
+/// Lines of text a GPU reads at once: a small picture leaves most of it without work.
+const GPU_BATCH: usize = 16;
+
 type Weights<B> = HashMap<(ValueId, Form), FloatTensor<B>>;
 
 /// A model run by Burn on the backend `B`. Its weights are on the device from the start.
@@ -68,7 +71,13 @@ impl<B: Kernels> BurnSession<B> {
         let special = specialise(&self.graph, shape)?;
         let steps = match B::LIMITS {
             Some(limits) => fuse(&special, &limits),
-            None => special.graph.nodes.iter().cloned().map(Step::plain).collect(),
+            None => special
+                .graph
+                .nodes
+                .iter()
+                .cloned()
+                .map(Step::plain)
+                .collect(),
         };
         let mut extra = Weights::<B>::new();
         upload::<B>(
@@ -257,7 +266,8 @@ impl<B: Kernels> Session for BurnSession<B> {
     fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
         Box::pin(async move {
             let plan = self.plan(input.shape())?;
-            let &[batch, steps, classes] = plan.special.shapes[plan.special.graph.output].as_slice()
+            let &[batch, steps, classes] =
+                plan.special.shapes[plan.special.graph.output].as_slice()
             else {
                 return Err(RuntimeError::Run {
                     reason: format!(
@@ -291,6 +301,11 @@ impl<B: Kernels> Session for BurnSession<B> {
             }
             Ok(path)
         })
+    }
+
+    fn batch(&self) -> usize {
+        // With kernels it is a GPU.
+        if B::LIMITS.is_some() { GPU_BATCH } else { 1 }
     }
 
     fn executor(&self) -> String {

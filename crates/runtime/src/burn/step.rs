@@ -135,6 +135,10 @@ impl<B: Kernels> Value<B> {
     /// In the graph's order of axes.
     pub(super) fn nchw(self) -> FloatTensor<B> {
         if self.nhwc {
+            let [n, h, w, c] = [0, 1, 2, 3].map(|i| self.tensor.shape()[i]);
+            if c == 1 || h * w == 1 {
+                return reshape::<B>(self.tensor, [n, c, h, w]);
+            }
             B::float_permute(self.tensor, &[0, 3, 1, 2])
         } else {
             self.tensor

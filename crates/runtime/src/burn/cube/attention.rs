@@ -70,7 +70,11 @@ fn attention_kernel(
 
 /// `softmax(scale · q · kᵀ) · v` for each head. `projected` holds q, k and v of each step side by side, contiguous:
 /// `[N, T, 3, heads, head]`. Makes `[N, T, heads, head]`.
-pub(super) fn attention(projected: &CubeTensor, [n, steps, heads, head]: [usize; 4], scale: f32) -> CubeTensor {
+pub(super) fn attention(
+    projected: &CubeTensor,
+    [n, steps, heads, head]: [usize; 4],
+    scale: f32,
+) -> CubeTensor {
     let made = empty(projected, [n, steps, heads, head]);
     let rows = n * steps * heads;
     let (count, dim) = units(&made, rows);

@@ -147,11 +147,18 @@ fn place_kernel<N: Size>(
 }
 
 /// Joins pictures along their channels, each enlarged by its factors `[y, x]` to `[n, height, width]`.
-pub(super) fn join(parts: &[(CubeTensor, [usize; 2])], [n, height, width]: [usize; 3]) -> CubeTensor {
+pub(super) fn join(
+    parts: &[(CubeTensor, [usize; 2])],
+    [n, height, width]: [usize; 3],
+) -> CubeTensor {
     let channels = |t: &CubeTensor| t.meta.shape()[3];
     let all: usize = parts.iter().map(|(t, _)| channels(t)).sum();
     // One for all: each part has to begin and end on a whole vector.
-    let lanes = parts.iter().map(|(t, _)| vector(channels(t))).min().unwrap_or(1);
+    let lanes = parts
+        .iter()
+        .map(|(t, _)| vector(channels(t)))
+        .min()
+        .unwrap_or(1);
     let made = empty(&parts[0].0, [n, height, width, all]);
     let mut first = 0;
     for (part, factors) in parts {

@@ -59,8 +59,7 @@ fn corner(index: usize, g: &Geometry) -> (usize, usize, usize) {
 /// A pixel's place in the picture under one tap, and whether it is inside.
 #[cube]
 fn tap(batch: usize, y: usize, x: usize, g: &Geometry) -> (usize, bool) {
-    let inside =
-        y >= g.above && x >= g.left && y < g.above + g.height && x < g.left + g.width;
+    let inside = y >= g.above && x >= g.left && y < g.above + g.height && x < g.left + g.width;
     let at = (batch * g.height + (y - g.above)) * g.width + (x - g.left);
     (select(inside, at, 0), inside)
 }
@@ -123,8 +122,7 @@ fn dense_kernel<I: Size, O: Size>(
                 #[unroll]
                 for i in 0..PIXELS {
                     let (batch, y, x) = corner(min(first + i, last), &g);
-                    let (at, inside) =
-                        tap(batch, y + ky * g.dilation_y, x + kx * g.dilation_x, &g);
+                    let (at, inside) = tap(batch, y + ky * g.dilation_y, x + kx * g.dilation_x, &g);
                     places[i] = at * depth;
                     masks[i] = select(inside, 1.0, 0.0);
                 }
@@ -266,16 +264,25 @@ fn geometry(
 
 /// A convolution whose every output channel sees every input channel. `weights` are `[kh, kw, I, O]`, `pads` the
 /// rows above and the columns to the left, `out` the shape `[N, H, W, O]` of the output.
-pub(super) fn dense(layer: &Layer<'_>, window: &Window, pads: [usize; 2], out: [usize; 4]) -> CubeTensor {
+pub(super) fn dense(
+    layer: &Layer<'_>,
+    window: &Window,
+    pads: [usize; 2],
+    out: [usize; 4],
+) -> CubeTensor {
     let picture: [usize; 4] = layer.picture.meta.shape().dims();
-    let pointwise = window.kernel == [1, 1]
-        && window.strides == [1, 1]
-        && picture[..3] == out[..3];
+    let pointwise = window.kernel == [1, 1] && window.strides == [1, 1] && picture[..3] == out[..3];
     let lanes = vector(out[3]);
     let made = empty(layer.picture, out);
     launch_dense(
         layer,
-        geometry(picture, [out[0], out[1], out[2]], out[3] / lanes, window, pads),
+        geometry(
+            picture,
+            [out[0], out[1], out[2]],
+            out[3] / lanes,
+            window,
+            pads,
+        ),
         out[0] * out[1] * out[2],
         out[3] / lanes,
         lanes,
@@ -294,7 +301,10 @@ pub(super) fn blocks(layer: &Layer<'_>, window: &Window, outputs: usize) -> Cube
     let lanes = vector(outputs);
     let columns = kh * kw * outputs / lanes;
     let made = empty(layer.picture, [batch, height * kh, width * kw, outputs]);
-    let one = Window { strides: [1, 1], ..*window };
+    let one = Window {
+        strides: [1, 1],
+        ..*window
+    };
     launch_dense(
         layer,
         geometry(picture, [batch, height, width], columns, &one, [0, 0]),
@@ -340,7 +350,12 @@ fn launch_dense(
 }
 
 /// A convolution of each channel on its own. `weights` are `[kh, kw, C]`; the rest is as for [`dense`].
-pub(super) fn depthwise(layer: &Layer<'_>, window: &Window, pads: [usize; 2], out: [usize; 4]) -> CubeTensor {
+pub(super) fn depthwise(
+    layer: &Layer<'_>,
+    window: &Window,
+    pads: [usize; 2],
+    out: [usize; 4],
+) -> CubeTensor {
     let picture: [usize; 4] = layer.picture.meta.shape().dims();
     let lanes = vector(out[3]);
     let made = empty(layer.picture, out);

@@ -17,6 +17,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
+use cubecl::zspace::Strides;
 
 use self::blend::Blend;
 use self::conv::Layer;
@@ -46,10 +47,7 @@ fn vector(size: usize) -> usize {
 /// Cubes for units that work alone.
 fn units(of: &CubeTensor, count: usize) -> (CubeCount, CubeDim) {
     let dim = CubeDim::new_1d(CUBE);
-    (
-        calculate_cube_count_elemwise(&of.client, count, dim),
-        dim,
-    )
+    (calculate_cube_count_elemwise(&of.client, count, dim), dim)
 }
 
 /// A cube for each row; there are at most [`MAX_CUBES`].
@@ -68,9 +66,7 @@ fn reshape(tensor: CubeTensor, shape: impl Into<Vec<usize>>) -> CubeTensor {
 /// Whether a convolution has a kernel here.
 fn takes(op: &Op, weights: &[usize]) -> bool {
     match op {
-        Op::Conv { groups, .. } => {
-            *groups == 1 || (weights[0] == *groups && weights[1] == 1)
-        }
+        Op::Conv { groups, .. } => *groups == 1 || (weights[0] == *groups && weights[1] == 1),
         Op::Linear { .. } => true,
         _ => false,
     }
@@ -83,7 +79,11 @@ impl Kernels for CubeBackend {
         head: attention::MAX_HEAD,
     });
 
-    fn run(step: &Step, shape: &[usize], operands: &mut [Option<Operand<'_, Self>>]) -> Option<Value<Self>> {
+    fn run(
+        step: &Step,
+        shape: &[usize],
+        operands: &mut [Option<Operand<'_, Self>>],
+    ) -> Option<Value<Self>> {
         run(step, shape, operands)
     }
 
@@ -169,7 +169,11 @@ fn run(
             )));
         }
     }
-    let rows = || shape[..shape.len().saturating_sub(1)].iter().product::<usize>();
+    let rows = || {
+        shape[..shape.len().saturating_sub(1)]
+            .iter()
+            .product::<usize>()
+    };
     match &node.op {
         Op::Conv {
             window,
@@ -179,7 +183,8 @@ fn run(
             let Padding::Explicit([above, left, ..]) = window.padding else {
                 return None;
             };
-            if !matches!(operands.get(1), Some(Some(Operand::Constant(_, c))) if takes(&node.op, &c.shape)) {
+            if !matches!(operands.get(1), Some(Some(Operand::Constant(_, c))) if takes(&node.op, &c.shape))
+            {
                 return None;
             }
             let mut take = |index: usize| operands.get_mut(index).and_then(Option::take);
@@ -251,9 +256,7 @@ fn run(
             Some(Value::plain(reduce::softmax(&plain(operands[0].take())?)))
         }
         Op::ReduceMean { axes, .. }
-            if axes[..] == [2, 3]
-                && rank_of(operands, 0) == Some(4)
-                && shape[0] <= MAX_CUBES =>
+            if axes[..] == [2, 3] && rank_of(operands, 0) == Some(4) && shape[0] <= MAX_CUBES =>
         {
             let mean = reduce::mean(&picture(operands[0].take())?);
             Some(if shape.len() == 4 {
@@ -276,12 +279,65 @@ fn run(
                 out,
             )))
         }
+        Op::View(to) => {
+            let mut tensor = operands[0].take()?.value().nchw();
+            match restride(&sizes(&tensor), tensor.meta.strides(), to) {
+                Some(strides) => {
+                    tensor.meta.shape = Shape::from(to.clone());
+                    tensor.meta.strides = Strides::new(&strides);
+                }
+                None => tensor = reshape(tensor, to.clone()),
+            }
+            Some(Value::plain(tensor))
+        }
         Op::Unary(unary) => {
             let value = operands[0].take()?.value();
             Some(value.map(|tensor| elementwise(tensor, *unary)))
         }
         _ => None,
     }
+}
+
+/// The strides of the same elements, in the same order, under another shape; `None` where no strides reach them.
+/// Burn copies in some of these cases.
+fn restride(shape: &[usize], strides: &[usize], to: &[usize]) -> Option<Vec<usize>> {
+    let old: Vec<(usize, usize)> = shape
+        .iter()
+        .copied()
+        .zip(strides.iter().copied())
+        .filter(|&(size, _)| size != 1)
+        .collect();
+    let mut new = vec![1; to.len()];
+    // From the innermost axis out, groups of axes that hold as many elements on both sides.
+    let (mut before, mut after) = (old.len(), to.len());
+    while before > 0 {
+        before -= 1;
+        let (mut held, mut stride) = old[before];
+        let (inner, mut reach) = (stride, held * stride);
+        let mut made = 1;
+        let mut next = inner;
+        while made < held {
+            after = after.checked_sub(1)?;
+            made *= to[after];
+            new[after] = next;
+            next *= to[after];
+            while held < made {
+                before = before.checked_sub(1)?;
+                let (size, outer) = old[before];
+                // An axis further out continues this one where it begins at its end.
+                if outer != reach {
+                    return None;
+                }
+                held *= size;
+                stride = outer;
+                reach = stride * size;
+            }
+        }
+        if made != held {
+            return None;
+        }
+    }
+    to[..after].iter().all(|&size| size == 1).then_some(new)
 }
 
 fn elementwise(tensor: CubeTensor, unary: Unary) -> CubeTensor {
@@ -292,4 +348,28 @@ fn elementwise(tensor: CubeTensor, unary: Unary) -> CubeTensor {
         activation: Some(unary),
     }
     .run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_of_turned_tensors_need_no_copy_where_strides_suffice() {
+        // [2, 5, 1, 7] over the memory of [2, 1, 7, 5].
+        let (shape, strides) = ([2, 5, 1, 7], [35, 1, 35, 5]);
+        assert_eq!(restride(&shape, &strides, &[2, 5, 7]), Some(vec![35, 1, 5]));
+        assert_eq!(
+            restride(&shape, &strides, &[1, 2, 5, 1, 7]).map(|s| s[1..3].to_vec()),
+            Some(vec![35, 1])
+        );
+        assert_eq!(restride(&shape, &strides, &[2, 35]), None);
+        assert_eq!(
+            restride(&[4, 6], &[6, 1], &[2, 2, 3, 2]),
+            Some(vec![12, 6, 2, 1])
+        );
+        assert_eq!(restride(&[4, 6], &[6, 1], &[8, 3]), Some(vec![3, 1]));
+        assert_eq!(restride(&[4, 6], &[12, 1], &[24]), None);
+        assert_eq!(restride(&[1, 1], &[1, 1], &[1]), Some(vec![1]));
+    }
 }
