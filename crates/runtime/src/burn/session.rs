@@ -51,16 +51,26 @@ impl<B: Kernels> BurnSession<B> {
     pub fn load(onnx: &[u8], device: B::Device, name: String) -> Result<Self, RuntimeError> {
         let mut graph = onnx::load(onnx)?;
         rewrite::simplify(&mut graph)?;
+        Ok(Self::from_graph(graph, device, name))
+    }
+
+    pub(super) fn from_graph(graph: Graph, device: B::Device, name: String) -> Self {
         let mut weights = Weights::<B>::new();
         let steps: Vec<Step> = graph.nodes.iter().cloned().map(Step::plain).collect();
         upload::<B>(&steps, &graph.constants, &mut weights, None, &device);
-        Ok(Self {
+        Self {
             graph,
             weights,
             device,
             name,
             plans: Mutex::default(),
-        })
+        }
+    }
+
+    /// How many steps a run on an input of this shape has.
+    #[cfg(test)]
+    pub(super) fn steps(&self, shape: &[usize]) -> usize {
+        self.plan(shape).map_or(0, |plan| plan.steps.len())
     }
 
     fn plan(&self, shape: &[usize]) -> Result<Arc<Plan<B>>, RuntimeError> {
@@ -326,11 +336,15 @@ pub(super) mod tests {
                 scores[step * classes + class] = 0.5;
             }
         }
-        let tensor = B::float_from_data(TensorData::new(scores, vec![1, 3, classes]), device);
-        let best = best_of::<B>(tensor, [1, 3, classes]);
-        let best = pollster::block_on(BurnSession::<B>::read(best)).unwrap();
-        let classes: Vec<f32> = best.data().chunks_exact(3).map(|s| s[0]).collect();
-        assert_eq!(classes, [5.0, 3.0, 1024.0]);
+        for logits in [false, true] {
+            let data = TensorData::new(scores.clone(), vec![1, 3, classes]);
+            let tensor = B::float_from_data(data, device);
+            let best =
+                B::best(&tensor, logits).unwrap_or_else(|| best_of::<B>(tensor, [1, 3, classes]));
+            let best = pollster::block_on(BurnSession::<B>::read(best)).unwrap();
+            let found: Vec<f32> = best.data().chunks_exact(3).map(|s| s[0]).collect();
+            assert_eq!(found, [5.0, 3.0, 1024.0]);
+        }
     }
 
     #[test]

@@ -111,21 +111,19 @@ pub(super) fn load(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn device() -> Option<CubeDevice> {
-        let Some(adapter) = adapters().into_iter().next() else {
-            eprintln!("skipped: no wgpu adapter");
-            return None;
-        };
+    /// The first adapter, started.
+    pub(in crate::burn) fn device() -> CubeDevice {
+        let found = adapters().into_iter().next();
+        let adapter = found.expect("a wgpu adapter; `cargo xtask setup` installs one in software");
         start(&adapter).unwrap();
-        Some(CubeDevice::Wgpu(adapter.device))
+        CubeDevice::Wgpu(adapter.device)
     }
 
     #[test]
     fn ties_on_the_gpu() {
-        let Some(device) = device() else { return };
-        super::super::session::tests::ties_go_to_the_lowest_class::<CubeBackend>(&device);
+        super::super::session::tests::ties_go_to_the_lowest_class::<CubeBackend>(&device());
     }
 }

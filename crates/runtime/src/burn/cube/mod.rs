@@ -351,25 +351,4 @@ fn elementwise(tensor: CubeTensor, unary: Unary) -> CubeTensor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn views_of_turned_tensors_need_no_copy_where_strides_suffice() {
-        // [2, 5, 1, 7] over the memory of [2, 1, 7, 5].
-        let (shape, strides) = ([2, 5, 1, 7], [35, 1, 35, 5]);
-        assert_eq!(restride(&shape, &strides, &[2, 5, 7]), Some(vec![35, 1, 5]));
-        assert_eq!(
-            restride(&shape, &strides, &[1, 2, 5, 1, 7]).map(|s| s[1..3].to_vec()),
-            Some(vec![35, 1])
-        );
-        assert_eq!(restride(&shape, &strides, &[2, 35]), None);
-        assert_eq!(
-            restride(&[4, 6], &[6, 1], &[2, 2, 3, 2]),
-            Some(vec![12, 6, 2, 1])
-        );
-        assert_eq!(restride(&[4, 6], &[6, 1], &[8, 3]), Some(vec![3, 1]));
-        assert_eq!(restride(&[4, 6], &[12, 1], &[24]), None);
-        assert_eq!(restride(&[1, 1], &[1, 1], &[1]), Some(vec![1]));
-    }
-}
+mod tests;
