@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
-use maoocr_runtime::{Device, RuntimeError, Tensor};
+use maoocr_runtime::{Device, Tensor};
 use prost::Message;
 use tract_onnx::pb;
 
@@ -169,8 +169,8 @@ fn argmax(row: &[f32]) -> usize {
     (0..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
 }
 
-/// All cases of a device that it can run; `false` when the device isn't there.
-fn check(device: &str, small_only: bool) -> Result<bool> {
+/// All cases of a device that it can run; a device that isn't there fails.
+fn check(device: &str, small_only: bool) -> Result<()> {
     let device = Device::parse(device)?;
     let mut wrong = Vec::new();
     for (case, reference) in CASES.iter().zip(references()) {
@@ -180,10 +180,6 @@ fn check(device: &str, small_only: bool) -> Result<bool> {
         let name = format!("{device}, {} {:?}", case.model, case.shape);
         let session = match device.load(&std::fs::read(case.path()?)?) {
             Ok(session) => session,
-            Err(RuntimeError::Device { reason }) => {
-                eprintln!("skipped: {reason}");
-                return Ok(false);
-            }
             Err(error) => {
                 wrong.push(format!("{name}: {error}"));
                 continue;
@@ -196,30 +192,28 @@ fn check(device: &str, small_only: bool) -> Result<bool> {
         }
     }
     ensure!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-    Ok(true)
+    Ok(())
 }
 
 #[test]
 fn tract_agrees_with_onnx_runtime() -> Result<()> {
-    ensure!(check("tract", false)?, "tract is in every build");
-    Ok(())
+    check("tract", false)
 }
 
 #[test]
 fn the_cpu_agrees_with_onnx_runtime() -> Result<()> {
-    ensure!(check("cpu", false)?, "there is a CPU");
-    Ok(())
+    check("cpu", false)
 }
 
 #[test]
 fn flex_agrees_with_onnx_runtime() -> Result<()> {
-    check("flex", true).map(drop)
+    check("flex", true)
 }
 
 /// The adapter with the number 0: a GPU, or where there is none the software one that `cargo xtask setup` installs.
 #[test]
 fn the_gpu_agrees_with_onnx_runtime() -> Result<()> {
-    check("gpu:0", true).map(drop)
+    check("gpu:0", true)
 }
 
 /// Were the comparison too lenient, it would let this through: one kernel of the first convolution turned over.

@@ -10,7 +10,6 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use maoocr_engine::imaging::Limits;
 use maoocr_engine::pipeline::Engine;
-use maoocr_engine::plan::DeviceClass;
 use maoocr_runtime::launches::{Launched, Watch};
 use maoocr_runtime::{BestPath, Device, RunFuture, Session, Tensor};
 use serde_json::{Value, json};
@@ -51,7 +50,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
     let device = Device::parse(&arguments.engine.device).map_err(|e| NotReady(e.to_string()))?;
     arguments.engine.use_threads(Some(1));
     let runs: Runs = Arc::default();
-    let engine = Engine::new(DeviceClass::Cpu).with_clock(processor_time);
+    let engine = Engine::new(crate::load::class(device)).with_clock(processor_time);
     let ready = arguments.engine.ready_with(engine, true, &|entry, onnx| {
         Ok(Arc::new(Recorder {
             inner: device.load(onnx)?,
@@ -317,6 +316,10 @@ impl Session for Recorder {
 
     fn executor(&self) -> String {
         self.inner.executor()
+    }
+
+    fn fallback(&self) -> Option<&str> {
+        self.inner.fallback()
     }
 }
 

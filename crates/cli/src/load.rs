@@ -91,6 +91,15 @@ pub fn cores() -> usize {
 #[error("{0}")]
 pub struct NotReady(pub String);
 
+/// What to plan for.
+pub fn class(device: Device) -> DeviceClass {
+    if device.is_gpu() {
+        DeviceClass::Gpu
+    } else {
+        DeviceClass::Cpu
+    }
+}
+
 /// Makes a session of a network's bytes.
 pub type Loader<'a> = dyn Fn(&ModelEntry, &[u8]) -> Result<Arc<dyn Session>> + 'a;
 
@@ -138,12 +147,7 @@ impl EngineArguments {
     /// Chooses and loads models.
     pub fn ready(&self, batch: bool) -> Result<Ready> {
         let device = Device::parse(&self.device).map_err(|e| NotReady(e.to_string()))?;
-        let class = if matches!(device, Device::Gpu(_)) {
-            DeviceClass::Gpu
-        } else {
-            DeviceClass::Cpu
-        };
-        self.ready_with(Engine::new(class), batch, &|entry, onnx| {
+        self.ready_with(Engine::new(class(device)), batch, &|entry, onnx| {
             device.load(onnx).map_err(|error| match error {
                 RuntimeError::Device { .. } => NotReady(error.to_string()).into(),
                 error => anyhow::Error::from(error).context(format!("loading {}", entry.name)),
@@ -166,15 +170,21 @@ impl EngineArguments {
             .filter(|m| store.has(&m.name))
             .filter(|m| tier.is_none() || m.tier.is_none() || m.tier == tier)
             .collect();
-        let plan = engine
+        let mut plan = engine
             .plan(&self.requirements(batch), &installed)
             .map_err(|e| NotReady(e.to_string()))?;
-        for name in plan.models() {
+        let names: Vec<String> = plan.models().into_iter().map(String::from).collect();
+        for name in &names {
             let entry = manifest
                 .get(name)
                 .expect("a plan names models of the manifest");
             let onnx = store.read(name)?;
             let session = load(entry, &onnx)?;
+            if let Some(reason) = session.fallback() {
+                let reason = format!("{name} runs on {}: {reason}", session.executor());
+                eprintln!("{reason}");
+                plan.reasons.push(reason);
+            }
             let dictionary = entry
                 .dictionary
                 .as_deref()

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::cpu::{CpuSession, Isa};
-use crate::{RuntimeError, Session};
+use crate::{BestPath, RunFuture, RuntimeError, Session, Tensor};
 
 /// What a model is to run on, as a person names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -43,12 +43,15 @@ impl Device {
 
     /// Loads an ONNX model onto this device.
     ///
-    /// `Auto` takes the CPU for a model that the GPU's executor does not know, and the CPU tract for one that this
-    /// project's own executor does not; the others say what they lack.
+    /// `Auto` takes the CPU where there is no GPU, and for a model that the GPU can't load; the session then says why
+    /// in [`Session::fallback`]. The CPU takes tract for a model that this project's own executor does not know. The
+    /// others say what they lack.
     pub fn load(&self, onnx: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
         match self {
-            Self::Auto => match gpu::pick(None).and_then(|adapter| gpu::load(onnx, &adapter)) {
-                Ok(session) => Ok(session),
+            Self::Auto => match gpu::look() {
+                Ok(adapter) => or_else(gpu::load(onnx, &adapter), &gpu::describe(&adapter), || {
+                    Self::Cpu.load(onnx)
+                }),
                 Err(_) => Self::Cpu.load(onnx),
             },
             Self::Cpu => match CpuSession::load(onnx) {
@@ -64,11 +67,20 @@ impl Device {
         }
     }
 
+    /// Whether this choice comes to a GPU on this machine, as far as can be told before a model is loaded.
+    pub fn is_gpu(&self) -> bool {
+        match self {
+            Self::Auto => gpu::look().is_ok(),
+            Self::Gpu(_) => true,
+            Self::Cpu | Self::Flex | Self::Tract => false,
+        }
+    }
+
     /// What this choice comes to on this machine, for people.
     pub fn describe(&self) -> String {
         let cpu = || format!("CPU ({})", Isa::best().name());
         match self {
-            Self::Auto => gpu::pick(None).map_or_else(|_| cpu(), |adapter| gpu::describe(&adapter)),
+            Self::Auto => gpu::look().map_or_else(|_| cpu(), |adapter| gpu::describe(&adapter)),
             Self::Cpu => cpu(),
             Self::Tract => tract::describe().to_string(),
             Self::Gpu(number) => {
@@ -79,10 +91,63 @@ impl Device {
     }
 }
 
+/// A session of the device that was tried first, else another one that says why.
+fn or_else(
+    first: Result<Arc<dyn Session>, RuntimeError>,
+    device: &str,
+    other: impl FnOnce() -> Result<Arc<dyn Session>, RuntimeError>,
+) -> Result<Arc<dyn Session>, RuntimeError> {
+    first.or_else(|error| {
+        let reason = format!("{device}: {error}");
+        Ok(Arc::new(Fallback {
+            session: other()?,
+            reason,
+        }))
+    })
+}
+
+/// A session of a device that was not the first choice.
+struct Fallback {
+    session: Arc<dyn Session>,
+    reason: String,
+}
+
+impl Session for Fallback {
+    fn run(&self, input: Tensor) -> RunFuture<'_, Tensor> {
+        self.session.run(input)
+    }
+
+    fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
+        self.session.run_best(input)
+    }
+
+    fn batch(&self) -> usize {
+        self.session.batch()
+    }
+
+    fn executor(&self) -> String {
+        self.session.executor()
+    }
+
+    fn fallback(&self) -> Option<&str> {
+        Some(&self.reason)
+    }
+}
+
 #[cfg(feature = "burn")]
 mod gpu {
     use super::{Arc, RuntimeError, Session};
-    use crate::burn::{Adapter, adapters, load_flex as flex, load_gpu};
+    use crate::burn::{Adapter, adapters, load_flex as flex, load_gpu, possible};
+
+    /// A real one, where there is one.
+    pub(super) fn look() -> Result<Adapter, RuntimeError> {
+        if !possible() {
+            return Err(RuntimeError::Device {
+                reason: "this machine has no GPU".into(),
+            });
+        }
+        pick(None)
+    }
 
     /// The adapter of this number, or the first that is no software.
     pub(super) fn pick(number: Option<usize>) -> Result<Adapter, RuntimeError> {
@@ -134,6 +199,10 @@ mod gpu {
         Err(RuntimeError::Device {
             reason: "GPUs and flex need a build with the feature `burn`".into(),
         })
+    }
+
+    pub(super) fn look() -> Result<Adapter, RuntimeError> {
+        not_built()
     }
 
     pub(super) fn pick(_: Option<usize>) -> Result<Adapter, RuntimeError> {
@@ -206,6 +275,38 @@ impl FromStr for Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Nothing;
+
+    impl Session for Nothing {
+        fn run(&self, input: Tensor) -> RunFuture<'_, Tensor> {
+            Box::pin(async move { Ok(input) })
+        }
+
+        fn executor(&self) -> String {
+            "nothing".into()
+        }
+    }
+
+    #[test]
+    fn a_second_choice_says_why() {
+        let session = || -> Result<Arc<dyn Session>, RuntimeError> { Ok(Arc::new(Nothing)) };
+        let failed = || RuntimeError::Unsupported {
+            node: "n".into(),
+            op: "Einsum".into(),
+            reason: "not known".into(),
+        };
+        let first = or_else(session(), "GPU (X)", || Err(failed())).unwrap();
+        assert_eq!(first.fallback(), None);
+        let second = or_else(Err(failed()), "GPU (X)", session).unwrap();
+        let reason = second.fallback().expect("it is the second choice");
+        assert!(
+            reason.contains("GPU (X)") && reason.contains("Einsum"),
+            "{reason}"
+        );
+        assert_eq!(second.executor(), "nothing");
+        assert!(or_else(Err(failed()), "GPU (X)", || Err(failed())).is_err());
+    }
 
     #[test]
     fn names_survive_a_round_trip() {

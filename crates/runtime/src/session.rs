@@ -29,6 +29,11 @@ pub trait Session: Send + Sync {
 
     /// What runs it, for people: `tract`, `burn flex`, `burn wgpu (NVIDIA H100, Vulkan)`.
     fn executor(&self) -> String;
+
+    /// Why something else runs it than was looked for first, where that is so.
+    fn fallback(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// The best class of each step of a batch of sequences, and the probability of the last class there.

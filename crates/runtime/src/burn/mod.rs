@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::{RuntimeError, Session};
 
-pub use self::wgpu::{Adapter, adapters};
+pub use self::wgpu::{Adapter, adapters, possible};
 pub use session::BurnSession;
 
 /// Loads a model onto Burn's CPU backend.

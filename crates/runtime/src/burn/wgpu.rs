@@ -25,6 +25,29 @@ pub fn adapters() -> Vec<Adapter> {
     ADAPTERS.get_or_init(enumerate).clone()
 }
 
+/// Whether there can be a GPU at all. Asking Vulkan takes longer, and on a machine without a display Mesa complains on
+/// standard error while it is asked.
+pub fn possible() -> bool {
+    if !cfg!(target_os = "linux") {
+        return true;
+    }
+    // Mesa and AMD; NVIDIA; Windows' GPU in WSL; the makers' own drivers of Mali and Adreno.
+    let files = ["nvidiactl", "dxg", "mali0", "kgsl-3d0"];
+    let render = || {
+        let entries = std::fs::read_dir("/dev/dri")
+            .into_iter()
+            .flatten()
+            .flatten();
+        entries
+            .into_iter()
+            .any(|e| e.file_name().to_string_lossy().starts_with("renderD"))
+    };
+    files
+        .iter()
+        .any(|f| std::path::Path::new("/dev").join(f).exists())
+        || render()
+}
+
 #[cfg(not(target_family = "wasm"))]
 fn enumerate() -> Vec<Adapter> {
     let apis = [
