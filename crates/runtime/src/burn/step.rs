@@ -218,6 +218,9 @@ pub(super) fn run<B: Kernels>(
     shape: &[usize],
     mut operands: Vec<Option<Operand<'_, B>>>,
 ) -> Result<Value<B>, RuntimeError> {
+    if shape.is_empty() {
+        return Err(step.node.unsupported("tensors of rank 0 have no kernels"));
+    }
     if let Some(made) = B::run(step, shape, &mut operands) {
         return Ok(made);
     }
