@@ -1,5 +1,7 @@
 //! `maoocr bench`: processor time per stage, next to the peers' on the same pictures.
 
+mod networks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,8 +23,14 @@ use crate::load::{EngineArguments, NotReady};
 #[derive(Args)]
 pub struct Arguments {
     /// Pictures to read.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "networks", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Time the CPU executor's networks alone, on the shapes they are usually run on.
+    #[arg(long, conflicts_with = "files")]
+    networks: bool,
+    /// With --networks: also what each kind of kernel takes.
+    #[arg(long, requires = "networks")]
+    profile: bool,
     /// Compare with ONNX Runtime (the same tensors' shapes) and RapidOCR (the same pictures, the same weights).
     #[arg(long, value_enum)]
     against: Option<Peer>,
@@ -47,8 +55,16 @@ const PEER_PACKAGES: [&str; 2] = ["onnxruntime==1.32.0", "rapidocr==3.10.0"];
 
 /// Runs the command.
 pub fn run(arguments: Arguments) -> Result<Outcome> {
-    let device = Device::parse(&arguments.engine.device).map_err(|e| NotReady(e.to_string()))?;
     arguments.engine.use_threads(Some(1));
+    if arguments.networks {
+        return networks::run(
+            &arguments.engine,
+            arguments.rounds,
+            arguments.against.is_some(),
+            arguments.profile,
+        );
+    }
+    let device = Device::parse(&arguments.engine.device).map_err(|e| NotReady(e.to_string()))?;
     let runs: Runs = Arc::default();
     let engine = Engine::new(crate::load::class(device)).with_clock(processor_time);
     let ready = arguments.engine.ready_with(engine, true, &|entry, onnx| {

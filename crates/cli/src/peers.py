@@ -1,6 +1,7 @@
 """Times ONNX Runtime on given input shapes and RapidOCR on given pictures, one thread, processor time.
 
-usage: peers.py JOB.json. JOB: {models: {name: {path, shapes}}, rounds, files, detector, recogniser, dictionary}.
+usage: peers.py JOB.json, or peers.py alone to run networks one at a time: each line of input {model, shape}, each line
+of output {"seconds": s}, without the first run of a model on a shape. JOB: {models: {name: {path, shapes}}, rounds, files, detector, recogniser, dictionary}.
 The last line of output: {"onnxruntime": {name: s}, "rapidocr": {"seconds": s, "characters": n}}.
 """
 import collections
@@ -23,17 +24,39 @@ def least(rounds, run):
     return min(spent)
 
 
-def network(model, rounds):
+def load(path):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model["path"], options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def runner(session, shape):
     name = session.get_inputs()[0].name
-    noise = numpy.random.default_rng(1)
+    value = numpy.random.default_rng(1).standard_normal(shape, dtype=numpy.float32)
+    return lambda: session.run(None, {name: value})
+
+
+def network(model, rounds):
+    session = load(model["path"])
     total = 0.0
     for shape, count in collections.Counter(map(tuple, model["shapes"])).items():
-        value = noise.standard_normal(shape, dtype=numpy.float32)
-        total += count * least(rounds, lambda: session.run(None, {name: value}))
+        total += count * least(rounds, runner(session, shape))
     return total
+
+
+def serve():
+    sessions, runners = {}, {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        path, shape = request["model"], tuple(request["shape"])
+        if path not in sessions:
+            sessions[path] = load(path)
+        if (path, shape) not in runners:
+            runners[path, shape] = runner(sessions[path], shape)
+            runners[path, shape]()
+        began = time.process_time()
+        runners[path, shape]()
+        print(json.dumps({"seconds": time.process_time() - began}), flush=True)
 
 
 def pipeline(job):
@@ -53,6 +76,9 @@ def pipeline(job):
 
 
 def main():
+    if len(sys.argv) < 2:
+        serve()
+        return
     with open(sys.argv[1], encoding="utf-8") as file:
         job = json.load(file)
     networks = {name: network(model, job["rounds"]) for name, model in job["models"].items()}

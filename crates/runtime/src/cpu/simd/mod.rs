@@ -134,6 +134,43 @@ impl Isa {
         }
     }
 
+    /// Floating-point operations in a second of one core that does nothing but multiply and add in registers. Takes a
+    /// few milliseconds.
+    pub fn peak(self) -> f64 {
+        struct Peak(usize);
+        impl Kernel for Peak {
+            type Output = f32;
+            #[inline(always)]
+            unsafe fn run<S: Simd>(self) -> f32 {
+                // SAFETY: the caller's.
+                unsafe {
+                    // Twelve chains hide an instruction's latency.
+                    let mut sums = [S::splat(0.5); 12];
+                    let (a, b) = (S::splat(0.999), S::splat(0.001));
+                    for _ in 0..self.0 {
+                        for sum in &mut sums {
+                            *sum = S::mul_add(*sum, a, b);
+                        }
+                    }
+                    let mut total = S::splat(0.0);
+                    for sum in sums {
+                        total = S::add(total, sum);
+                    }
+                    S::reduce_add(total)
+                }
+            }
+        }
+        let rounds = 100_000;
+        let mut least = f64::INFINITY;
+        for _ in 0..20 {
+            let began = web_time::Instant::now();
+            // SAFETY: only sets that the processor has are handed out.
+            std::hint::black_box(unsafe { self.run(Peak(std::hint::black_box(rounds))) });
+            least = least.min(began.elapsed().as_secs_f64());
+        }
+        (rounds * 12 * 2 * self.lanes()) as f64 / least
+    }
+
     /// Runs a kernel with this instruction set.
     ///
     /// # Safety
