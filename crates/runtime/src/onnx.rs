@@ -1,16 +1,18 @@
-//! Reads ONNX files. The protobuf types are tract's.
+//! Reads ONNX files.
 //!
 //! Files may be hostile: every size is checked against the bytes that are there before anything is allocated.
 
 use std::collections::HashMap;
 
-use tract_onnx::pb;
-use tract_onnx::prelude::Framework;
+use prost::Message;
+use proto as pb;
 
 use crate::RuntimeError;
 use crate::graph::{
     Binary, Constant, Data, Graph, Node, Op, Padding, Pool, Unary, ValueId, Window,
 };
+
+mod proto;
 
 /// No window, stride or padding of a real model comes near this.
 const MAX_EXTENT: i64 = 4096;
@@ -27,9 +29,7 @@ fn malformed(reason: impl Into<String>) -> RuntimeError {
 
 /// Reads an ONNX model of one input and one output.
 pub fn load(onnx: &[u8]) -> Result<Graph, RuntimeError> {
-    let model = tract_onnx::onnx()
-        .proto_model_for_read(&mut &*onnx)
-        .map_err(|e| malformed(format!("{e:#}")))?;
+    let model = pb::ModelProto::decode(onnx).map_err(|e| malformed(e.to_string()))?;
     let opset = model
         .opset_import
         .iter()
@@ -201,7 +201,7 @@ fn constant_node(proto: &pb::NodeProto) -> Result<Constant, RuntimeError> {
 }
 
 fn constant(tensor: pb::TensorProto) -> Result<Constant, RuntimeError> {
-    use pb::tensor_proto::DataType as T;
+    use pb::data_type as kind;
 
     let bad = |reason: String| malformed(format!("tensor `{}`: {reason}", tensor.name));
     if tensor.data_location == Some(1) || !tensor.external_data.is_empty() {
@@ -221,8 +221,6 @@ fn constant(tensor: pb::TensorProto) -> Result<Constant, RuntimeError> {
         .try_fold(1usize, |n, &d| n.checked_mul(d))
         .ok_or_else(|| bad(format!("shape {shape:?}")))?;
     let raw = &tensor.raw_data;
-    let kind = T::try_from(tensor.data_type)
-        .map_err(|_| bad(format!("data type {}", tensor.data_type)))?;
     macro_rules! read {
         ($list:ident, $size:literal, $from:expr) => {
             if raw.is_empty() {
@@ -234,22 +232,22 @@ fn constant(tensor: pb::TensorProto) -> Result<Constant, RuntimeError> {
             }
         };
     }
-    let data = match kind {
-        T::Float => Data::F32(read!(float_data, 4, |b| f32::from_le_bytes([
+    let data = match tensor.data_type {
+        kind::FLOAT => Data::F32(read!(float_data, 4, |b| f32::from_le_bytes([
             b[0], b[1], b[2], b[3]
         ]))),
-        T::Double => Data::F32(read!(double_data, 8, |b| f64::from_le_bytes([
+        kind::DOUBLE => Data::F32(read!(double_data, 8, |b| f64::from_le_bytes([
             b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
         ]) as f32)),
-        T::Int64 => Data::I64(read!(int64_data, 8, |b| i64::from_le_bytes([
+        kind::INT64 => Data::I64(read!(int64_data, 8, |b| i64::from_le_bytes([
             b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
         ]))),
-        T::Int32 => Data::I64(read!(int32_data, 4, |b| i64::from(i32::from_le_bytes([
+        kind::INT32 => Data::I64(read!(int32_data, 4, |b| i64::from(i32::from_le_bytes([
             b[0], b[1], b[2], b[3]
         ])))),
-        T::Int8 => Data::I64(read!(int32_data, 1, |b: &[u8]| i64::from(b[0] as i8))),
-        T::Uint8 | T::Bool => Data::I64(read!(int32_data, 1, |b: &[u8]| i64::from(b[0]))),
-        other => return Err(bad(format!("data type {}", other.as_str_name()))),
+        kind::INT8 => Data::I64(read!(int32_data, 1, |b: &[u8]| i64::from(b[0] as i8))),
+        kind::UINT8 | kind::BOOL => Data::I64(read!(int32_data, 1, |b: &[u8]| i64::from(b[0]))),
+        other => return Err(bad(format!("data type {other}"))),
     };
     let constant = Constant { shape, data };
     if constant.len() != count {
