@@ -56,6 +56,20 @@ impl Step {
         Ok(())
     }
 
+    /// Runs it and returns its standard output; an error when it fails.
+    pub fn output(mut self) -> Result<String> {
+        let shown = self.shown();
+        let output = self
+            .0
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("starting `{shown}`"))?;
+        if !output.status.success() {
+            bail!("`{shown}`: {}", output.status);
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// Whether it runs and succeeds; its output is thrown away.
     pub fn succeeds(mut self) -> bool {
         let quiet = self.0.stdout(Stdio::null()).stderr(Stdio::null());

@@ -23,7 +23,7 @@ struct Package {
     purpose: Purpose,
 }
 
-const PACKAGES: [Package; 5] = [
+const PACKAGES: [Package; 7] = [
     Package {
         name: "build-essential",
         there: || on_path("cc"),
@@ -44,6 +44,18 @@ const PACKAGES: [Package; 5] = [
                 .succeeds()
         },
         why: "keeps ONNX Runtime out of the system's Python",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "nodejs",
+        there: || on_path("node"),
+        why: "runs the WebAssembly module",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "npm",
+        there: || on_path("npm"),
+        why: "fetches what makes that module small",
         purpose: Purpose::Test,
     },
     Package {
@@ -82,6 +94,11 @@ pub fn prepare(purpose: Purpose) -> Result<()> {
         eprintln!("  {:<20} {}", package.name, package.why);
     }
     let names: Vec<&str> = missing.iter().map(|p| p.name).collect();
+    install(&names)
+}
+
+/// Installs packages, where this user may; else says what to run.
+pub fn install(names: &[&str]) -> Result<()> {
     let by_hand = format!(
         "apt-get update && apt-get install --no-install-recommends {}",
         names.join(" ")
@@ -112,7 +129,7 @@ pub fn prepare(purpose: Purpose) -> Result<()> {
     if let Err(error) = apt(&["update"]) {
         eprintln!("xtask: {error:#}; going on with the package index as it is");
     }
-    apt(&[&["install", "-y", "--no-install-recommends"][..], &names].concat())
+    apt(&[&["install", "-y", "--no-install-recommends"][..], names].concat())
 }
 
 fn on_path(program: &str) -> bool {

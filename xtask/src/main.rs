@@ -4,6 +4,7 @@ mod command;
 mod deny;
 mod machine;
 mod python;
+mod wasm;
 
 use std::env;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ cargo xtask <command>
 
   start   what running needs, build, fetch the models, read tests/samples
   test    everything a change must pass: set-up, formatting, lints, licences, tests on every executor
+  wasm    the engine for JavaScript, into pkg/
   setup   only prepare this machine for `test`
   check   formatting, lints and licences, without the tests
 ";
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["start"] => start(),
         ["test"] => test(),
+        ["wasm"] => wasm::build(),
         ["setup"] => setup(),
         ["check"] => check(),
         ["help" | "--help" | "-h"] | [] => {
@@ -119,7 +122,9 @@ fn test() -> Result<()> {
     ])
     .env("MAOOCR_PYTHON", python::interpreter()?)
     .env("MAOOCR_BIN", &maoocr)
-    .run()
+    .run()?;
+    wasm::build()?;
+    wasm::test(&maoocr)
 }
 
 /// Builds `maoocr`, as part of what `selection` names, and says where it is.

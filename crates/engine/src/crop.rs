@@ -1,10 +1,10 @@
 //! Cuts a quad out of a page and makes it upright.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::FilterType;
 
 use crate::geometry::{Point, Quad};
 use crate::imaging::Page;
+use crate::scale::scale;
 
 /// A line of text cut out of a page, reading from left to right.
 #[derive(Clone, Debug)]
@@ -113,20 +113,21 @@ fn upright(page: &Page, quad: &Quad, turned: bool, width: u32, height: u32) -> O
     if !level || !within || c.x - a.x < 1.0 || c.y - a.y < 1.0 {
         return None;
     }
-    let source = ImageRef::new(page.width, page.height, &page.rgb, PixelType::U8x3).ok()?;
     let (w, h) = if turned {
         (height, width)
     } else {
         (width, height)
     };
-    let mut target = Image::new(w, h, PixelType::U8x3);
     let part = |from: f32, to: f32| (f64::from(from), f64::from(to) - f64::from(from));
     let ((left, part_width), (top, part_height)) = (part(a.x, c.x), part(a.y, c.y));
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
-        .crop(left, top, part_width, part_height);
-    Resizer::new().resize(&source, &mut target, &options).ok()?;
-    let pixels = target.into_vec();
+    let pixels = scale(
+        &page.rgb,
+        (page.width, page.height),
+        Some([left, top, part_width, part_height]),
+        (w, h),
+        FilterType::CatmullRom,
+    )
+    .ok()?;
     if !turned {
         return Some(pixels);
     }

@@ -1,13 +1,13 @@
 //! [`Page`] → where its lines of text are: the DB detector (Liao et al., "Real-time Scene Text Detection with
 //! Differentiable Binarization") and its post-processing.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::FilterType;
 use maoocr_models::manifest::{Channels, Detection};
 use maoocr_runtime::{RuntimeError, Session, Tensor};
 
 use crate::geometry::{Point, Quad};
 use crate::imaging::Page;
+use crate::scale::scale;
 
 /// A line of text that was found.
 #[derive(Clone, Debug)]
@@ -107,7 +107,13 @@ async fn probabilities(
     width: u32,
     height: u32,
 ) -> Result<Vec<f32>, RuntimeError> {
-    let view = resize(page, width, height)?;
+    let view = scale(
+        &page.rgb,
+        (page.width, page.height),
+        None,
+        (width, height),
+        FilterType::Bilinear,
+    )?;
     if width * height <= size.max_run_pixels {
         let map = run(&view, width, (0, 0, width, height), session, constants).await?;
         return Ok(map);
@@ -171,22 +177,6 @@ fn tiles(length: u32, tile: u32) -> Vec<(u32, u32, u32)> {
             (start(i), from, to)
         })
         .collect()
-}
-
-fn resize(page: &Page, width: u32, height: u32) -> Result<Vec<u8>, RuntimeError> {
-    let failed = |reason: String| RuntimeError::Input {
-        shape: vec![page.height as usize, page.width as usize],
-        reason,
-    };
-    let source = ImageRef::new(page.width, page.height, &page.rgb, PixelType::U8x3)
-        .map_err(|e| failed(e.to_string()))?;
-    let mut target = Image::new(width, height, PixelType::U8x3);
-    // Convolution with the filter widened when shrinking, so that thin strokes don't fall between samples.
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new()
-        .resize(&source, &mut target, &options)
-        .map_err(|e| failed(e.to_string()))?;
-    Ok(target.into_vec())
 }
 
 /// Runs the network on a tile (x, y, width, height) of an RGB view.

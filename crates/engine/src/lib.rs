@@ -14,4 +14,5 @@ pub mod orient;
 pub mod pipeline;
 pub mod plan;
 pub mod recognise;
+mod scale;
 pub mod vertical;

@@ -1,13 +1,13 @@
 //! Which way up: lines (0/180°) and pages (0/90/180/270°).
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::FilterType;
 use maoocr_models::manifest::{Channels, Classification};
 use maoocr_runtime::{RuntimeError, Session, Tensor};
 
 use crate::crop::Strip;
 use crate::geometry::{Point, Quad};
 use crate::imaging::Page;
+use crate::scale::scale;
 
 /// The clockwise turn that makes a page upright.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -207,20 +207,14 @@ impl<'a> Input<'a> {
         height: u32,
         part: (f32, f32, f32, f32),
     ) -> Result<(), RuntimeError> {
-        let failed = |e: &dyn std::fmt::Display| RuntimeError::Input {
-            shape: vec![height as usize, width as usize],
-            reason: e.to_string(),
-        };
-        let source = ImageRef::new(width, height, rgb, PixelType::U8x3).map_err(|e| failed(&e))?;
-        let mut target = Image::new(self.constants.width, self.constants.height, PixelType::U8x3);
         let (left, top, w, h) = part;
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-            .crop(f64::from(left), f64::from(top), f64::from(w), f64::from(h));
-        Resizer::new()
-            .resize(&source, &mut target, &options)
-            .map_err(|e| failed(&e))?;
-        let pixels = target.into_vec();
+        let pixels = scale(
+            rgb,
+            (width, height),
+            Some([left, top, w, h].map(f64::from)),
+            (self.constants.width, self.constants.height),
+            FilterType::Bilinear,
+        )?;
         for index in 0..3 {
             let channel = match self.constants.channels {
                 Channels::Rgb => index,

@@ -2,12 +2,12 @@
 
 use std::ops::{ControlFlow, Range};
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::FilterType;
 use maoocr_models::manifest::{Channels, Recognition};
 use maoocr_runtime::{BestPath, RuntimeError, Session, Tensor};
 
 use crate::crop::Strip;
+use crate::scale::scale;
 
 mod spaces;
 
@@ -172,7 +172,14 @@ pub async fn recognise(
     for batch in batches(&order, &widths, session.batch()) {
         let mut lines = Vec::with_capacity(batch.len());
         for &index in batch {
-            let pixels = resize(&strips[index], widths[index], constants.height)?;
+            let strip = &strips[index];
+            let pixels = scale(
+                &strip.rgb,
+                (strip.width, strip.height),
+                None,
+                (widths[index], constants.height),
+                FilterType::Bilinear,
+            )?;
             lines.push((pixels, widths[index]));
         }
         let read = read(&lines, session, dictionary, constants).await?;
@@ -209,21 +216,6 @@ fn at_once(width: u32, most: usize) -> usize {
 fn scaled_width(strip: &Strip, height: u32) -> u32 {
     let width = u64::from(strip.width) * u64::from(height) / u64::from(strip.height.max(1));
     width.clamp(4, 64 * u64::from(MAX_WIDTH)) as u32
-}
-
-fn resize(strip: &Strip, width: u32, height: u32) -> Result<Vec<u8>, RuntimeError> {
-    let failed = |e: &dyn std::fmt::Display| RuntimeError::Input {
-        shape: vec![strip.height as usize, strip.width as usize],
-        reason: e.to_string(),
-    };
-    let source = ImageRef::new(strip.width, strip.height, &strip.rgb, PixelType::U8x3)
-        .map_err(|e| failed(&e))?;
-    let mut target = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new()
-        .resize(&source, &mut target, &options)
-        .map_err(|e| failed(&e))?;
-    Ok(target.into_vec())
 }
 
 /// Reads lines (pixels and width) that are already at the network's height: one of any length, or several whose inputs

@@ -67,6 +67,18 @@ pub enum ImagingError {
         /// In force.
         limit: usize,
     },
+    /// The samples of a frame are none for its size.
+    #[error(
+        "a frame of {width} × {height} px has 4 bytes a pixel and at least one pixel, not {bytes} bytes"
+    )]
+    FrameSize {
+        /// px
+        width: u32,
+        /// px
+        height: u32,
+        /// Given.
+        bytes: usize,
+    },
     /// [`Limits::max_memory`](super::Limits::max_memory), or the machine's own.
     #[error("decoding takes more memory than allowed{}: send fewer or smaller pages, or raise the limit", in_bytes(*needed))]
     OutOfMemory {
@@ -91,6 +103,7 @@ impl ImagingError {
             Self::TooLarge { .. } => "too_large",
             Self::TooManyPixels { .. } => "too_many_pixels",
             Self::TooManyPages { .. } => "too_many_pages",
+            Self::FrameSize { .. } => "invalid_frame",
             Self::OutOfMemory { .. } => "out_of_memory",
         }
     }

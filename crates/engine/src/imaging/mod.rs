@@ -44,6 +44,44 @@ pub struct Page {
     pub rgb: Vec<u8>,
 }
 
+impl Page {
+    /// A page of 8-bit RGBA samples, row after row, as a canvas or a camera gives them; alpha is not premultiplied.
+    pub fn from_rgba(
+        width: u32,
+        height: u32,
+        rgba: Vec<u8>,
+        limits: &Limits,
+    ) -> Result<Self, ImagingError> {
+        Self::admit_rgba(width, height, rgba.len(), limits)?;
+        pixels::page(
+            rgba,
+            (width, height),
+            Samples::RGBA,
+            Orientation::NoTransforms,
+        )
+    }
+
+    /// Whether [`from_rgba`](Self::from_rgba) would take so many bytes: for a caller that has yet to copy them.
+    pub fn admit_rgba(
+        width: u32,
+        height: u32,
+        bytes: usize,
+        limits: &Limits,
+    ) -> Result<(), ImagingError> {
+        let wanted = u64::from(width)
+            .checked_mul(u64::from(height))
+            .and_then(|pixels| pixels.checked_mul(4));
+        if bytes == 0 || wanted != Some(bytes as u64) {
+            return Err(ImagingError::FrameSize {
+                width,
+                height,
+                bytes,
+            });
+        }
+        limits.check((width, height), 4, 0)
+    }
+}
+
 /// What a picture may cost. Every field is checked before the memory it would take is allocated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -578,3 +578,21 @@ fn pictures_of_the_collection_have_their_size() {
     println!("{} pictures, {} wrong", rows.len(), wrong.len());
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+#[test]
+fn frames_are_pages() {
+    let limits = Limits::default();
+    let page = Page::from_rgba(2, 1, vec![1, 2, 3, 255, 9, 9, 9, 0], &limits).unwrap();
+    assert_eq!((page.width, page.height), (2, 1));
+    assert_eq!(page.rgb, [1, 2, 3, 255, 255, 255]);
+    for (width, height, bytes) in [(2, 1, 7), (0, 0, 0), (0, 5, 0), (u32::MAX, u32::MAX, 4)] {
+        let error = Page::from_rgba(width, height, vec![0; bytes], &limits).unwrap_err();
+        assert_eq!(error.code(), "invalid_frame");
+    }
+    let tight = Limits {
+        max_pixels: 1,
+        ..limits
+    };
+    let error = Page::from_rgba(2, 1, vec![0; 8], &tight).unwrap_err();
+    assert_eq!(error.code(), "too_many_pixels");
+}

@@ -1,0 +1,376 @@
+//! The engine's JavaScript class.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use js_sys::{ArrayBuffer, JSON, Promise, Reflect, Uint8Array, Uint8ClampedArray};
+use maoocr_engine::imaging::{ImagingError, Limits, Page};
+use maoocr_engine::pipeline::{self, EngineError};
+use maoocr_engine::plan::{DeviceClass, Plan, Requirements};
+use maoocr_models::Manifest;
+use maoocr_models::manifest::{ModelEntry, Task};
+use maoocr_runtime::{Device, Session};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::error::Failure;
+use crate::fence;
+use crate::observer::Listener;
+use crate::pause::Pausing;
+
+/// Reads pictures with the models it was given.
+#[wasm_bindgen]
+pub struct Engine(Rc<Inner>);
+
+struct Inner {
+    engine: pipeline::Engine,
+    device: Device,
+    manifest: Manifest,
+    limits: Limits,
+    parts: RefCell<Parts>,
+}
+
+/// What has come of recognisers whose other half hasn't.
+#[derive(Default)]
+struct Parts {
+    /// Recognisers that wait for their dictionary.
+    waiting: HashMap<String, Arc<dyn Session>>,
+    /// Dictionaries that are there: more than one recogniser may need them.
+    dictionaries: HashMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Options {
+    device: Option<String>,
+    /// Whether there is so little memory that only tiny models will do.
+    constrained: bool,
+    limits: LimitOptions,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LimitOptions {
+    max_bytes: Option<usize>,
+    max_pixels: Option<u64>,
+    max_pages: Option<usize>,
+    max_memory: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ModelInfo<'a> {
+    #[serde(flatten)]
+    entry: &'a ModelEntry,
+    loaded: bool,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// An engine without models.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        #[wasm_bindgen(unchecked_optional_param_type = "EngineOptions")] options: &JsValue,
+    ) -> Result<Engine, JsValue> {
+        fence::now(|| {
+            let options: Options = from_js(options, "options")?.unwrap_or_default();
+            let class = if options.constrained {
+                DeviceClass::Constrained
+            } else {
+                DeviceClass::Cpu
+            };
+            let default = Limits::default();
+            let given = options.limits;
+            Ok(Self(Rc::new(Inner {
+                engine: pipeline::Engine::new(class),
+                device: Device::parse(options.device.as_deref().unwrap_or("auto"))?,
+                manifest: Manifest::built_in(),
+                limits: Limits {
+                    max_bytes: given.max_bytes.unwrap_or(default.max_bytes),
+                    max_pixels: given.max_pixels.unwrap_or(default.max_pixels),
+                    max_pages: given.max_pages.unwrap_or(default.max_pages),
+                    max_memory: given.max_memory.unwrap_or(default.max_memory),
+                },
+                parts: RefCell::default(),
+            })))
+        })
+    }
+
+    /// What runs the models, for people.
+    #[wasm_bindgen(getter)]
+    pub fn device(&self) -> String {
+        self.0.device.describe()
+    }
+
+    /// Every model and dictionary of the manifest this module was built with, and whether it is loaded.
+    #[wasm_bindgen(unchecked_return_type = "ModelInfo[]")]
+    pub fn models(&self) -> Result<JsValue, JsValue> {
+        fence::now(|| {
+            let models = self.0.manifest.models.iter();
+            let infos: Vec<_> = models
+                .map(|entry| ModelInfo {
+                    entry,
+                    loaded: self.0.has(&entry.name),
+                })
+                .collect();
+            to_js(&infos)
+        })
+    }
+
+    /// What `recognize` would run for these requirements, if the models named in `available` were loaded (default:
+    /// those that are). The answer's names, and the dictionaries of theirs, are what to fetch.
+    #[wasm_bindgen(unchecked_return_type = "Plan")]
+    pub fn plan(
+        &self,
+        #[wasm_bindgen(unchecked_optional_param_type = "Requirements")] requirements: &JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "string[]")] available: &JsValue,
+    ) -> Result<JsValue, JsValue> {
+        fence::now(|| {
+            let requirements = read_requirements(requirements)?;
+            let plan = match from_js::<Vec<String>>(available, "available")? {
+                None => self.0.plan(&requirements, |name| self.0.engine.has(name)),
+                Some(names) => {
+                    if let Some(name) = names.iter().find(|n| self.0.manifest.get(n).is_none()) {
+                        return Err(Failure::UnknownModel(name.clone()));
+                    }
+                    self.0
+                        .plan(&requirements, |name| names.iter().any(|n| n == name))
+                }
+            };
+            to_js(&plan?)
+        })
+    }
+
+    /// Loads a model or a dictionary of the manifest from the bytes of its file, in any order. Bytes of another
+    /// SHA-256 than the manifest's are refused.
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn load(&self, name: String, bytes: Uint8Array) -> Promise {
+        let inner = self.0.clone();
+        fence::promise(async move {
+            inner.load(&name, copied(&bytes)?)?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// Reads the pages of a picture: one but for a TIFF of several.
+    #[wasm_bindgen(unchecked_return_type = "Promise<Document[]>")]
+    pub fn recognize(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Uint8Array | ArrayBuffer | Frame")] picture: JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "Requirements")] requirements: JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "RecognizeOptions")] options: JsValue,
+    ) -> Promise {
+        let inner = self.0.clone();
+        fence::promise(async move {
+            let mut listener = Listener::new(&options)?;
+            let documents = inner.read(&picture, &requirements, &mut listener).await;
+            if let Some(thrown) = listener.thrown() {
+                return Err(thrown);
+            }
+            documents
+        })
+    }
+}
+
+impl Inner {
+    fn has(&self, name: &str) -> bool {
+        self.engine.has(name) || self.parts.borrow().dictionaries.contains_key(name)
+    }
+
+    fn plan(
+        &self,
+        requirements: &Requirements,
+        available: impl Fn(&str) -> bool,
+    ) -> Result<Plan, Failure> {
+        let models = self.manifest.models.iter();
+        let installed: Vec<_> = models.filter(|m| available(&m.name)).collect();
+        Ok(self.engine.plan(requirements, &installed)?)
+    }
+
+    fn load(&self, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
+        let entry = self.manifest.get(name);
+        let entry = entry.ok_or_else(|| Failure::UnknownModel(name.into()))?;
+        verify(entry, &bytes)?;
+        if entry.task == Task::Dictionary {
+            let text = String::from_utf8(bytes).map_err(|_| Failure::WrongBytes {
+                name: name.into(),
+                reason: "they are no UTF-8".into(),
+            })?;
+            return self.add_dictionary(name, text);
+        }
+        let session: Arc<dyn Session> = Arc::new(Pausing(self.device.load(&bytes)?));
+        let text = match &entry.dictionary {
+            None => None,
+            Some(dictionary) => {
+                let mut parts = self.parts.borrow_mut();
+                match parts.dictionaries.get(dictionary) {
+                    Some(text) => Some(text.clone()),
+                    None => {
+                        parts.waiting.insert(name.into(), session);
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        Ok(self
+            .engine
+            .install(entry.clone(), session, text.as_deref())?)
+    }
+
+    /// Keeps a dictionary and installs the recognisers that waited for it.
+    fn add_dictionary(&self, name: &str, text: String) -> Result<(), Failure> {
+        let mut parts = self.parts.borrow_mut();
+        for entry in &self.manifest.models {
+            if entry.dictionary.as_deref() == Some(name)
+                && let Some(session) = parts.waiting.remove(&entry.name)
+            {
+                self.engine.install(entry.clone(), session, Some(&text))?;
+            }
+        }
+        parts.dictionaries.insert(name.into(), text);
+        Ok(())
+    }
+
+    async fn read(
+        &self,
+        picture: &JsValue,
+        requirements: &JsValue,
+        listener: &mut Listener,
+    ) -> Result<JsValue, Failure> {
+        let requirements = read_requirements(requirements)?;
+        let plan = self.plan(&requirements, |name| self.engine.has(name))?;
+        if pipeline::Observer::cancelled(listener) {
+            return Err(EngineError::Cancelled.into());
+        }
+        // Sizes are checked before anything is copied.
+        let documents = match Picture::of(picture)? {
+            Picture::File(bytes) => {
+                let (length, limit) = (bytes.length() as usize, self.limits.max_bytes);
+                if length > limit {
+                    return Err(ImagingError::TooLarge {
+                        bytes: length,
+                        limit,
+                    }
+                    .into());
+                }
+                let bytes = copied(&bytes)?;
+                self.engine
+                    .read(&bytes, &self.limits, &plan, listener)
+                    .await?
+            }
+            Picture::Frame(width, height, samples) => {
+                Page::admit_rgba(width, height, samples.length() as usize, &self.limits)?;
+                let page = Page::from_rgba(width, height, copied(&samples)?, &self.limits)?;
+                vec![self.engine.read_page(page, &plan, listener).await?]
+            }
+        };
+        to_js(&documents)
+    }
+}
+
+/// What `recognize` was given.
+enum Picture {
+    /// The bytes of a file.
+    File(Uint8Array),
+    /// Width and height in pixels, RGBA samples.
+    Frame(u32, u32, Uint8Array),
+}
+
+impl Picture {
+    fn of(given: &JsValue) -> Result<Self, Failure> {
+        let wrong = || {
+            Failure::Argument(
+                "the picture is neither the bytes of a file nor a frame {data, width, height}"
+                    .into(),
+            )
+        };
+        if let Some(bytes) = given.dyn_ref::<Uint8Array>() {
+            return Ok(Self::File(bytes.clone()));
+        }
+        if given.is_instance_of::<ArrayBuffer>() {
+            return Ok(Self::File(Uint8Array::new(given)));
+        }
+        if !given.is_object() {
+            return Err(wrong());
+        }
+        let field = |name: &str| Reflect::get(given, &name.into()).map_err(Failure::Thrown);
+        let side = |name: &str| {
+            let value = field(name)?.as_f64().unwrap_or(-1.0);
+            let side = value as u32;
+            if f64::from(side) == value {
+                Ok(side)
+            } else {
+                Err(wrong())
+            }
+        };
+        let data = field("data")?;
+        let samples = match data.dyn_ref::<Uint8ClampedArray>() {
+            Some(clamped) => Uint8Array::new_with_byte_offset_and_length(
+                &clamped.buffer(),
+                clamped.byte_offset(),
+                clamped.length(),
+            ),
+            None => data.dyn_into().map_err(|_| wrong())?,
+        };
+        Ok(Self::Frame(side("width")?, side("height")?, samples))
+    }
+}
+
+fn verify(entry: &ModelEntry, bytes: &[u8]) -> Result<(), Failure> {
+    let wrong = |reason| Failure::WrongBytes {
+        name: entry.name.clone(),
+        reason,
+    };
+    if bytes.len() as u64 != entry.bytes {
+        return Err(wrong(format!(
+            "there are {}, and its file has {}",
+            bytes.len(),
+            entry.bytes
+        )));
+    }
+    let hash = Sha256::digest(bytes);
+    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    if hex != entry.sha256 {
+        return Err(wrong("their SHA-256 is another".into()));
+    }
+    Ok(())
+}
+
+fn read_requirements(given: &JsValue) -> Result<Requirements, Failure> {
+    match from_js(given, "requirements")? {
+        None => Ok(Requirements::default()),
+        Some(json) => Ok(Requirements::from_json(&json)?),
+    }
+}
+
+/// A copy in this module's memory; an error, not a trap, where there is no room.
+pub fn copied(array: &Uint8Array) -> Result<Vec<u8>, Failure> {
+    let length = array.length() as usize;
+    let mut bytes = Vec::new();
+    bytes
+        .try_reserve_exact(length)
+        .map_err(|_| Failure::OutOfMemory { bytes: length })?;
+    bytes.resize(length, 0);
+    array.copy_to(&mut bytes);
+    Ok(bytes)
+}
+
+/// Through JSON's text: one crossing for the whole value, and the numbers are those of the command's `--json`.
+pub fn to_js(value: &impl Serialize) -> Result<JsValue, Failure> {
+    let text = serde_json::to_string(value).map_err(|e| Failure::Argument(e.to_string()))?;
+    JSON::parse(&text).map_err(Failure::Thrown)
+}
+
+/// What JavaScript gave; none for `undefined` and `null`.
+fn from_js<T: for<'a> Deserialize<'a>>(value: &JsValue, what: &str) -> Result<Option<T>, Failure> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    let text: String = JSON::stringify(value).map_err(Failure::Thrown)?.into();
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|e| Failure::Argument(format!("{what}: {e}")))
+}

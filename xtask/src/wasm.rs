@@ -1,0 +1,205 @@
+//! The engine as a WebAssembly module: `pkg/web` and `pkg/nodejs`.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{cargo, command};
+use crate::{machine, root, target, tools};
+
+const TRIPLE: &str = "wasm32-unknown-unknown";
+/// Of the tool and of the crate: their interface is private and changes with every version.
+const BINDGEN: &str = "0.2.130";
+/// How the module is loaded: as an ES module over the network, as a CommonJS module from a file.
+const TARGETS: [(&str, &str); 2] = [("web", "module"), ("nodejs", "commonjs")];
+
+/// Builds the module, writes its JavaScript, makes it smaller where npm can be had, and says how large it is.
+pub fn build() -> Result<()> {
+    let module = compile()?;
+    let bindgen = bindgen()?;
+    let optimiser = optimiser();
+    if let Err(error) = &optimiser {
+        eprintln!("xtask: {error:#}; the module stays larger than it need be");
+    }
+    let pkg = root()?.join("pkg");
+    for (name, kind) in TARGETS {
+        let folder = pkg.join(name);
+        std::fs::remove_dir_all(&folder).ok();
+        command(&bindgen)
+            .args(["--target", name, "--out-name", "maoocr", "--out-dir"])
+            .arg(&folder)
+            .arg(&module)
+            .run()?;
+        std::fs::write(
+            folder.join("package.json"),
+            format!(
+                "{{\n  \"name\": \"maoocr-wasm\",\n  \"version\": \"{}\",\n  \"license\": \"Apache-2.0\",\n  \
+                 \"private\": true,\n  \"type\": \"{kind}\",\n  \"main\": \"maoocr.js\",\n  \
+                 \"types\": \"maoocr.d.ts\"\n}}\n",
+                env!("CARGO_PKG_VERSION")
+            ),
+        )?;
+        if let Ok(optimiser) = &optimiser {
+            let file = folder.join("maoocr_bg.wasm");
+            command("node")
+                .arg(optimiser)
+                .args(["-O3", "--strip-producers"])
+                .args(["--enable-simd", "--enable-bulk-memory", "--enable-sign-ext"])
+                .args([
+                    "--enable-nontrapping-float-to-int",
+                    "--enable-mutable-globals",
+                ])
+                .args(["--enable-reference-types", "--enable-multivalue"])
+                .arg(&file)
+                .arg("-o")
+                .arg(&file)
+                .run()?;
+        }
+    }
+    sizes(&[&module, &pkg.join("web/maoocr_bg.wasm")])
+}
+
+/// Reads the samples with the module in Node; `maoocr` says where the models are.
+pub fn test(maoocr: &Path) -> Result<()> {
+    command("node")
+        .args(["--test", "tests/wasm/recognize.test.mjs"])
+        .env("MAOOCR_BIN", maoocr)
+        .run()
+}
+
+/// The module as the compiler leaves it.
+fn compile() -> Result<PathBuf> {
+    let mut step = cargo(&[
+        "build",
+        "--profile",
+        "wasm",
+        "--locked",
+        "--package",
+        "maoocr-wasm",
+        "--target",
+        TRIPLE,
+    ]);
+    if let Some(compiler) = other_compiler()? {
+        step = step
+            .args(["-Zbuild-std=std,panic_abort"])
+            .env("RUSTC", compiler.rustc)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env(
+                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER",
+                compiler.linker,
+            );
+    }
+    step.run()?;
+    Ok(target()?.join(TRIPLE).join("wasm").join("maoocr_wasm.wasm"))
+}
+
+/// A compiler to take instead of rustup's.
+struct Compiler {
+    rustc: PathBuf,
+    linker: PathBuf,
+}
+
+/// None where rustup has, or gets, the standard library for WebAssembly; else Debian's compiler, which comes with
+/// that library's source.
+fn other_compiler() -> Result<Option<Compiler>> {
+    let library = |triple: &str| -> Result<PathBuf> {
+        let folder = command("rustc")
+            .args(["--print", "target-libdir", "--target", triple])
+            .output()?;
+        Ok(PathBuf::from(folder.trim()))
+    };
+    if library(TRIPLE)?.is_dir() || command("rustup").args(["target", "add", TRIPLE]).succeeds() {
+        return Ok(None);
+    }
+    eprintln!(
+        "xtask: rustup can't get {TRIPLE}; taking the system's compiler and its library's source"
+    );
+    let rustc = PathBuf::from("/usr/bin/rustc");
+    if !rustc.is_file() || !Path::new("/usr/src/rustc-web").is_dir() {
+        machine::install(&["rustc-web", "rust-web-src"])?;
+    }
+    let host = command("rustc").arg("-vV").output()?;
+    let host = host
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .context("rustc -vV names its host")?;
+    let linker = library(host)?.with_file_name("bin").join("rust-lld");
+    Ok(Some(Compiler { rustc, linker }))
+}
+
+/// wasm-bindgen of the crate's version, built once and kept.
+fn bindgen() -> Result<PathBuf> {
+    let tools = tools()?;
+    let kept = tools
+        .join("bin")
+        .join(format!("wasm-bindgen{}", env::consts::EXE_SUFFIX));
+    let right = format!("wasm-bindgen {BINDGEN}");
+    for program in [kept.clone(), PathBuf::from("wasm-bindgen")] {
+        if command(&program)
+            .arg("--version")
+            .output()
+            .is_ok_and(|version| version.trim() == right)
+        {
+            return Ok(program);
+        }
+    }
+    eprintln!("{right} is built once; on two cores this takes some minutes.");
+    let install = |more: &[&str]| {
+        cargo(&[
+            "install",
+            "wasm-bindgen-cli",
+            "--force",
+            "--version",
+            BINDGEN,
+        ])
+        .args(more)
+        .arg("--root")
+        .arg(&tools)
+        // Not into the workspace's own build folder, and gone when a cache is trimmed.
+        .env("CARGO_TARGET_DIR", tools.join("build"))
+        // Half the time to compile, and fast enough for its work.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .run()
+    };
+    // A mirror may lack one of the very versions it was released with.
+    install(&["--locked"]).or_else(|_| install(&[]))?;
+    std::fs::remove_dir_all(tools.join("build")).ok();
+    Ok(kept)
+}
+
+/// The npm packages of tests/wasm, without those of its benchmark.
+fn packages() -> Result<PathBuf> {
+    let folder = root()?.join("tests/wasm");
+    let modules = folder.join("node_modules");
+    let lock = std::fs::read_to_string(folder.join("package-lock.json"))?;
+    let installed = modules.join("installed.json");
+    if !std::fs::read_to_string(&installed).is_ok_and(|found| found == lock) {
+        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+        command(npm)
+            .args(["ci", "--omit=dev", "--no-audit", "--no-fund", "--prefix"])
+            .arg(&folder)
+            .run()?;
+        // Written last: an installation that was cut off is done again.
+        std::fs::write(&installed, lock)?;
+    }
+    Ok(modules)
+}
+
+fn optimiser() -> Result<PathBuf> {
+    if !command("npm").arg("--version").succeeds() {
+        bail!("npm isn't there to get wasm-opt");
+    }
+    Ok(packages()?.join("binaryen/bin/wasm-opt"))
+}
+
+/// As built, as delivered, and what of it goes over the wire.
+fn sizes(files: &[&PathBuf]) -> Result<()> {
+    if !command("node").arg("--version").succeeds() {
+        return Ok(());
+    }
+    let script: OsString = root()?.join("tests/wasm/sizes.mjs").into();
+    command("node").arg(script).args(files).run()
+}
