@@ -117,7 +117,7 @@ fn other_compiler() -> Result<Option<Compiler>> {
         "xtask: rustup can't get {TRIPLE}; taking the system's compiler and its library's source"
     );
     let rustc = PathBuf::from("/usr/bin/rustc");
-    if !rustc.is_file() || !Path::new("/usr/src/rustc-web").is_dir() {
+    if !rustc.is_file() || !Path::new("/usr/lib/rustlib/src/rust/library").is_dir() {
         machine::install(&["rustc-web", "rust-web-src"])?;
     }
     let host = command("rustc").arg("-vV").output()?;
