@@ -14,7 +14,7 @@ use maoocr_runtime::{Device, RuntimeError, Session};
 /// Options that every command with an engine shares.
 #[derive(Args, Clone)]
 pub struct EngineArguments {
-    /// What runs the models: auto, cpu, gpu, gpu:N, flex.
+    /// What runs the models: auto, cpu, cpu:int8 (faster, not quite as exact), gpu, gpu:N, flex, tract.
     #[arg(long, default_value = "auto")]
     pub device: String,
     /// Take models of this weight, instead of what the requirements suggest.

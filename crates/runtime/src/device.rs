@@ -14,6 +14,8 @@ pub enum Device {
     Auto,
     /// This project's own CPU executor.
     Cpu,
+    /// The same with 8-bit weights, where the processor multiplies bytes: about twice as fast, not quite as exact.
+    CpuInt8,
     /// The GPU with this number, or the first real one. A number may name a software rasteriser too.
     Gpu(Option<usize>),
     /// Burn's portable CPU backend: slow, there to check the GPU's results.
@@ -23,14 +25,15 @@ pub enum Device {
 }
 
 impl Device {
-    /// Reads `auto`, `cpu`, `gpu`, `gpu:N`, `flex` or `tract`.
+    /// Reads `auto`, `cpu`, `cpu:int8`, `gpu`, `gpu:N`, `flex` or `tract`.
     pub fn parse(name: &str) -> Result<Self, RuntimeError> {
         let unknown = || RuntimeError::Device {
-            reason: format!("`{name}` is none of auto, cpu, gpu, gpu:N, flex and tract"),
+            reason: format!("`{name}` is none of auto, cpu, cpu:int8, gpu, gpu:N, flex and tract"),
         };
         Ok(match name.trim() {
             "auto" => Self::Auto,
             "cpu" => Self::Cpu,
+            "cpu:int8" => Self::CpuInt8,
             "gpu" => Self::Gpu(None),
             "flex" => Self::Flex,
             "tract" => Self::Tract,
@@ -54,13 +57,19 @@ impl Device {
                 }),
                 Err(_) => Self::Cpu.load(onnx),
             },
-            Self::Cpu => match CpuSession::load(onnx) {
-                Ok(session) => Ok(Arc::new(session)),
-                Err(error @ RuntimeError::Unsupported { .. }) => {
-                    tract::load(onnx).map_err(|_| error)
+            Self::Cpu | Self::CpuInt8 => {
+                let loaded = match self {
+                    Self::CpuInt8 => CpuSession::load_int8(onnx),
+                    _ => CpuSession::load(onnx),
+                };
+                match loaded {
+                    Ok(session) => Ok(Arc::new(session)),
+                    Err(error @ RuntimeError::Unsupported { .. }) => {
+                        tract::load(onnx).map_err(|_| error)
+                    }
+                    Err(error) => Err(error),
                 }
-                Err(error) => Err(error),
-            },
+            }
             Self::Tract => tract::load(onnx),
             Self::Gpu(number) => gpu::load(onnx, &gpu::pick(*number)?),
             Self::Flex => gpu::load_flex(onnx),
@@ -72,7 +81,7 @@ impl Device {
         match self {
             Self::Auto => gpu::look().is_ok(),
             Self::Gpu(_) => true,
-            Self::Cpu | Self::Flex | Self::Tract => false,
+            Self::Cpu | Self::CpuInt8 | Self::Flex | Self::Tract => false,
         }
     }
 
@@ -82,6 +91,7 @@ impl Device {
         match self {
             Self::Auto => gpu::look().map_or_else(|_| cpu(), |adapter| gpu::describe(&adapter)),
             Self::Cpu => cpu(),
+            Self::CpuInt8 => format!("CPU ({}, int8)", Isa::best().name()),
             Self::Tract => tract::describe().to_string(),
             Self::Gpu(number) => {
                 gpu::pick(*number).map_or_else(|e| e.to_string(), |adapter| gpu::describe(&adapter))
@@ -256,6 +266,7 @@ impl fmt::Display for Device {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
+            Self::CpuInt8 => f.write_str("cpu:int8"),
             Self::Gpu(None) => f.write_str("gpu"),
             Self::Gpu(Some(number)) => write!(f, "gpu:{number}"),
             Self::Flex => f.write_str("flex"),
@@ -310,7 +321,9 @@ mod tests {
 
     #[test]
     fn names_survive_a_round_trip() {
-        for name in ["auto", "cpu", "gpu", "gpu:0", "gpu:12", "flex", "tract"] {
+        for name in [
+            "auto", "cpu", "cpu:int8", "gpu", "gpu:0", "gpu:12", "flex", "tract",
+        ] {
             assert_eq!(Device::parse(name).unwrap().to_string(), name);
         }
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{PEERS, processor_time, python};
 use crate::Outcome;
-use crate::load::EngineArguments;
+use crate::load::{EngineArguments, NotReady};
 
 /// A page as the detector sees it, a line and six long ones as the recogniser does.
 const CASES: [(&str, [usize; 4]); 8] = [
@@ -28,13 +28,15 @@ const CASES: [(&str, [usize; 4]); 8] = [
 
 /// Times the CPU executor, in turns with ONNX Runtime where `against` says so.
 pub fn run(engine: &EngineArguments, rounds: u32, against: bool, profile: bool) -> Result<Outcome> {
+    let int8 = engine.device == "cpu:int8";
     let store = engine.store()?;
     let mut peer = against.then(|| Peer::start(engine)).transpose()?;
     let isa = Isa::best();
     let peak = isa.peak();
     println!(
-        "{}, one thread, {:.0} GFLOP/s at most; processor time, least of {rounds} rounds",
+        "{}{}, one thread, {:.0} GFLOP/s at most; processor time, least of {rounds} rounds",
         isa.name(),
+        if int8 { " with int8" } else { "" },
         peak * 1e-9
     );
     println!(
@@ -44,7 +46,13 @@ pub fn run(engine: &EngineArguments, rounds: u32, against: bool, profile: bool) 
     let mut sessions: BTreeMap<&str, CpuSession> = BTreeMap::new();
     for (name, shape) in CASES {
         if !sessions.contains_key(name) {
-            sessions.insert(name, CpuSession::load(&store.read(name)?)?);
+            let onnx = store.read(name)?;
+            let session = if int8 {
+                CpuSession::load_int8(&onnx)
+            } else {
+                CpuSession::load(&onnx)
+            };
+            sessions.insert(name, session.map_err(|e| NotReady(e.to_string()))?);
         }
         let session = &sessions[name];
         let input = input(&shape)?;

@@ -11,6 +11,7 @@ mod math;
 mod memory;
 mod plan;
 mod pool;
+mod quant;
 mod rows;
 mod run;
 mod session;

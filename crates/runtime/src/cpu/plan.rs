@@ -138,7 +138,7 @@ impl Step {
             Self::Product { .. } => "1x1 or linear",
             Self::Chain { .. } => "1x1 chain",
             Self::Conv { weights, .. } => match &**weights {
-                Packed::Panels(_) => "dense convolution",
+                Packed::Panels(_) | Packed::Quantised(_) => "dense convolution",
                 Packed::Depthwise(_) => "depthwise",
                 Packed::Blocks(_) => "transposed",
             },
@@ -157,10 +157,7 @@ impl Step {
 
     /// Multiplications with an addition.
     pub(super) fn macs(&self) -> u64 {
-        let panels = |packed: &Packed| match packed {
-            Packed::Panels(panels) => panels.k() * panels.n(),
-            _ => 0,
-        };
+        let panels = |packed: &Packed| packed.size().iter().product::<usize>();
         let pixels = |p: &Pictures| p.count * p.height * p.width;
         let count = match self {
             Self::Product { rows, weights, .. } => rows.count * panels(weights),
@@ -178,7 +175,9 @@ impl Step {
             } => {
                 let taps = window.kernel[0] * window.kernel[1];
                 match &**weights {
-                    Packed::Panels(_) => pixels(&pictures.to) * panels(weights),
+                    Packed::Panels(_) | Packed::Quantised(_) => {
+                        pixels(&pictures.to) * panels(weights)
+                    }
                     Packed::Depthwise(_) => pixels(&pictures.to) * pictures.to.channels * taps,
                     Packed::Blocks(_) => {
                         pixels(&pictures.from)
@@ -196,10 +195,7 @@ impl Step {
 
     /// Sizes, for people.
     pub(super) fn describe(&self) -> String {
-        let inner = |packed: &Packed| match packed {
-            Packed::Panels(panels) => format!("{}>{}", panels.k(), panels.n()),
-            _ => String::new(),
-        };
+        let inner = |packed: &Packed| packed.size().map(|n| n.to_string()).join(">");
         let size = |p: &Pictures| format!("{}x{}x{}", p.height, p.width, p.channels);
         match self {
             Self::Product { rows, weights, .. } => format!("{} * {}", rows.count, inner(weights)),
@@ -238,10 +234,7 @@ impl Step {
 
 impl Head {
     fn classes(&self) -> usize {
-        match &*self.weights {
-            Packed::Panels(panels) => panels.n(),
-            _ => 0,
-        }
+        self.weights.size()[1]
     }
 
     /// Multiplications with an addition.

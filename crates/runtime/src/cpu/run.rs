@@ -8,6 +8,7 @@ use super::gemm::{Gemm, Panels, Rows, TILE};
 use super::math::Activate;
 use super::plan::{At, Head, PicturesAt, Place, Plan, RowsAt, Slow, Step, pads};
 use super::pool::{Mean, Pool};
+use super::quant::{QuantGemm, Quantise};
 use super::rows::{Best, LayerNorm, Look, Softmax};
 use super::simd::Isa;
 use super::threads::{Shared, each, with_scratch};
@@ -19,6 +20,27 @@ use crate::graph::{self, Binary, Unary, Window};
 const HEAD_COLUMNS: usize = 512;
 /// Floats of an elementwise step that are worth a task of their own.
 const GRAIN: usize = 1 << 14;
+
+/// Rows of a tile through one layer.
+struct Layer<'a> {
+    input: *const f32,
+    pitch: usize,
+    m: usize,
+    weights: &'a Packed,
+    output: *mut f32,
+    output_pitch: usize,
+    /// What is added, and its pitch.
+    residual: Option<(*const f32, usize)>,
+    activation: Option<Unary>,
+}
+
+/// Floats of scratch memory that a tile through this layer takes.
+fn scratch_len(weights: &Packed) -> usize {
+    match weights {
+        Packed::Quantised(panels) => (TILE * panels.row_len()).div_ceil(4),
+        _ => 0,
+    }
+}
 
 /// One run: a plan, its input and its arena.
 pub(super) struct Run<'a> {
@@ -260,39 +282,25 @@ impl Run<'_> {
     }
 
     unsafe fn product(&self, rows: &RowsAt, weights: &Packed, activation: Option<Unary>) {
-        let Packed::Panels(panels) = weights else {
-            return;
-        };
         let input = Shared::new(self.read(rows.input));
         let output = Shared::new(self.write(rows.output));
         let residual = Shared::new(rows.residual.map(|(at, pitch)| (self.read(at), pitch)));
         each(rows.count.div_ceil(TILE), |tile| {
             let first = tile * TILE;
-            let m = TILE.min(rows.count - first);
-            let c = output.get().wrapping_add(first * rows.output_pitch);
-            let (residual, residual_pitch) = match residual.get() {
-                Some((at, pitch)) => (at.wrapping_add(first * pitch), pitch),
-                None => (std::ptr::null(), 0),
-            };
-            let gemm = Gemm {
-                rows: Rows::plain(
-                    input.get().wrapping_add(first * rows.pitch),
-                    rows.pitch,
-                    panels.k(),
-                ),
-                m,
-                matrix: panels.matrix(),
-                c,
-                c_pitch: rows.output_pitch,
-                residual,
-                residual_pitch,
-                relu: activation == Some(Unary::Relu),
+            let layer = Layer {
+                input: input.get().wrapping_add(first * rows.pitch),
+                pitch: rows.pitch,
+                m: TILE.min(rows.count - first),
+                weights,
+                output: output.get().wrapping_add(first * rows.output_pitch),
+                output_pitch: rows.output_pitch,
+                residual: residual
+                    .get()
+                    .map(|(at, pitch)| (at.wrapping_add(first * pitch), pitch)),
+                activation,
             };
             // SAFETY: the plan's sizes and places.
-            unsafe {
-                self.isa.run(gemm);
-                self.activate(c, m, panels.n(), rows.output_pitch, activation);
-            }
+            with_scratch(|scratch| unsafe { self.layer(layer, scratch, 0) });
         });
     }
 
@@ -304,57 +312,104 @@ impl Run<'_> {
         second: &Packed,
         activation: Option<Unary>,
     ) {
-        let (Packed::Panels(first), Packed::Panels(second)) = (first, second) else {
-            return;
-        };
         let input = Shared::new(self.read(rows.input));
         let output = Shared::new(self.write(rows.output));
         let residual = Shared::new(rows.residual.map(|(at, pitch)| (self.read(at), pitch)));
-        let wide = first.n();
+        let wide = first.size()[1];
+        let hidden_len = TILE * wide;
+        let bytes = scratch_len(first).max(scratch_len(second));
         each(rows.count.div_ceil(TILE), |tile| {
             let start = tile * TILE;
             let m = TILE.min(rows.count - start);
             with_scratch(|scratch| {
-                scratch.reserve(TILE * wide);
+                scratch.reserve(hidden_len + bytes);
                 let hidden = scratch.as_mut_ptr();
-                let c = output.get().wrapping_add(start * rows.output_pitch);
-                let (residual, residual_pitch) = match residual.get() {
-                    Some((at, pitch)) => (at.wrapping_add(start * pitch), pitch),
-                    None => (std::ptr::null(), 0),
-                };
-                let expand = Gemm {
-                    rows: Rows::plain(
-                        input.get().wrapping_add(start * rows.pitch),
-                        rows.pitch,
-                        first.k(),
-                    ),
+                let expand = Layer {
+                    input: input.get().wrapping_add(start * rows.pitch),
+                    pitch: rows.pitch,
                     m,
-                    matrix: first.matrix(),
-                    c: hidden,
-                    c_pitch: wide,
-                    residual: std::ptr::null(),
-                    residual_pitch: 0,
-                    relu: between == Some(Unary::Relu),
+                    weights: first,
+                    output: hidden,
+                    output_pitch: wide,
+                    residual: None,
+                    activation: between,
                 };
-                let compress = Gemm {
-                    rows: Rows::plain(hidden, wide, wide),
+                let compress = Layer {
+                    input: hidden,
+                    pitch: wide,
                     m,
-                    matrix: second.matrix(),
-                    c,
-                    c_pitch: rows.output_pitch,
-                    residual,
-                    residual_pitch,
-                    relu: activation == Some(Unary::Relu),
+                    weights: second,
+                    output: output.get().wrapping_add(start * rows.output_pitch),
+                    output_pitch: rows.output_pitch,
+                    residual: residual
+                        .get()
+                        .map(|(at, pitch)| (at.wrapping_add(start * pitch), pitch)),
+                    activation,
                 };
-                // SAFETY: the plan's sizes and places.
+                // SAFETY: the plan's sizes and places; the scratch has room for what lies between and for bytes.
                 unsafe {
-                    self.isa.run(expand);
-                    self.activate(hidden, m, wide, wide, between);
-                    self.isa.run(compress);
-                    self.activate(c, m, second.n(), rows.output_pitch, activation);
+                    self.layer(expand, scratch, hidden_len);
+                    self.layer(compress, scratch, hidden_len);
                 }
             });
         });
+    }
+
+    /// One layer on one tile. `scratch` is free from `from` on.
+    unsafe fn layer(&self, layer: Layer<'_>, scratch: &mut Buffer, from: usize) {
+        let Layer {
+            input,
+            pitch,
+            m,
+            weights,
+            output,
+            output_pitch,
+            residual,
+            activation,
+        } = layer;
+        let (residual, residual_pitch) = residual.unwrap_or((std::ptr::null(), 0));
+        let relu = activation == Some(Unary::Relu);
+        // SAFETY: the caller's.
+        unsafe {
+            match weights {
+                Packed::Panels(panels) => self.isa.run(Gemm {
+                    rows: Rows::plain(input, pitch, panels.k()),
+                    m,
+                    matrix: panels.matrix(),
+                    c: output,
+                    c_pitch: output_pitch,
+                    residual,
+                    residual_pitch,
+                    relu,
+                }),
+                Packed::Quantised(panels) => {
+                    scratch.reserve(from + scratch_len(weights));
+                    let bytes: *mut u8 = scratch.as_mut_ptr().wrapping_add(from).cast();
+                    let mut ranges = [[0.0; 2]; TILE];
+                    self.isa.run_dot(Quantise {
+                        rows: input,
+                        pitch,
+                        count: m,
+                        k: panels.k(),
+                        bytes,
+                        ranges: &mut ranges,
+                    });
+                    self.isa.run_dot(QuantGemm {
+                        bytes,
+                        ranges: &ranges,
+                        m,
+                        weights: panels,
+                        c: output,
+                        c_pitch: output_pitch,
+                        residual,
+                        residual_pitch,
+                        relu,
+                    });
+                }
+                Packed::Depthwise(_) | Packed::Blocks(_) => {}
+            }
+            self.activate(output, m, weights.size()[1], output_pitch, activation);
+        }
     }
 
     unsafe fn conv(
@@ -402,6 +457,8 @@ impl Run<'_> {
                         };
                         with_scratch(|scratch| conv.row(self.isa, y, scratch));
                     }
+                    // Only products of rows are.
+                    Packed::Quantised(_) => {}
                     Packed::Depthwise(weights) => {
                         let conv = Depthwise {
                             weights,

@@ -1,11 +1,13 @@
 //! Weights in the order in which the kernels read them, packed once when a model is loaded.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::conv::Blocks;
 use super::depthwise::DepthwiseWeights;
+use super::fuse::is_pointwise;
 use super::gemm::Panels;
+use super::quant::QuantPanels;
 use super::simd::Isa;
 use crate::RuntimeError;
 use crate::graph::{Constant, Data, Graph, Node, Op, Padding, ValueId};
@@ -15,19 +17,50 @@ pub(super) enum Packed {
     /// Of a dense convolution, its rows in the order (row, column, channel) of the window, or of a linear layer.
     Panels(Panels),
     Depthwise(DepthwiseWeights),
+    /// Of a 1x1 convolution or a linear layer, in 8-bit integers.
+    Quantised(QuantPanels),
     /// Of a transposed convolution whose blocks don't overlap.
     Blocks(Blocks),
+}
+
+impl Packed {
+    /// Inputs and outputs of a product; none for others.
+    pub(super) fn size(&self) -> [usize; 2] {
+        match self {
+            Self::Panels(panels) => [panels.k(), panels.n()],
+            Self::Quantised(panels) => [panels.k(), panels.n()],
+            Self::Depthwise(_) | Self::Blocks(_) => [0, 0],
+        }
+    }
 }
 
 /// By the value that the node makes.
 pub(super) type Weights = HashMap<ValueId, Arc<Packed>>;
 
 /// Packs what the kernels have a form for and drops the originals, of which only the shapes are needed from then on.
-pub(super) fn pack(graph: &mut Graph, isa: Isa) -> Result<Weights, RuntimeError> {
+///
+/// With `int8`, layers that see whole pictures or lines get 8-bit weights.
+pub(super) fn pack(graph: &mut Graph, isa: Isa, int8: bool) -> Result<Weights, RuntimeError> {
     let mut weights = Weights::new();
     let mut packed_nodes = Vec::new();
+    // Values of one number for each channel: a gate's, whose layers are too small to gain anything.
+    let mut vectors = HashSet::new();
     for (index, node) in graph.nodes.iter().enumerate() {
-        if let Some(packed) = pack_node(graph, node, isa)? {
+        let vector = match node.op {
+            Op::ReduceMean { .. } => true,
+            _ => node.input(0).is_some_and(|value| vectors.contains(&value)),
+        };
+        if vector
+            && matches!(
+                node.op,
+                Op::ReduceMean { .. } | Op::Conv { .. } | Op::Linear { .. }
+            )
+        {
+            vectors.insert(node.output);
+        }
+        // The classes decide between neighbours: the last layer stays exact.
+        let last = matches!(&node.op, Op::Linear { .. }) && ends_in(graph, node);
+        if let Some(packed) = pack_node(graph, node, isa, int8 && !vector && !last)? {
             weights.insert(node.output, Arc::new(packed));
             packed_nodes.push(index);
         }
@@ -52,7 +85,22 @@ pub(super) fn pack(graph: &mut Graph, isa: Isa) -> Result<Weights, RuntimeError>
     Ok(weights)
 }
 
-fn pack_node(graph: &Graph, node: &Node, isa: Isa) -> Result<Option<Packed>, RuntimeError> {
+/// Whether the model's output is this node's, or a softmax of it.
+fn ends_in(graph: &Graph, node: &Node) -> bool {
+    graph.output == node.output
+        || graph.nodes.iter().any(|n| {
+            n.output == graph.output
+                && matches!(n.op, Op::Softmax { .. })
+                && n.input(0) == Some(node.output)
+        })
+}
+
+fn pack_node(
+    graph: &Graph,
+    node: &Node,
+    isa: Isa,
+    int8: bool,
+) -> Result<Option<Packed>, RuntimeError> {
     let constant = |index: usize| -> Option<&Constant> { graph.constants.get(&node.input(index)?) };
     let Some((weights, shape)) = constant(1).and_then(|c| Some((c.as_f32()?, &c.shape))) else {
         return Ok(None);
@@ -73,14 +121,17 @@ fn pack_node(graph: &Graph, node: &Node, isa: Isa) -> Result<Option<Packed>, Run
     Ok(match (&node.op, &shape[..]) {
         (Op::Linear { .. }, &[inner, outputs]) => {
             let bias = with_bias(outputs)?;
-            let panels = Panels::pack(isa, inner, outputs, bias, |k, n| weights[k * outputs + n]);
-            Some(Packed::Panels(panels))
+            let at = |k: usize, n: usize| weights[k * outputs + n];
+            Some(product(isa, int8, [inner, outputs], bias, at))
         }
         (Op::Conv { window, groups, .. }, &[outputs, inner, kh, kw])
             if window.dilations == [1, 1] && window.kernel == [kh, kw] =>
         {
             let bias = with_bias(outputs)?;
-            if *groups == 1 {
+            if is_pointwise(window, *groups) {
+                let at = |k: usize, n: usize| weights[n * inner + k];
+                Some(product(isa, int8, [inner, outputs], bias, at))
+            } else if *groups == 1 {
                 let panels = Panels::pack(isa, kh * kw * inner, outputs, bias, |k, n| {
                     weights[(n * inner + k % inner) * kh * kw + k / inner]
                 });
@@ -112,4 +163,21 @@ fn pack_node(graph: &Graph, node: &Node, isa: Isa) -> Result<Option<Packed>, Run
         }
         _ => None,
     })
+}
+
+/// Layers with fewer inputs or outputs gain less from bytes than rounding their rows costs.
+const MIN_QUANTISED: usize = 32;
+
+fn product(
+    isa: Isa,
+    int8: bool,
+    [inner, outputs]: [usize; 2],
+    bias: Option<&[f32]>,
+    at: impl Fn(usize, usize) -> f32,
+) -> Packed {
+    if int8 && inner >= MIN_QUANTISED && outputs >= MIN_QUANTISED {
+        Packed::Quantised(QuantPanels::pack(isa, inner, outputs, bias, at))
+    } else {
+        Packed::Panels(Panels::pack(isa, inner, outputs, bias, at))
+    }
 }

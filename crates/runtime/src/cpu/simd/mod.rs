@@ -48,6 +48,34 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn reduce_max(a: Self::V) -> f32;
 }
 
+/// Dot products of bytes, for instruction sets that have them.
+///
+/// The same rules as for [`Simd`]; entered through [`Isa::run_dot`].
+pub(super) trait Dot: Simd {
+    /// A vector of 32-bit integers.
+    type I: Copy;
+
+    unsafe fn zero() -> Self::I;
+    /// Four bytes for each lane.
+    unsafe fn load_i8(from: *const i8) -> Self::I;
+    /// The same four bytes for all lanes.
+    unsafe fn splat_group(from: *const u8) -> Self::I;
+    /// Adds the products of the four bytes of each lane, unsigned `a` and signed `b`.
+    unsafe fn dot(acc: Self::I, a: Self::I, b: Self::I) -> Self::I;
+    unsafe fn to_floats(a: Self::I) -> Self::V;
+    /// Rounds to the nearest byte, 0 to 255, and writes one byte for each lane.
+    unsafe fn store_bytes(to: *mut u8, v: Self::V);
+}
+
+/// A piece of work with dot products of bytes.
+pub(super) trait DotKernel {
+    /// Must be `#[inline(always)]`, with everything below it.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `S`, and the kernel's pointers are good.
+    unsafe fn run<S: Dot>(self);
+}
+
 /// A piece of work that is compiled for each instruction set.
 pub(super) trait Kernel {
     /// What it gives.
@@ -116,6 +144,15 @@ impl Isa {
             Self::Neon => neon::Neon::LANES,
             #[cfg(target_arch = "wasm32")]
             Self::Simd128 => wasm::Simd128::LANES,
+        }
+    }
+
+    /// Whether the processor multiplies bytes with it, several times as fast as floats.
+    pub fn has_dot(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512vnni"),
+            _ => false,
         }
     }
 
@@ -189,6 +226,25 @@ impl Isa {
                 Self::Neon => kernel.run::<neon::Neon>(),
                 #[cfg(target_arch = "wasm32")]
                 Self::Simd128 => kernel.run::<wasm::Simd128>(),
+            }
+        }
+    }
+
+    /// Runs a kernel with dot products of bytes.
+    ///
+    /// # Safety
+    /// This processor has it, `has_dot` says so, and the kernel's pointers are good.
+    #[inline]
+    pub(super) unsafe fn run_dot<K: DotKernel>(self, kernel: K) {
+        // SAFETY: the caller's.
+        unsafe {
+            match self {
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => x86::avx512_vnni(kernel),
+                _ => {
+                    debug_assert!(false, "{self:?} has no dot products");
+                    let _ = kernel;
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{Kernel, Simd};
+use super::{Dot, DotKernel, Kernel, Simd};
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn avx2<K: Kernel>(kernel: K) -> K::Output {
@@ -11,6 +11,11 @@ pub(super) unsafe fn avx2<K: Kernel>(kernel: K) -> K::Output {
 
 #[target_feature(enable = "avx512f,avx2,fma")]
 pub(super) unsafe fn avx512<K: Kernel>(kernel: K) -> K::Output {
+    unsafe { kernel.run::<Avx512>() }
+}
+
+#[target_feature(enable = "avx512f,avx512vnni,avx2,fma")]
+pub(super) unsafe fn avx512_vnni<K: DotKernel>(kernel: K) {
     unsafe { kernel.run::<Avx512>() }
 }
 
@@ -186,5 +191,38 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn reduce_max(a: __m512) -> f32 {
         unsafe { _mm512_reduce_max_ps(a) }
+    }
+}
+
+impl Dot for Avx512 {
+    type I = __m512i;
+
+    #[inline(always)]
+    unsafe fn zero() -> __m512i {
+        unsafe { _mm512_setzero_si512() }
+    }
+    #[inline(always)]
+    unsafe fn load_i8(from: *const i8) -> __m512i {
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn splat_group(from: *const u8) -> __m512i {
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn dot(acc: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_dpbusd_epi32(acc, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn to_floats(a: __m512i) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(a) }
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(to: *mut u8, v: __m512) {
+        unsafe {
+            // Below 0 is 0: rounding can leave the least value a little below it.
+            let v = _mm512_cvtps_epi32(_mm512_max_ps(v, _mm512_setzero_ps()));
+            _mm_storeu_si128(to.cast(), _mm512_cvtusepi32_epi8(v));
+        }
     }
 }
