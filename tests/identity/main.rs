@@ -140,12 +140,7 @@ fn pictures() -> Result<Vec<PathBuf>> {
 }
 
 fn read(engine: &(Engine, Plan), bytes: &[u8]) -> Result<String> {
-    let pages = pollster::block_on(engine.0.read(
-        bytes,
-        &Limits::default(),
-        &engine.1,
-        &mut (),
-    ))?;
+    let pages = pollster::block_on(engine.0.read(bytes, &Limits::default(), &engine.1, &mut ()))?;
     let pages: Vec<String> = pages.into_iter().map(|page| page.text).collect();
     Ok(pages.join("\n\n"))
 }
@@ -184,7 +179,10 @@ fn compare(tier: Tier) -> Result<()> {
             (ours, theirs) => bail!("{name}: {ours:?} instead of {theirs:?}"),
         }
     }
-    eprintln!("{} pictures, {characters} characters, {tier:?}", pictures.len());
+    eprintln!(
+        "{} pictures, {characters} characters, {tier:?}",
+        pictures.len()
+    );
     ensure!(characters > 0, "nothing was read");
     ensure!(different.is_empty(), "\n{}", different.join("\n"));
     Ok(())

@@ -11,7 +11,7 @@ use super::simd::{Isa, Kernel, Simd};
 pub(super) const TILE: usize = 48;
 
 /// Vectors in a panel. Twelve rows by two vectors fill AVX-512's registers with accumulators, six by two AVX2's; three
-/// or four vectors were slower, since the compiler then spills.
+/// or four vectors were slower, since the compiler then spills. In a browser four by two is the most that does not.
 const WIDTH: usize = 2;
 
 /// A matrix `[K, N]` in panels of two vectors' width: panel after panel, each `[K, width]`, the last one of one vector
@@ -160,6 +160,29 @@ impl Rows {
     }
 }
 
+/// Adds column `k` of the left-hand side times row `step` of the panel at `b`.
+#[inline(always)]
+unsafe fn multiply<S: Simd, const MR: usize, const NV: usize>(
+    acc: &mut [[S::V; NV]; MR],
+    starts: &[*const f32; MR],
+    k: usize,
+    b: *const f32,
+    step: usize,
+) {
+    unsafe {
+        let mut panel = [S::splat(0.0); NV];
+        for (v, panel) in panel.iter_mut().enumerate() {
+            *panel = S::load(b.add((step * NV + v) * S::LANES));
+        }
+        for r in 0..MR {
+            let a = S::splat(*starts[r].add(k));
+            for v in 0..NV {
+                acc[r][v] = S::mul_add(a, panel[v], acc[r][v]);
+            }
+        }
+    }
+}
+
 /// `c = rows * matrix + bias + residual`, then `max(c, 0)` where asked for.
 pub(super) struct Gemm {
     pub(super) rows: Rows,
@@ -186,9 +209,11 @@ impl Kernel for Gemm {
             unsafe {
                 match vectors {
                     1 if S::REGISTERS >= 32 => self.panel::<S, 12, 8, 1>(first),
-                    1 => self.panel::<S, 6, 4, 1>(first),
+                    1 if S::REGISTERS >= 16 => self.panel::<S, 6, 4, 1>(first),
+                    1 => self.panel::<S, 4, 2, 1>(first),
                     _ if S::REGISTERS >= 32 => self.panel::<S, 12, 8, 2>(first),
-                    _ => self.panel::<S, 6, 4, 2>(first),
+                    _ if S::REGISTERS >= 16 => self.panel::<S, 6, 4, 2>(first),
+                    _ => self.panel::<S, 4, 2, 2>(first),
                 }
             }
             first += vectors;
@@ -255,18 +280,19 @@ impl Gemm {
                     for (r, start) in starts.iter_mut().enumerate() {
                         *start = a.add(r * self.rows.pitch);
                     }
-                    for k in 0..self.rows.run {
-                        let mut panel = [S::splat(0.0); NV];
-                        for (v, panel) in panel.iter_mut().enumerate() {
-                            *panel = S::load(b.add(v * S::LANES));
+                    let mut k = 0;
+                    // Four at a time: the addresses of the rows are computed less often.
+                    while S::UNROLL && k + 4 <= self.rows.run {
+                        for step in 0..4 {
+                            multiply::<S, MR, NV>(&mut acc, &starts, k + step, b, step);
                         }
-                        for r in 0..MR {
-                            let a = S::splat(*starts[r].add(k));
-                            for v in 0..NV {
-                                acc[r][v] = S::mul_add(a, panel[v], acc[r][v]);
-                            }
-                        }
+                        b = b.add(4 * NV * S::LANES);
+                        k += 4;
+                    }
+                    while k < self.rows.run {
+                        multiply::<S, MR, NV>(&mut acc, &starts, k, b, 0);
                         b = b.add(NV * S::LANES);
+                        k += 1;
                     }
                 }
             }

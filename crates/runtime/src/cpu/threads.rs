@@ -22,12 +22,20 @@ pub fn set_threads(count: usize) {
     let _ = count;
 }
 
+/// How many threads share a run's work.
+pub(super) fn threads() -> usize {
+    #[cfg(feature = "threads")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "threads"))]
+    1
+}
+
 /// Runs `work` for each of `0..count`, in any order and on rayon's current threads.
 #[cfg(feature = "threads")]
 pub(super) fn each(count: usize, work: impl Fn(usize) + Sync) {
     use rayon::prelude::*;
 
-    if count > 1 && rayon::current_num_threads() > 1 {
+    if count > 1 && threads() > 1 {
         (0..count).into_par_iter().for_each(|index| work(index));
     } else {
         (0..count).for_each(work);

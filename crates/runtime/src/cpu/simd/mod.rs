@@ -23,6 +23,9 @@ pub(super) trait Simd: Copy + 'static {
     const LANES: usize;
     /// Vectors that fit into registers.
     const REGISTERS: usize;
+    /// Whether products are unrolled: good where addresses are computed in instructions of their own, bad where the
+    /// compiler then runs out of registers (AVX-512 ran at half its speed).
+    const UNROLL: bool = false;
 
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;

@@ -10,8 +10,9 @@ pub(super) struct Simd128;
 impl Simd for Simd128 {
     type V = v128;
     const LANES: usize = 4;
-    // What x86-64 engines map it to; a lower count of accumulators than ARM could hold, but none in memory.
-    const REGISTERS: usize = 16;
+    // Engines on x86-64 have 16, of which they keep one, and a product needs one more since it isn't fused.
+    const REGISTERS: usize = 12;
+    const UNROLL: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> v128 {
