@@ -139,7 +139,7 @@ impl Blocks {
         Self { rows }
     }
 
-    /// The `kh` output rows that row `y` of the picture makes; `output` is the first of them.
+    /// The `kh` output rows that a row of the picture makes; `output` is the first of them.
     ///
     /// # Safety
     /// The processor has `isa`; there are `width` pixels of `pitch` floats at `input`, and room for `kh` rows of
@@ -147,11 +147,8 @@ impl Blocks {
     pub(super) unsafe fn row(
         &self,
         isa: Isa,
-        input: *const f32,
-        pitch: usize,
-        width: usize,
-        output: *mut f32,
-        row_pitch: usize,
+        (input, pitch, width): (*const f32, usize, usize),
+        (output, row_pitch): (*mut f32, usize),
         relu: bool,
     ) {
         for (y, panels) in self.rows.iter().enumerate() {
@@ -272,11 +269,8 @@ mod tests {
                 unsafe {
                     blocks.row(
                         isa,
-                        row.as_ptr(),
-                        channels,
-                        width,
-                        made.as_mut_ptr(),
-                        row_pitch,
+                        (row.as_ptr(), channels, width),
+                        (made.as_mut_ptr(), row_pitch),
                         false,
                     );
                 }

@@ -153,14 +153,14 @@ pub(super) fn fuse(graph: &Graph, shapes: &[Vec<usize>], weights: &Weights) -> V
     let mut works: Vec<Option<Work>> = vec![None; graph.nodes.len()];
     let mut taken = vec![false; graph.nodes.len()];
     // Gates first: their two products would pass for a chain.
-    for index in 0..graph.nodes.len() {
+    for (index, work) in works.iter_mut().enumerate() {
         if let Some([mean, squeeze, excite, x]) = links.gate(index)
             && ![mean, squeeze, excite].iter().any(|&n| taken[n])
         {
             for part in [mean, squeeze, excite] {
                 taken[part] = true;
             }
-            works[index] = Some(Work::Gate {
+            *work = Some(Work::Gate {
                 squeeze,
                 excite,
                 x,

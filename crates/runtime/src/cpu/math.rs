@@ -12,7 +12,7 @@ pub(super) unsafe fn exp<S: Simd>(x: S::V) -> S::V {
         let x = S::min(S::max(x, S::splat(-87.336_54)), S::splat(88.37));
         let n = S::round(S::mul(x, S::splat(std::f32::consts::LOG2_E)));
         // ln 2 in two parts, the first of few bits, so that n times it is exact.
-        let r = S::mul_add(n, S::splat(-0.693_359_375), x);
+        let r = S::mul_add(n, S::splat(-0.693_359_4), x);
         let r = S::mul_add(n, S::splat(2.121_944_4e-4), r);
         let mut p = S::splat(1.987_569_1e-4);
         for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
@@ -37,7 +37,7 @@ pub(super) unsafe fn erf<S: Simd>(x: S::V) -> S::V {
             -2.101_024e-6,
             -5.692_506_4e-5,
             -7.349_906e-4,
-            -2.954_600e-3,
+            -2.954_6e-3,
             -1.609_603_3e-2,
         ] {
             p = S::mul_add(p, x2, S::splat(c));

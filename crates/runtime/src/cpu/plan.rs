@@ -255,19 +255,19 @@ impl Head {
 
 /// Steps that follow the definition, one number after the other.
 pub(super) enum Slow {
-    Conv {
-        input: View,
-        weights: View,
-        bias: Option<View>,
-        output: View,
-        window: Window,
-        groups: usize,
-        transposed: bool,
-    },
-    Mean {
-        input: View,
-        output: View,
-    },
+    Conv(Box<SlowConv>),
+    Mean { input: View, output: View },
+}
+
+/// Any convolution.
+pub(super) struct SlowConv {
+    pub(super) input: View,
+    pub(super) weights: View,
+    pub(super) bias: Option<View>,
+    pub(super) output: View,
+    pub(super) window: Window,
+    pub(super) groups: usize,
+    pub(super) transposed: bool,
 }
 
 /// Classes are looked for without a softmax: these rows times these weights.
@@ -793,7 +793,7 @@ impl<'a> Lowering<'a> {
             {
                 self.touch(view.buffer);
             }
-            self.steps.push(Step::Slow(Slow::Conv {
+            self.steps.push(Step::Slow(Slow::Conv(Box::new(SlowConv {
                 input,
                 weights,
                 bias,
@@ -801,7 +801,7 @@ impl<'a> Lowering<'a> {
                 window,
                 groups,
                 transposed,
-            }));
+            }))));
             return self.activate_after(node, &output, activation);
         };
         let (input, from) = self.as_pictures(node, input)?;

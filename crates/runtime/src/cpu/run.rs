@@ -6,7 +6,7 @@ use super::depthwise::Depthwise;
 use super::elementwise::Elementwise;
 use super::gemm::{Gemm, Panels, Rows, TILE};
 use super::math::Activate;
-use super::plan::{At, Head, PicturesAt, Place, Plan, RowsAt, Slow, Step, pads};
+use super::plan::{At, Head, PicturesAt, Place, Plan, RowsAt, Slow, SlowConv, Step, pads};
 use super::pool::{Mean, Pool};
 use super::quant::{QuantGemm, Quantise};
 use super::rows::{Best, LayerNorm, Look, Softmax};
@@ -480,11 +480,12 @@ impl Run<'_> {
                         let kh = window.kernel[0];
                         blocks.row(
                             self.isa,
-                            input.wrapping_add(y * from.row_pitch),
-                            from.pitch,
-                            from.width,
-                            output.wrapping_add(y * kh * to.row_pitch),
-                            to.row_pitch,
+                            (
+                                input.wrapping_add(y * from.row_pitch),
+                                from.pitch,
+                                from.width,
+                            ),
+                            (output.wrapping_add(y * kh * to.row_pitch), to.row_pitch),
                             relu,
                         );
                         made = (y * kh, kh);
@@ -698,67 +699,7 @@ impl Run<'_> {
         // SAFETY: the plan's sizes and places.
         unsafe {
             match slow {
-                Slow::Conv {
-                    input,
-                    weights,
-                    bias,
-                    output,
-                    window,
-                    groups,
-                    transposed,
-                } => {
-                    let (x, w) = (self.at(input), self.at(weights));
-                    let bias = bias.as_ref().map(|b| (self.at(b), b.strides[0]));
-                    let y = self.at(output).cast_mut();
-                    let inputs = input.shape[1] / groups;
-                    let outputs = output.shape[1] / groups;
-                    let pads = pads(window);
-                    let index = |view: &View, at: [usize; 4]| -> usize {
-                        at.iter().zip(&view.strides).map(|(i, s)| i * s).sum()
-                    };
-                    for n in 0..output.shape[0] {
-                        for o in 0..output.shape[1] {
-                            let group = o / outputs;
-                            for oy in 0..output.shape[2] {
-                                for ox in 0..output.shape[3] {
-                                    let mut sum = bias.map_or(0.0, |(b, s)| *b.add(o * s));
-                                    for ky in 0..window.kernel[0] {
-                                        for kx in 0..window.kernel[1] {
-                                            let [Some(iy), Some(ix)] = [
-                                                (0, oy, ky, input.shape[2]),
-                                                (1, ox, kx, input.shape[3]),
-                                            ]
-                                            .map(|(d, o, k, size)| {
-                                                let k = k * window.dilations[d];
-                                                let stride = window.strides[d];
-                                                let at = if *transposed {
-                                                    let at = (o + pads[d]).checked_sub(k)?;
-                                                    (at % stride == 0).then_some(at / stride)?
-                                                } else {
-                                                    (o * stride + k).checked_sub(pads[d])?
-                                                };
-                                                (at < size).then_some(at)
-                                            }) else {
-                                                continue;
-                                            };
-                                            for c in 0..inputs {
-                                                let channel = group * inputs + c;
-                                                let at = if *transposed {
-                                                    [channel, o % outputs, ky, kx]
-                                                } else {
-                                                    [o, c, ky, kx]
-                                                };
-                                                sum += *x.add(index(input, [n, channel, iy, ix]))
-                                                    * *w.add(index(weights, at));
-                                            }
-                                        }
-                                    }
-                                    *y.add(index(output, [n, o, oy, ox])) = sum;
-                                }
-                            }
-                        }
-                    }
-                }
+                Slow::Conv(conv) => self.slow_conv(conv),
                 Slow::Mean { input, output } => {
                     let (x, y) = (self.at(input), self.at(output).cast_mut());
                     let places: usize = output.shape.iter().product();
@@ -776,6 +717,72 @@ impl Run<'_> {
                             to += i * output.strides[axis];
                         }
                         *y.add(to) += *x.add(from) * share;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A convolution by the definition.
+    unsafe fn slow_conv(&self, conv: &SlowConv) {
+        let SlowConv {
+            input,
+            weights,
+            bias,
+            output,
+            window,
+            groups,
+            transposed,
+        } = conv;
+        // SAFETY: the plan's sizes and places.
+        unsafe {
+            let (x, w) = (self.at(input), self.at(weights));
+            let bias = bias.as_ref().map(|b| (self.at(b), b.strides[0]));
+            let y = self.at(output).cast_mut();
+            let inputs = input.shape[1] / groups;
+            let outputs = output.shape[1] / groups;
+            let pads = pads(window);
+            let index = |view: &View, at: [usize; 4]| -> usize {
+                at.iter().zip(&view.strides).map(|(i, s)| i * s).sum()
+            };
+            for n in 0..output.shape[0] {
+                for o in 0..output.shape[1] {
+                    let group = o / outputs;
+                    for oy in 0..output.shape[2] {
+                        for ox in 0..output.shape[3] {
+                            let mut sum = bias.map_or(0.0, |(b, s)| *b.add(o * s));
+                            for ky in 0..window.kernel[0] {
+                                for kx in 0..window.kernel[1] {
+                                    let [Some(iy), Some(ix)] =
+                                        [(0, oy, ky, input.shape[2]), (1, ox, kx, input.shape[3])]
+                                            .map(|(d, o, k, size)| {
+                                                let k = k * window.dilations[d];
+                                                let stride = window.strides[d];
+                                                let at = if *transposed {
+                                                    let at = (o + pads[d]).checked_sub(k)?;
+                                                    (at % stride == 0).then_some(at / stride)?
+                                                } else {
+                                                    (o * stride + k).checked_sub(pads[d])?
+                                                };
+                                                (at < size).then_some(at)
+                                            })
+                                    else {
+                                        continue;
+                                    };
+                                    for c in 0..inputs {
+                                        let channel = group * inputs + c;
+                                        let at = if *transposed {
+                                            [channel, o % outputs, ky, kx]
+                                        } else {
+                                            [o, c, ky, kx]
+                                        };
+                                        sum += *x.add(index(input, [n, channel, iy, ix]))
+                                            * *w.add(index(weights, at));
+                                    }
+                                }
+                            }
+                            *y.add(index(output, [n, o, oy, ox])) = sum;
+                        }
                     }
                 }
             }

@@ -36,7 +36,7 @@ pub(super) fn each(count: usize, work: impl Fn(usize) + Sync) {
     use rayon::prelude::*;
 
     if count > 1 && threads() > 1 {
-        (0..count).into_par_iter().for_each(|index| work(index));
+        (0..count).into_par_iter().for_each(&work);
     } else {
         (0..count).for_each(work);
     }
