@@ -1,5 +1,7 @@
 //! The CPU executor's networks, beside tract's. `MAOOCR_MODELS` names the folder of models, else the user's cache.
 
+#![allow(missing_docs, reason = "criterion's macro makes a public function")]
+
 #[path = "../tests/common/mod.rs"]
 mod common;
 

@@ -45,10 +45,4 @@ impl Buffer {
         // SAFETY: a line is 16 floats without padding.
         unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.capacity()) }
     }
-
-    #[cfg(test)]
-    pub(super) fn as_slice(&self) -> &[f32] {
-        // SAFETY: a line is 16 floats without padding.
-        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.capacity()) }
-    }
 }

@@ -188,7 +188,8 @@ mod tests {
     #[test]
     fn functions_agree_with_double_precision() {
         let inputs: Vec<f32> = (-4003..4003).map(|i| i as f32 * 0.0025).collect();
-        let functions: [(Unary, fn(f64) -> f64, f32); 8] = [
+        type Function = (Unary, fn(f64) -> f64, f32);
+        let functions: [Function; 8] = [
             (Unary::Relu, |x| x.max(0.0), 0.0),
             (Unary::Sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 2e-7),
             (Unary::Silu, |x| x / (1.0 + (-x).exp()), 4e-7),
