@@ -149,6 +149,18 @@ impl Loader {
             inputs: &inputs,
             opset,
         };
+        // How weights are stored is settled here: convolutions want constant ones.
+        let stored = match proto.op_type.as_str() {
+            "DequantizeLinear" => Some(reader.dequantised().map_err(unsupported)?),
+            "Cast" => Some(reader.cast().map_err(unsupported)?),
+            "Mul" => reader.scaled(),
+            _ => None,
+        };
+        if let Some(value) = stored {
+            let id = self.define(&output)?;
+            self.graph.constants.insert(id, value);
+            return Ok(());
+        }
         let (op, kept) = reader.op().map_err(unsupported)?;
         let wanted = match &op {
             Op::Binary(_)
@@ -239,6 +251,13 @@ fn constant(tensor: pb::TensorProto) -> Result<Constant, RuntimeError> {
         kind::DOUBLE => Data::F32(read!(double_data, 8, |b| f64::from_le_bytes([
             b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
         ]) as f32)),
+        // Without raw bytes, each is the low half of an integer.
+        kind::FLOAT16 if raw.is_empty() => {
+            Data::F32(tensor.int32_data.iter().map(|&v| half(v as u16)).collect())
+        }
+        kind::FLOAT16 => Data::F32(read!(float_data, 2, |b| half(u16::from_le_bytes([
+            b[0], b[1]
+        ])))),
         kind::INT64 => Data::I64(read!(int64_data, 8, |b| i64::from_le_bytes([
             b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]
         ]))),
@@ -258,6 +277,18 @@ fn constant(tensor: pb::TensorProto) -> Result<Constant, RuntimeError> {
         )));
     }
     Ok(constant)
+}
+
+/// A half float (1 bit of sign, 5 of exponent, 10 of fraction) as an `f32`, which holds each of them.
+fn half(bits: u16) -> f32 {
+    let sign = u32::from(bits >> 15) << 31;
+    let (exponent, fraction) = (u32::from(bits >> 10 & 31), u32::from(bits & 1023));
+    match exponent {
+        // Steps of 2^-24 around zero.
+        0 => f32::from_bits(sign | (fraction as f32 / 16_777_216.0).to_bits()),
+        31 => f32::from_bits(sign | 0xff << 23 | fraction << 13),
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+    }
 }
 
 /// Reads one node's operator and attributes.
@@ -295,6 +326,92 @@ impl Reader<'_> {
         self.graph
             .constants
             .get(&self.inputs.get(index).copied().flatten()?)
+    }
+
+    /// The floats that stored integers stand for: `(x - zero point) * scale`, one for all or one for each index along an
+    /// axis. Files are smaller by it; the arithmetic stays that of floats.
+    fn dequantised(&self) -> Result<Constant, String> {
+        let stored = self
+            .constant(0)
+            .ok_or("only stored weights are supported")?;
+        let values = stored.as_i64().ok_or("its weights are floats already")?;
+        let scale = self.constant(1).ok_or("its scale is not constant")?;
+        let scales = scale.as_f32().ok_or("its scale is no float")?;
+        let zeros = match (self.inputs.get(2).copied().flatten(), self.constant(2)) {
+            (None, _) => None,
+            (Some(_), zero) => Some(
+                zero.and_then(Constant::as_i64)
+                    .filter(|z| z.len() == scales.len())
+                    .ok_or("its zero point is not constant, or not as long as its scale")?,
+            ),
+        };
+        if self.int("block_size", 0) != 0 {
+            return Err("blocks are not supported".into());
+        }
+        // How many values lie between two that differ by one along the axis.
+        let run = if scale.shape.is_empty() || scale.shape == [1] {
+            stored.len().max(1)
+        } else {
+            let rank = stored.shape.len() as i64;
+            let axis = self.int("axis", 1);
+            let axis = if axis < 0 { axis + rank } else { axis };
+            let along = usize::try_from(axis)
+                .ok()
+                .filter(|&a| a < stored.shape.len());
+            let along = along.ok_or_else(|| format!("axis {axis}"))?;
+            if scale.shape != [stored.shape[along]] || scales.is_empty() {
+                return Err(format!("a scale of shape {:?}", scale.shape));
+            }
+            stored.shape[along + 1..].iter().product::<usize>().max(1)
+        };
+        let data = values
+            .iter()
+            .enumerate()
+            .map(|(i, &value)| {
+                let at = i / run % scales.len();
+                value.saturating_sub(zeros.map_or(0, |z| z[at])) as f32 * scales[at]
+            })
+            .collect();
+        Ok(Constant::f32(stored.shape.clone(), data))
+    }
+
+    /// Stored numbers as floats: all of them are `f32` here, whatever the file stores.
+    fn cast(&self) -> Result<Constant, String> {
+        let (Some(stored), 1) = (self.constant(0), self.int("to", 0)) else {
+            return Err("only stored numbers can be cast, and to f32".into());
+        };
+        Ok(match stored.as_i64() {
+            Some(values) => {
+                let floats = values.iter().map(|&v| v as f32).collect();
+                Constant::f32(stored.shape.clone(), floats)
+            }
+            None => stored.clone(),
+        })
+    }
+
+    /// Stored floats times their scale, which has the same rank.
+    fn scaled(&self) -> Option<Constant> {
+        let (stored, scale) = (self.constant(0)?, self.constant(1)?);
+        let (values, scales) = (stored.as_f32()?, scale.as_f32()?);
+        let fits = stored.shape.len() == scale.shape.len()
+            && stored
+                .shape
+                .iter()
+                .zip(&scale.shape)
+                .all(|(&d, &s)| s == d || s == 1);
+        if !fits {
+            return None;
+        }
+        let data = values.iter().enumerate().map(|(i, &value)| {
+            let (mut rest, mut at, mut step) = (i, 0, 1);
+            for (&d, &s) in stored.shape.iter().zip(&scale.shape).rev() {
+                at += if s == 1 { 0 } else { rest % d * step };
+                rest /= d;
+                step *= s;
+            }
+            value * scales[at]
+        });
+        Some(Constant::f32(stored.shape.clone(), data.collect()))
     }
 
     /// Axes, an attribute up to some version of the operator and an input after it.
@@ -614,7 +731,6 @@ impl Reader<'_> {
                 }
                 (Op::Shape, 1)
             }
-            // Only integers are cast in these models, and all integers are i64 here; `specialise` refuses floats.
             "Identity" | "Dropout" => (Op::Identity, 1),
             _ => return Err("the operator is unknown".into()),
         })

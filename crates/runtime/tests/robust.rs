@@ -356,3 +356,100 @@ proptest! {
         prop_assert!(whole_way(&bytes).is_err());
     }
 }
+
+/// A convolution whose weights are stored as integers, a scale for each output channel.
+fn stored_as_integers(scale: &[u8], scales: i64, axis_of: i64) -> Vec<u8> {
+    let weights = tensor("q", 3, &[2, 1, 1, 2], &[1, 0xff, 0x80, 100]);
+    let scale = tensor("s", 1, &[scales], scale);
+    let zero = tensor("z", 3, &[2], &[0, 0x80]);
+    model(
+        &[
+            node("DequantizeLinear", &["q", "s", "z"], "w", &[axis(axis_of)]),
+            node("Conv", &["x", "w"], "y", &[]),
+        ],
+        &[weights, scale, zero],
+        "y",
+    )
+}
+
+fn little(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+#[test]
+fn stored_integers_are_read_as_the_floats_they_stand_for() {
+    for axis_of in [0, -4] {
+        let file = stored_as_integers(&little(&[0.5, 0.25]), 2, axis_of);
+        let graph = onnx::load(&file).unwrap();
+        assert_eq!(graph.nodes.len(), 1);
+        let weights = graph.floats(graph.nodes[0].input(1)).unwrap();
+        assert_eq!(weights, [0.5, -0.5, 0.0, 57.0]);
+    }
+}
+
+/// The same without the operator made for it: cast and multiplied.
+#[test]
+fn stored_integers_may_be_cast_and_scaled() {
+    let to = Message::default().bytes(1, b"to").int(20, 2).int(3, 1).0;
+    let file = model(
+        &[
+            node("Cast", &["q"], "f", &[to]),
+            node("Mul", &["f", "s"], "w", &[]),
+            node("Conv", &["x", "w"], "y", &[]),
+        ],
+        &[
+            tensor("q", 3, &[2, 1, 1, 2], &[1, 0xff, 0x80, 100]),
+            tensor("s", 1, &[2, 1, 1, 1], &little(&[0.5, 0.25])),
+        ],
+        "y",
+    );
+    let graph = onnx::load(&file).unwrap();
+    let weights = graph.floats(graph.nodes[0].input(1)).unwrap();
+    assert_eq!(weights, [0.5, -0.5, -32.0, 25.0]);
+}
+
+#[test]
+fn a_scale_that_does_not_fit_is_an_error() {
+    for file in [
+        stored_as_integers(&little(&[0.5; 3]), 3, 0),
+        stored_as_integers(&little(&[0.5; 2]), 2, 1),
+        stored_as_integers(&little(&[0.5; 2]), 2, 4),
+        stored_as_integers(&little(&[0.5]), 1, 0),
+    ] {
+        let error = onnx::load(&file).unwrap_err().to_string();
+        assert!(error.contains("DequantizeLinear"), "{error}");
+    }
+}
+
+#[test]
+fn half_floats_are_read_as_floats() {
+    // 1.0, -2.0, the smallest and the largest.
+    let half = tensor(
+        "h",
+        10,
+        &[2, 1, 1, 2],
+        &[0x00, 0x3c, 0x00, 0xc0, 0x01, 0x00, 0xff, 0x7b],
+    );
+    let to = |kind: i64| {
+        let start = Message::default().bytes(1, b"to").int(20, 2);
+        start.int(3, kind).0
+    };
+    let file = |kind| {
+        model(
+            &[
+                node("Cast", &["h"], "w", &[to(kind)]),
+                node("Conv", &["x", "w"], "y", &[]),
+            ],
+            &[half.clone()],
+            "y",
+        )
+    };
+    let graph = onnx::load(&file(1)).map(|mut graph| {
+        rewrite::simplify(&mut graph).unwrap();
+        graph
+    });
+    let graph = graph.unwrap();
+    let weights = graph.floats(graph.nodes[0].input(1)).unwrap();
+    assert_eq!(weights, [1.0, -2.0, 2f32.powi(-24), 65504.0]);
+    assert!(onnx::load(&file(10)).is_err());
+}
