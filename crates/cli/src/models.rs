@@ -1,9 +1,9 @@
 //! `maoocr models`: lists, fetches and checks models.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use maoocr_models::manifest::{Manifest, ModelEntry, Task, Tier};
@@ -42,6 +42,15 @@ enum Action {
         /// Names; default: whatever is there.
         names: Vec<String>,
     },
+    /// Write models of half the size, their weights as half floats: for places that fetch them over a network.
+    Compact {
+        /// Names, as `list` shows them.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Where the files go, as NAME.onnx.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Print where the models are, or where one of them is.
     Path {
         /// A model's name.
@@ -66,6 +75,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         Action::List { json } => list(&store, &manifest, json),
         Action::Pull { names, offline } => pull(&store, &manifest, &names, offline),
         Action::Verify { names } => verify(&store, &manifest, &names),
+        Action::Compact { names, out } => compact(&store, &manifest, &names, &out),
         Action::Path { name } => {
             match name {
                 Some(name) => println!("{}", store.path(&known(&manifest, &name)?.name).display()),
@@ -81,6 +91,24 @@ fn known<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a ModelEntry> {
         Some(entry) => Ok(entry),
         None => bail!("no model is called `{name}`; `maoocr models list` shows the names"),
     }
+}
+
+fn compact(store: &Store, manifest: &Manifest, names: &[String], out: &Path) -> Result<Outcome> {
+    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    for name in names {
+        let name = &known(manifest, name)?.name;
+        let onnx = store.read(name)?;
+        let small = maoocr_runtime::onnx::compact(&onnx).with_context(|| name.clone())?;
+        let path = out.join(format!("{name}.onnx"));
+        std::fs::write(&path, &small).with_context(|| path.display().to_string())?;
+        println!(
+            "{}: {:.2} MB, was {:.2} MB",
+            path.display(),
+            small.len() as f64 * 1e-6,
+            onnx.len() as f64 * 1e-6
+        );
+    }
+    Ok(Outcome::Complete)
 }
 
 fn list(store: &Store, manifest: &Manifest, json: bool) -> Result<Outcome> {

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+pub use compact::compact;
 use prost::Message;
 use proto as pb;
 
@@ -12,6 +13,7 @@ use crate::graph::{
     Binary, Constant, Data, Graph, Node, Op, Padding, Pool, Unary, ValueId, Window,
 };
 
+mod compact;
 mod proto;
 
 /// No window, stride or padding of a real model comes near this.

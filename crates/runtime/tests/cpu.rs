@@ -66,3 +66,39 @@ fn agrees_with_tract() {
         }
     }
 }
+
+/// Half floats keep eleven bits of each weight.
+#[test]
+fn compact_models_give_nearly_the_same() {
+    for (name, shape, tolerance) in [
+        ("ppocrv6-tiny-det", [1, 3, 64, 96], 0.02),
+        ("ppocrv6-tiny-rec", [1, 3, 48, 160], 0.05),
+    ] {
+        let Some(onnx) = common::model(name) else {
+            continue;
+        };
+        let small = maoocr_runtime::onnx::compact(&onnx).unwrap();
+        assert!(
+            small.len() * 100 < onnx.len() * 56,
+            "{} of {}",
+            small.len(),
+            onnx.len()
+        );
+        let input = common::noise(&shape);
+        let run = |onnx: &[u8]| {
+            let session = CpuSession::load(onnx).unwrap();
+            pollster::block_on(session.run(input.clone())).unwrap()
+        };
+        let (exact, halved) = (run(&onnx), run(&small));
+        let difference = common::difference(&exact, &halved);
+        eprintln!("{name}: {difference:e}");
+        assert!(
+            difference > 0.0 && difference < tolerance,
+            "{name}: {difference}"
+        );
+        // The casts make it a model for others too.
+        let theirs = TractSession::load(&small).unwrap();
+        let theirs = pollster::block_on(theirs.run(input.clone())).unwrap();
+        assert!(common::difference(&theirs, &halved) < 1e-3, "{name}");
+    }
+}
