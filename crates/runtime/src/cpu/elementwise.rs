@@ -191,8 +191,8 @@ impl Elementwise<'_> {
     }
 }
 
-/// Ranks up to 8 and two more axes that an enlargement adds.
-const MAX_AXES: usize = crate::onnx::MAX_RANK + 2;
+/// An enlargement makes two axes of each.
+const MAX_AXES: usize = 2 * crate::onnx::MAX_RANK;
 
 #[cfg(test)]
 mod tests {

@@ -102,6 +102,11 @@ impl Links<'_> {
         }
     }
 
+    /// A linear layer sees the last axis, a convolution the channels.
+    fn is_conv(&self, index: usize) -> bool {
+        matches!(self.node(index).op, Op::Conv { .. })
+    }
+
     fn binary(&self, index: usize, op: Binary) -> Option<[ValueId; 2]> {
         let node = self.node(index);
         if node.op != Op::Binary(op) {
@@ -126,6 +131,9 @@ impl Links<'_> {
             self.product(excite)?;
             let squeeze = self.sole(self.node(excite).input(0)?)?;
             self.product(squeeze)?;
+            if !self.is_conv(excite) || !self.is_conv(squeeze) {
+                return None;
+            }
             let mean = self.sole(self.node(squeeze).input(0)?)?;
             let of_picture = match &self.node(mean).op {
                 Op::ReduceMean { axes, keep: true } => axes == &[2, 3],
@@ -227,6 +235,7 @@ pub(super) fn fuse(graph: &Graph, shapes: &[Vec<usize>], weights: &Weights) -> V
             && !taken[first]
             && works[first].is_none()
             && links.product(first).is_some()
+            && links.is_conv(first) == links.is_conv(index)
             && !links.is_head(index)
         {
             taken[first] = true;

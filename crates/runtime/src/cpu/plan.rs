@@ -782,9 +782,21 @@ impl<'a> Lowering<'a> {
             let weights = self.operand(node, 1)?;
             let bias = node.input(2).map(|_| self.operand(node, 2)).transpose()?;
             if let Some(bias) = &bias
-                && bias.elements() != shape[1]
+                && (bias.shape.len() != 1 || bias.shape[0] != shape[1])
             {
                 return Err(node.unsupported("a bias of another size"));
+            }
+            let inputs = input.shape[1];
+            let [kh, kw] = window.kernel;
+            let wanted = match transposed {
+                false => [shape[1], inputs / groups, kh, kw],
+                true => [inputs, shape[1] / groups, kh, kw],
+            };
+            if weights.shape != wanted || inputs % groups != 0 || shape[1] % groups != 0 {
+                return Err(node.unsupported(format!(
+                    "weights of shape {:?} where {wanted:?} fits",
+                    weights.shape
+                )));
             }
             let output = self.output(node.output, |b| View::channels_last(b, &shape));
             for view in [Some(&input), Some(&weights), bias.as_ref()]
