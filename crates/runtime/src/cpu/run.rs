@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::conv::Conv;
 use super::depthwise::Depthwise;
-use super::elementwise::Elementwise;
+use super::elementwise::{Axis, Elementwise};
 use super::gemm::{Gemm, Panels, Rows, TILE};
 use super::math::Activate;
 use super::plan::{At, Head, PicturesAt, Place, Plan, RowsAt, Slow, SlowConv, Step, pads};
@@ -606,14 +606,21 @@ impl Run<'_> {
                     Shared::new(output),
                     Shared::new(gate.cast_const()),
                 );
+                let axes = [
+                    Axis {
+                        size: from.width,
+                        output: to.pitch,
+                        a: from.pitch,
+                        b: 0,
+                    },
+                    Axis {
+                        size: channels,
+                        output: 1,
+                        a: 1,
+                        b: 1,
+                    },
+                ];
                 each(from.height, |y| {
-                    let row = View {
-                        buffer: 0,
-                        offset: 0,
-                        shape: vec![from.width, channels],
-                        strides: vec![to.pitch, 1],
-                    };
-                    let axes = row.axes(&[from.pitch, 1], &[0, 1]);
                     let kernel = Elementwise {
                         op: Some(Binary::Mul),
                         axes: &axes,
