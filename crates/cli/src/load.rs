@@ -194,7 +194,9 @@ impl EngineArguments {
                             .map_err(|_| maoocr_models::Error::from_reason(d, "it isn't UTF-8"))
                     })
                 })
-                .transpose()?;
+                .transpose()?
+                // A recogniser without one has its alphabet in itself.
+                .or_else(|| maoocr_runtime::onnx::metadata(&onnx, "character"));
             engine.install(entry.clone(), session, dictionary.as_deref())?;
         }
         Ok(Ready { engine, plan })

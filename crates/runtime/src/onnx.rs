@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 pub use compact::compact;
+pub use metadata::metadata;
 use prost::Message;
 use proto as pb;
 
@@ -14,7 +15,9 @@ use crate::graph::{
 };
 
 mod compact;
+mod metadata;
 mod proto;
+mod wire;
 
 /// No window, stride or padding of a real model comes near this.
 const MAX_EXTENT: i64 = 4096;

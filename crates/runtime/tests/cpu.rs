@@ -102,3 +102,14 @@ fn compact_models_give_nearly_the_same() {
         assert!(common::difference(&theirs, &halved) < 1e-3, "{name}");
     }
 }
+
+/// PP-OCRv5's recogniser carries its alphabet, which is also published as a file.
+#[test]
+fn a_recogniser_knows_its_alphabet() {
+    let Some(onnx) = common::model("ppocrv5-mobile-rec") else {
+        return;
+    };
+    let alphabet = maoocr_runtime::onnx::metadata(&onnx, "character").unwrap();
+    assert!(alphabet.lines().count() > 18_000);
+    assert!(alphabet.contains("\n一\n乙\n"));
+}

@@ -203,7 +203,8 @@ impl Inner {
         }
         let session: Arc<dyn Session> = Arc::new(Pausing(self.device.load(&bytes)?));
         let text = match &entry.dictionary {
-            None => None,
+            // A recogniser without one has its alphabet in itself.
+            None => maoocr_runtime::onnx::metadata(&bytes, "character"),
             Some(dictionary) => {
                 let mut parts = self.parts.borrow_mut();
                 match parts.dictionaries.get(dictionary) {

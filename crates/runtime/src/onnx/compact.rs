@@ -3,6 +3,7 @@
 //!
 //! It works on the bytes of the format: what it doesn't know it copies.
 
+use super::wire::{Value, fields, write_bytes, write_int};
 use crate::RuntimeError;
 
 /// Smaller tensors stay as they are: shapes, biases, constants of formulas.
@@ -202,93 +203,6 @@ fn half(x: f32) -> u16 {
     }
     let rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
     sign | ((rounded - 0x3800_0000) >> 13) as u16
-}
-
-// The wire format: https://protobuf.dev/programming-guides/encoding/
-
-enum Value<'a> {
-    Int(u64),
-    Bytes(&'a [u8]),
-    Fixed,
-}
-
-struct Field<'a> {
-    number: u64,
-    value: Value<'a>,
-    /// With its key.
-    whole: &'a [u8],
-}
-
-/// The fields of a message in order; `None` once where it is broken.
-fn fields(message: &[u8]) -> impl Iterator<Item = Option<Field<'_>>> {
-    let mut rest = message;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let field = field(rest);
-        rest = field.as_ref().map_or(&[], |f| &rest[f.whole.len()..]);
-        Some(field)
-    })
-}
-
-fn field(bytes: &[u8]) -> Option<Field<'_>> {
-    let (key, mut at) = varint(bytes)?;
-    let value = match key & 7 {
-        0 => {
-            let (value, len) = varint(&bytes[at..])?;
-            at += len;
-            Value::Int(value)
-        }
-        wire @ (1 | 5) => {
-            at += if wire == 1 { 8 } else { 4 };
-            bytes.get(..at)?;
-            Value::Fixed
-        }
-        2 => {
-            let (len, size) = varint(&bytes[at..])?;
-            let start = at + size;
-            at = start.checked_add(usize::try_from(len).ok()?)?;
-            Value::Bytes(bytes.get(start..at)?)
-        }
-        _ => return None,
-    };
-    Some(Field {
-        number: key >> 3,
-        value,
-        whole: &bytes[..at],
-    })
-}
-
-/// A number in groups of seven bits, and how many bytes it takes.
-fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
-    let mut value = 0u64;
-    for (index, &byte) in bytes.iter().enumerate().take(10) {
-        value |= u64::from(byte & 0x7f) << (7 * index);
-        if byte < 0x80 {
-            return Some((value, index + 1));
-        }
-    }
-    None
-}
-
-fn write_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn write_int(out: &mut Vec<u8>, number: u64, value: u64) {
-    write_varint(out, number << 3);
-    write_varint(out, value);
-}
-
-fn write_bytes(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
-    write_varint(out, number << 3 | 2);
-    write_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
 }
 
 #[cfg(test)]
