@@ -792,7 +792,8 @@ impl<'a> Lowering<'a> {
                 false => [shape[1], inputs / groups, kh, kw],
                 true => [inputs, shape[1] / groups, kh, kw],
             };
-            if weights.shape != wanted || inputs % groups != 0 || shape[1] % groups != 0 {
+            let whole = inputs.is_multiple_of(groups) && shape[1].is_multiple_of(groups);
+            if weights.shape != wanted || !whole {
                 return Err(node.unsupported(format!(
                     "weights of shape {:?} where {wanted:?} fits",
                     weights.shape
