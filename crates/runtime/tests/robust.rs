@@ -453,7 +453,7 @@ fn half_floats_are_read_as_floats() {
                 node("Cast", &["h"], "w", &[to(kind)]),
                 node("Conv", &["x", "w"], "y", &[]),
             ],
-            &[half.clone()],
+            std::slice::from_ref(&half),
             "y",
         )
     };

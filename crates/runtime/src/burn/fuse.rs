@@ -123,11 +123,12 @@ impl Fuser<'_> {
             .flatten()
     }
 
-    /// Both operands of an operator on two values that are no constants.
+    /// Both operands of an operator on two different values that are no constants: no launch may bind one twice.
     fn pair(&self, index: usize, op: Binary) -> Option<[ValueId; 2]> {
         let node = self.node(index).filter(|n| n.op == Op::Binary(op))?;
         let pair = [node.input(0)?, node.input(1)?];
-        pair.iter().all(|&v| !self.is_constant(v)).then_some(pair)
+        let fits = pair[0] != pair[1] && pair.iter().all(|&v| !self.is_constant(v));
+        fits.then_some(pair)
     }
 
     fn become_step(&mut self, index: usize, op: Op, inputs: Vec<Option<ValueId>>, extra: Extra) {
@@ -184,11 +185,14 @@ impl Fuser<'_> {
         }
     }
 
-    /// The blend that makes `value` for one reader only, while nothing is added to it yet.
-    fn blend(&self, value: ValueId) -> Option<usize> {
+    /// The blend that makes `value` for one reader only, while nothing is added to it yet and `other` may be.
+    fn blend(&self, value: ValueId, other: Option<ValueId>) -> Option<usize> {
         let index = self.sole(value)?;
         let step = self.steps[index].as_ref()?;
-        (matches!(step.extra, Extra::Blend { .. }) && step.node.input(2).is_none()).then_some(index)
+        let fits = matches!(step.extra, Extra::Blend { .. })
+            && step.node.input(2).is_none()
+            && (other.is_none() || step.node.input(0) != other);
+        fits.then_some(index)
     }
 
     /// `x + x * gate`
@@ -196,7 +200,7 @@ impl Fuser<'_> {
         let found = |fuser: &Self| {
             let [a, b] = fuser.pair(index, Binary::Add)?;
             [(a, b), (b, a)].into_iter().find_map(|(x, product)| {
-                let at = fuser.blend(product)?;
+                let at = fuser.blend(product, None)?;
                 let inputs = &fuser.steps[at].as_ref()?.node.inputs;
                 (inputs[0] == Some(x)).then(|| (at, inputs.clone()))
             })
@@ -229,7 +233,7 @@ impl Fuser<'_> {
             return;
         };
         let (mut keep, mut inputs) = (false, vec![Some(x), None, None]);
-        if let Some(at) = self.blend(x)
+        if let Some(at) = self.blend(x, Some(other))
             && let Some(step) = self.steps[at].take()
         {
             keep = matches!(step.extra, Extra::Blend { keep: true, .. });
@@ -261,7 +265,8 @@ impl Fuser<'_> {
                 let weights = node.input(1)?;
                 let fits = fuser.is_constant(weights)
                     && (fuser.limits.layer)(&node.op, fuser.shape(weights))
-                    && node.input(3).is_none();
+                    && node.input(3).is_none()
+                    && (node.input(0) != Some(other) || is_depthwise(&node.op));
                 let mut inputs = node.inputs.clone();
                 inputs.resize(3, None);
                 inputs.push(Some(other));
@@ -284,7 +289,7 @@ impl Fuser<'_> {
         let (mut keep, mut inputs) = (false, vec![Some(a), None, Some(b)]);
         if let Some((at, other)) = [(a, b), (b, a)]
             .into_iter()
-            .find_map(|(x, other)| Some((self.blend(x)?, other)))
+            .find_map(|(x, other)| Some((self.blend(x, Some(other))?, other)))
             && let Some(step) = self.steps[at].take()
         {
             keep = matches!(step.extra, Extra::Blend { keep: true, .. });
@@ -428,6 +433,11 @@ impl Fuser<'_> {
             );
         }
     }
+}
+
+/// Whether a layer that has a kernel is the one that can add the picture it reads.
+fn is_depthwise(op: &Op) -> bool {
+    matches!(op, Op::Conv { groups, .. } if *groups > 1)
 }
 
 /// The activation of a layer over single pixels.

@@ -4,16 +4,15 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 use super::activation::{Activation, activate, activation};
-use super::{empty, units, vector};
+use super::{empty, optional, units, vector};
 use crate::graph::Unary;
 
 /// What a kernel does, each combination a pipeline of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct With {
-    gate: bool,
     /// The gate adds to the picture instead of replacing it.
     keep: bool,
-    other: bool,
+    /// The other picture is smaller.
     enlarged: bool,
 }
 
@@ -41,8 +40,8 @@ fn shrunk(pixel: usize, s: &Sizes) -> usize {
 #[cube(launch_unchecked)]
 fn blend_kernel<N: Size>(
     picture: &[Vector<f32, N>],
-    gate: &[Vector<f32, N>],
-    other: &[Vector<f32, N>],
+    gate: ComptimeOption<&[Vector<f32, N>]>,
+    other: ComptimeOption<&[Vector<f32, N>]>,
     out: &mut [Vector<f32, N>],
     s: Sizes,
     function: Activation,
@@ -55,7 +54,8 @@ fn blend_kernel<N: Size>(
     let mut value = picture[at];
     let column = at % s.columns;
     let pixel = at / s.columns;
-    if with.gate {
+    #[comptime]
+    if let ComptimeOption::Some(gate) = &gate {
         let gated = value * gate[pixel / (s.height * s.width) * s.columns + column];
         if with.keep {
             value += gated;
@@ -63,7 +63,8 @@ fn blend_kernel<N: Size>(
             value = gated;
         }
     }
-    if with.other {
+    #[comptime]
+    if let ComptimeOption::Some(other) = &other {
         if with.enlarged {
             value += other[shrunk(pixel, &s) * s.columns + column];
         } else {
@@ -96,7 +97,6 @@ impl Blend<'_> {
         let made = empty(self.picture, shape);
         let factors = self.other.map_or([1, 1], |(_, factors)| factors);
         let (count, dim) = units(&made, elements / lanes);
-        let buffer = |t: Option<&CubeTensor>| t.unwrap_or(self.picture).clone().into_buffer_arg();
         // SAFETY: the kernel checks its place, and every other index follows from the sizes.
         unsafe {
             blend_kernel::launch_unchecked(
@@ -105,8 +105,8 @@ impl Blend<'_> {
                 dim,
                 lanes,
                 self.picture.clone().into_buffer_arg(),
-                buffer(self.gate.map(|(gate, _)| gate)),
-                buffer(self.other.map(|(other, _)| other)),
+                optional(self.gate.map(|(gate, _)| gate)),
+                optional(self.other.map(|(other, _)| other)),
                 made.clone().into_buffer_arg(),
                 SizesLaunch::new(
                     height,
@@ -118,9 +118,7 @@ impl Blend<'_> {
                 ),
                 activation(self.activation),
                 With {
-                    gate: self.gate.is_some(),
                     keep: self.gate.is_some_and(|(_, keep)| keep),
-                    other: self.other.is_some(),
                     enlarged: factors != [1, 1],
                 },
             );
@@ -180,6 +178,39 @@ pub(super) fn join(
             );
         }
         first += columns;
+    }
+    made
+}
+
+#[cube(launch_unchecked)]
+fn turn_kernel(planes: &[f32], out: &mut [f32], pixels: usize, channels: usize, elements: usize) {
+    let at = ABSOLUTE_POS;
+    if at >= elements {
+        terminate!();
+    }
+    let pixel = at / channels;
+    let (batch, place) = (pixel / pixels, pixel % pixels);
+    out[at] = planes[(batch * channels + at % channels) * pixels + place];
+}
+
+/// `[N, H, W, C]` of what lies as `[N, C, H, W]`. `turned` is that under the axes of the result.
+pub(super) fn turn(turned: &CubeTensor) -> CubeTensor {
+    let [n, height, width, channels] = turned.meta.shape().dims();
+    let made = empty(turned, [n, height, width, channels]);
+    let elements = n * height * width * channels;
+    let (count, dim) = units(&made, elements);
+    // SAFETY: the kernel checks its place, and every other index follows from the sizes.
+    unsafe {
+        turn_kernel::launch_unchecked(
+            &made.client,
+            count,
+            dim,
+            turned.clone().into_buffer_arg(),
+            made.clone().into_buffer_arg(),
+            height * width,
+            channels,
+            elements,
+        );
     }
     made
 }

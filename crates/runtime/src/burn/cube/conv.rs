@@ -6,7 +6,7 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 use super::activation::{Activation, activate, activation};
-use super::{empty, units, vector};
+use super::{empty, optional, units, vector};
 use crate::graph::{Unary, Window};
 
 /// Output pixels of one unit: they share what it reads of the weights.
@@ -15,8 +15,6 @@ const PIXELS: usize = 4;
 /// What a kernel does, each combination a pipeline of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct With {
-    bias: bool,
-    residual: bool,
     /// The window is one pixel, so output pixels are input pixels.
     pointwise: bool,
     /// Each input pixel makes a block of output pixels.
@@ -64,12 +62,37 @@ fn tap(batch: usize, y: usize, x: usize, g: &Geometry) -> (usize, bool) {
     (select(inside, at, 0), inside)
 }
 
+/// What a sum begins with.
+#[cube]
+fn bias_of<N: Size>(bias: &ComptimeOption<&[Vector<f32, N>]>, at: usize) -> Vector<f32, N> {
+    #[comptime]
+    if let ComptimeOption::Some(bias) = bias {
+        bias[at]
+    } else {
+        Vector::new(0.0)
+    }
+}
+
+#[cube]
+fn with_residual<N: Size>(
+    made: Vector<f32, N>,
+    residual: &ComptimeOption<&[Vector<f32, N>]>,
+    at: usize,
+) -> Vector<f32, N> {
+    #[comptime]
+    if let ComptimeOption::Some(residual) = residual {
+        made + residual[at]
+    } else {
+        made
+    }
+}
+
 #[cube(launch_unchecked)]
 fn dense_kernel<I: Size, O: Size>(
     picture: &[Vector<f32, I>],
     weights: &[Vector<f32, O>],
-    bias: &[Vector<f32, O>],
-    residual: &[Vector<f32, O>],
+    bias: ComptimeOption<&[Vector<f32, O>]>,
+    residual: ComptimeOption<&[Vector<f32, O>]>,
     out: &mut [Vector<f32, O>],
     g: Geometry,
     function: Activation,
@@ -87,13 +110,10 @@ fn dense_kernel<I: Size, O: Size>(
     } else {
         column
     };
+    let start = bias_of(&bias, channel);
     #[unroll]
     for i in 0..PIXELS {
-        if with.bias {
-            sums[i] = bias[channel];
-        } else {
-            sums[i] = Vector::new(0.0);
-        }
+        sums[i] = start;
     }
     let lanes = I::value().comptime();
     let depth = g.channels / lanes;
@@ -158,12 +178,7 @@ fn dense_kernel<I: Size, O: Size>(
                 let pixel = (row * g.out_width + x) * g.kernel_width + place % g.kernel_width;
                 at = pixel * outputs + column % outputs;
             }
-            let made = activate(sums[i], &function);
-            if with.residual {
-                out[at] = made + residual[at];
-            } else {
-                out[at] = made;
-            }
+            out[at] = with_residual(activate(sums[i], &function), &residual, at);
         }
     }
 }
@@ -172,22 +187,19 @@ fn dense_kernel<I: Size, O: Size>(
 fn depthwise_kernel<N: Size>(
     picture: &[Vector<f32, N>],
     weights: &[Vector<f32, N>],
-    bias: &[Vector<f32, N>],
-    residual: &[Vector<f32, N>],
+    bias: ComptimeOption<&[Vector<f32, N>]>,
+    residual: ComptimeOption<&[Vector<f32, N>]>,
     out: &mut [Vector<f32, N>],
     g: Geometry,
     function: Activation,
-    #[comptime] with: With,
+    #[comptime] keep: bool,
 ) {
     let column = ABSOLUTE_POS % g.columns;
     let pixel = ABSOLUTE_POS / g.columns;
     if pixel >= g.pixels {
         terminate!();
     }
-    let mut sum = Vector::<f32, N>::new(0.0);
-    if with.bias {
-        sum = bias[column];
-    }
+    let mut sum = bias_of(&bias, column);
     let (batch, y, x) = corner(pixel, &g);
     for ky in 0..g.kernel_height {
         for kx in 0..g.kernel_width {
@@ -199,12 +211,11 @@ fn depthwise_kernel<N: Size>(
         }
     }
     let at = pixel * g.columns + column;
-    let made = activate(sum, &function);
-    if with.residual {
-        out[at] = made + residual[at];
-    } else {
-        out[at] = made;
+    let mut made = with_residual(activate(sum, &function), &residual, at);
+    if keep {
+        made += picture[at];
     }
+    out[at] = made;
 }
 
 /// What a layer reads; every tensor contiguous, pictures as `[N, H, W, C]`.
@@ -215,22 +226,6 @@ pub(super) struct Layer<'a> {
     /// Added last; of the output's shape.
     pub(super) residual: Option<&'a CubeTensor>,
     pub(super) activation: Option<Unary>,
-}
-
-impl Layer<'_> {
-    fn with(&self, pointwise: bool, blocks: bool) -> With {
-        With {
-            bias: self.bias.is_some(),
-            residual: self.residual.is_some(),
-            pointwise,
-            blocks,
-        }
-    }
-
-    /// The bias and the residual; where one is missing, something that the kernel doesn't read.
-    fn optional(&self) -> [BufferArg; 2] {
-        [self.bias, self.residual].map(|t| t.unwrap_or(self.weights).clone().into_buffer_arg())
-    }
 }
 
 /// `[n, h, w]` of the output and the window of a layer.
@@ -286,7 +281,10 @@ pub(super) fn dense(
         out[0] * out[1] * out[2],
         out[3] / lanes,
         lanes,
-        layer.with(pointwise, false),
+        With {
+            pointwise,
+            blocks: false,
+        },
         &made,
     );
     made
@@ -311,7 +309,10 @@ pub(super) fn blocks(layer: &Layer<'_>, window: &Window, outputs: usize) -> Cube
         batch * height * width,
         columns,
         lanes,
-        layer.with(true, true),
+        With {
+            pointwise: true,
+            blocks: true,
+        },
         &made,
     );
     made
@@ -328,7 +329,6 @@ fn launch_dense(
 ) {
     let channels = layer.picture.meta.shape()[3];
     let (count, dim) = units(made, pixels.div_ceil(PIXELS) * columns);
-    let [bias, residual] = layer.optional();
     // SAFETY: the kernel checks its pixel, and every other index follows from the geometry.
     unsafe {
         dense_kernel::launch_unchecked(
@@ -339,8 +339,8 @@ fn launch_dense(
             lanes,
             layer.picture.clone().into_buffer_arg(),
             layer.weights.clone().into_buffer_arg(),
-            bias,
-            residual,
+            optional(layer.bias),
+            optional(layer.residual),
             made.clone().into_buffer_arg(),
             geometry,
             activation(layer.activation),
@@ -349,19 +349,20 @@ fn launch_dense(
     }
 }
 
-/// A convolution of each channel on its own. `weights` are `[kh, kw, C]`; the rest is as for [`dense`].
+/// A convolution of each channel on its own. `weights` are `[kh, kw, C]`; the rest is as for [`dense`]. With `keep` the
+/// picture itself, which then has the output's shape, is added to the result.
 pub(super) fn depthwise(
     layer: &Layer<'_>,
     window: &Window,
     pads: [usize; 2],
     out: [usize; 4],
+    keep: bool,
 ) -> CubeTensor {
     let picture: [usize; 4] = layer.picture.meta.shape().dims();
     let lanes = vector(out[3]);
     let made = empty(layer.picture, out);
     let columns = out[3] / lanes;
     let (count, dim) = units(&made, out[0] * out[1] * out[2] * columns);
-    let [bias, residual] = layer.optional();
     // SAFETY: as above.
     unsafe {
         depthwise_kernel::launch_unchecked(
@@ -371,12 +372,12 @@ pub(super) fn depthwise(
             lanes,
             layer.picture.clone().into_buffer_arg(),
             layer.weights.clone().into_buffer_arg(),
-            bias,
-            residual,
+            optional(layer.bias),
+            optional(layer.residual),
             made.clone().into_buffer_arg(),
             geometry(picture, [out[0], out[1], out[2]], columns, window, pads),
             activation(layer.activation),
-            layer.with(false, false),
+            keep,
         );
     }
     made

@@ -55,6 +55,15 @@ fn cubes(rows: usize) -> CubeCount {
     CubeCount::Static(rows as u32, 1, 1)
 }
 
+/// A buffer that a kernel does without where there is none. It is never stood in for by another one of the same launch:
+/// browsers refuse a buffer that is bound twice.
+fn optional<A>(tensor: Option<&CubeTensor>) -> A
+where
+    A: From<Option<BufferArg>>,
+{
+    tensor.map(|t| t.clone().into_buffer_arg()).into()
+}
+
 fn sizes(tensor: &CubeTensor) -> Vec<usize> {
     tensor.meta.shape().iter().copied().collect()
 }
@@ -97,7 +106,15 @@ type Taken<'a> = Option<Operand<'a, CubeBackend>>;
 
 /// An operand as a contiguous picture with its channels last.
 fn picture(operand: Taken<'_>) -> Option<CubeTensor> {
-    Some(into_contiguous(operand?.value().nhwc()))
+    let tensor = operand?.value().nhwc();
+    let [_, height, width, channels] = tensor.meta.shape().dims();
+    let pixels = height * width;
+    let is_turned = tensor.meta.strides()[..] == [channels * pixels, width, 1, pixels];
+    Some(if is_turned && channels > 1 && pixels > 1 {
+        blend::turn(&tensor)
+    } else {
+        into_contiguous(tensor)
+    })
 }
 
 /// An operand in the graph's order of axes, contiguous.
@@ -189,7 +206,9 @@ fn run(
             }
             let mut take = |index: usize| operands.get_mut(index).and_then(Option::take);
             let (x, weights) = (picture(take(0))?, take(1)?.value().nchw());
-            let (bias, residual) = (plain(take(2)), picture(take(3)));
+            // The picture itself is added by the kernel that reads it: no launch may bind it twice.
+            let keep = node.input(3).is_some() && node.input(3) == node.input(0);
+            let (bias, residual) = (plain(take(2)), picture(take(3).filter(|_| !keep)));
             let layer = Layer {
                 picture: &x,
                 weights: &weights,
@@ -201,7 +220,7 @@ fn run(
             Some(Value::picture(if *groups == 1 {
                 conv::dense(&layer, window, [above, left], out)
             } else {
-                conv::depthwise(&layer, window, [above, left], out)
+                conv::depthwise(&layer, window, [above, left], out, keep)
             }))
         }
         Op::ConvTranspose {

@@ -4,7 +4,7 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 use super::activation::{Activation, activate, activation};
-use super::{cubes, empty, vector};
+use super::{cubes, empty, optional, vector};
 use crate::graph::Unary;
 
 /// Vectors of channels that a cube of [`mean_kernel`] takes together, and the units that share each.
@@ -167,11 +167,10 @@ fn sum_of(value: f32, shared: &mut Shared<[f32]>) -> f32 {
 fn layer_norm_kernel(
     rows: &[f32],
     scale: &[f32],
-    bias: &[f32],
+    bias: ComptimeOption<&[f32]>,
     out: &mut [f32],
     size: usize,
     epsilon: f32,
-    #[comptime] with_bias: bool,
 ) {
     let first = UNIT_POS as usize;
     let start = CUBE_POS * size;
@@ -195,7 +194,8 @@ fn layer_norm_kernel(
     at = first;
     while at < size {
         let made = (rows[start + at] - mean) * factor * scale[at];
-        if with_bias {
+        #[comptime]
+        if let ComptimeOption::Some(bias) = &bias {
             out[start + at] = made + bias[at];
         } else {
             out[start + at] = made;
@@ -223,11 +223,10 @@ pub(super) fn layer_norm(
             CubeDim::new_1d(UNITS as u32),
             tensor.clone().into_buffer_arg(),
             scale.clone().into_buffer_arg(),
-            bias.unwrap_or(scale).clone().into_buffer_arg(),
+            optional(bias),
             made.clone().into_buffer_arg(),
             size,
             epsilon,
-            bias.is_some(),
         );
     }
     made
