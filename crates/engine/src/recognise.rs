@@ -139,7 +139,7 @@ const MIN_WIDTH: u32 = 64;
 
 /// Width of the input for a strip of `width` px: few widths, so that a GPU finds lines of the same one for a batch, and
 /// padding near a tenth. What is padded is not all lost: with steps of 16 or 32 px single words read worse (crops right
-/// at small 81.2 and 82.4 % instead of 83.5 %), since their last character then touches the edge.
+/// at small 81.2 and 82.4 % instead of 83.5 %).
 fn bucket(width: u32) -> u32 {
     let step = match width {
         0..=512 => 64,
