@@ -1,0 +1,3 @@
+//! The engine as a service: HTTP, WebSocket, jobs, history.
+
+pub mod store;
