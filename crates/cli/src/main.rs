@@ -6,6 +6,8 @@ mod load;
 mod models;
 mod overlay;
 mod recognize;
+#[cfg(feature = "serve")]
+mod serve;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,12 @@ enum Command {
     Recognize(recognize::Arguments),
     /// Read a folder or a list of pictures into a JSON Lines file.
     Batch(batch::Arguments),
+    /// Read pictures for others, over HTTP.
+    #[cfg(feature = "serve")]
+    Serve(Box<serve::Arguments>),
+    /// Make, list and revoke the server's API keys.
+    #[cfg(feature = "serve")]
+    Keys(serve::KeyArguments),
     /// List, fetch and check models.
     Models(models::Arguments),
     /// Measure processor time per stage, against peers if they are there.
@@ -38,6 +46,10 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Recognize(arguments) => recognize::run(arguments),
         Command::Batch(arguments) => batch::run(arguments),
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => serve::run(*arguments),
+        #[cfg(feature = "serve")]
+        Command::Keys(arguments) => serve::run_keys(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
     };

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod crop;
 pub mod detect;
 pub mod document;
+pub mod export;
 pub mod geometry;
 pub mod imaging;
 pub mod orient;

@@ -145,6 +145,12 @@ impl Engine {
         Ok(())
     }
 
+    /// Drops a model. A page that began with it keeps it to its end.
+    pub fn remove(&self, name: &str) {
+        let mut models = self.models.write().unwrap_or_else(|e| e.into_inner());
+        models.remove(name);
+    }
+
     /// Whether a model of that name is loaded.
     pub fn has(&self, name: &str) -> bool {
         self.models

@@ -328,3 +328,8 @@ pub trait Store: Send + Sync + 'static {
         receiving: i64,
     ) -> Result<Purged, StoreError>;
 }
+
+/// Opens the store at this address.
+pub async fn open(_address: &str) -> Result<std::sync::Arc<dyn Store>, StoreError> {
+    Err(StoreError::Address("none".into()))
+}

@@ -1,0 +1,111 @@
+//! `maoocr serve` and `maoocr keys`.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use maoocr_models::Manifest;
+use maoocr_server::Config;
+use maoocr_server::keys::{self, KeyInfo};
+use maoocr_server::store::Scope;
+use std::path::PathBuf;
+
+use crate::{Outcome, models};
+
+/// Options of `serve`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Fetches the usual models where they are missing, then serves.
+pub fn run(arguments: Arguments) -> Result<Outcome> {
+    let config = arguments.config;
+    let store = models::store(config.models.clone())?;
+    models::pull(&store, &Manifest::built_in(), &[], config.offline)?;
+    maoocr_server::serve(config, store)?;
+    Ok(Outcome::Complete)
+}
+
+/// Options of `keys`.
+#[derive(Args)]
+pub struct KeyArguments {
+    #[command(subcommand)]
+    action: KeyAction,
+    /// Folder of the server's data (default: the user's data folder).
+    #[arg(long, env = "MAOOCR_DATA", value_name = "DIR", global = true)]
+    data: Option<PathBuf>,
+    /// The server's database, where it isn't in that folder.
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        global = true
+    )]
+    database_url: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum KeyAction {
+    /// Make a key and print it. It is shown this once.
+    Create {
+        /// Whose it is, for people.
+        #[arg(long)]
+        name: String,
+        /// What it may do.
+        #[arg(
+            long,
+            value_enum,
+            value_delimiter = ',',
+            default_value = "recognize,jobs"
+        )]
+        scopes: Vec<Scope>,
+        /// Requests a minute (default: the server's).
+        #[arg(long, value_name = "N")]
+        rate: Option<u32>,
+        /// Days after which it ends (default: never).
+        #[arg(long, value_name = "DAYS")]
+        days: Option<u32>,
+    },
+    /// Show the keys.
+    List,
+    /// Take a key back; servers notice within half a minute.
+    Revoke {
+        /// Its id, as `list` shows it.
+        id: uuid::Uuid,
+    },
+}
+
+/// Runs `keys`.
+pub fn run_keys(arguments: KeyArguments) -> Result<Outcome> {
+    let database = maoocr_server::database(arguments.database_url.as_deref(), arguments.data)?;
+    match arguments.action {
+        KeyAction::Create {
+            name,
+            scopes,
+            rate,
+            days,
+        } => println!("{}", keys::create(&database, name, scopes, rate, days)?),
+        KeyAction::List => {
+            for key in keys::list(&database)? {
+                print(&key);
+            }
+        }
+        KeyAction::Revoke { id } => {
+            if !keys::revoke(&database, id)? {
+                anyhow::bail!("there is no valid key {id}; `maoocr keys list` shows them");
+            }
+        }
+    }
+    Ok(Outcome::Complete)
+}
+
+fn print(key: &KeyInfo) {
+    println!(
+        "{}  {:8}  {:30}  {}",
+        key.id,
+        key.state,
+        key.scopes.join(","),
+        key.name
+    );
+}

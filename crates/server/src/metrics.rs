@@ -1,0 +1,120 @@
+//! What is counted, and its names for Prometheus.
+
+use std::time::Duration;
+
+use maoocr_engine::answer::Document;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+const REQUESTS: &str = "maoocr_http_requests_total";
+const REQUEST_SECONDS: &str = "maoocr_http_request_seconds";
+const PROBLEMS: &str = "maoocr_problems_total";
+const PICTURES: &str = "maoocr_pictures_total";
+const STAGE_SECONDS: &str = "maoocr_stage_seconds";
+const PICTURE_SECONDS: &str = "maoocr_picture_seconds";
+const MODEL_USES: &str = "maoocr_model_uses_total";
+const MODEL_BYTES: &str = "maoocr_models_loaded_bytes";
+const QUEUE: &str = "maoocr_queue_depth";
+const BUSY: &str = "maoocr_workers_busy";
+const WORKERS: &str = "maoocr_workers";
+const BACKLOG: &str = "maoocr_jobs_backlog";
+const BATCH: &str = "maoocr_batch_size";
+const CACHE: &str = "maoocr_cache_total";
+const CONNECTIONS: &str = "maoocr_websockets";
+
+/// Installs the recorder. Once a process.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let seconds = [
+        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+    ];
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds)?
+        .set_buckets_for_metric(Matcher::Full(BATCH.into()), &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0])?
+        .install_recorder()?;
+    describe_counter!(REQUESTS, "Requests by route, method and status");
+    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "From headers to headers, by route");
+    describe_counter!(PROBLEMS, "Problem documents by code: refusals and errors");
+    describe_counter!(PICTURES, "Pictures by outcome: read, failed, stopped");
+    describe_histogram!(PICTURE_SECONDS, Unit::Seconds, "A picture from bytes to text, waiting aside");
+    describe_histogram!(STAGE_SECONDS, Unit::Seconds, "A page's time in each stage");
+    describe_counter!(MODEL_USES, "Pages by model");
+    describe_gauge!(MODEL_BYTES, Unit::Bytes, "Files of the loaded models");
+    describe_gauge!(QUEUE, "Pictures that wait for a thread");
+    describe_gauge!(BUSY, "Threads at work");
+    describe_gauge!(WORKERS, "Threads there are");
+    describe_gauge!(BACKLOG, "Pictures of jobs that wait, over all replicas");
+    describe_histogram!(BATCH, "Lines recognised in one run of a batching device");
+    describe_counter!(CACHE, "Lookups in the result cache: hit, miss");
+    describe_gauge!(CONNECTIONS, "Open WebSockets");
+    metrics_process::Collector::default().describe();
+    Ok(handle)
+}
+
+/// Lines in one run.
+pub fn batch(lines: usize) {
+    histogram!(BATCH).record(lines as f64);
+}
+
+/// A request and its answer.
+pub fn request(route: String, method: &str, status: u16, took: Duration) {
+    histogram!(REQUEST_SECONDS, "route" => route.clone()).record(took);
+    let labels = [
+        ("route", route),
+        ("method", method.to_string()),
+        ("status", status.to_string()),
+    ];
+    counter!(REQUESTS, &labels).increment(1);
+}
+
+/// A problem document was sent.
+pub fn problem(code: &'static str) {
+    counter!(PROBLEMS, "code" => code).increment(1);
+}
+
+/// A picture was done with.
+pub fn picture(outcome: &'static str) {
+    counter!(PICTURES, "outcome" => outcome).increment(1);
+}
+
+/// A picture was read.
+pub fn pages(pages: &[Document]) {
+    picture("read");
+    let mut total = 0.0;
+    for page in pages {
+        total += page.processing_time;
+        for (stage, seconds) in &page.timings {
+            histogram!(STAGE_SECONDS, "stage" => *stage).record(*seconds);
+        }
+        for model in &page.selected_models {
+            counter!(MODEL_USES, "model" => model.clone()).increment(1);
+        }
+    }
+    histogram!(PICTURE_SECONDS).record(total);
+}
+
+/// The result cache was asked.
+pub fn cache(hit: bool) {
+    counter!(CACHE, "result" => if hit { "hit" } else { "miss" }).increment(1);
+}
+
+/// A WebSocket was opened, or closed.
+pub fn websocket(opened: bool) {
+    let open = gauge!(CONNECTIONS);
+    if opened {
+        open.increment(1.0);
+    } else {
+        open.decrement(1.0);
+    }
+}
+
+/// The pool and the models, as they are now.
+pub fn state(load: crate::pool::Load, workers: usize, model_bytes: u64, backlog: Option<u64>) {
+    gauge!(QUEUE).set(load.waiting as f64);
+    gauge!(BUSY).set(load.busy as f64);
+    gauge!(WORKERS).set(workers as f64);
+    gauge!(MODEL_BYTES).set(model_bytes as f64);
+    if let Some(backlog) = backlog {
+        gauge!(BACKLOG).set(backlog as f64);
+    }
+    metrics_process::Collector::default().collect();
+}

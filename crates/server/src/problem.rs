@@ -1,0 +1,235 @@
+//! Every error that leaves the server: a problem document (RFC 9457) with a stable `code`.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use maoocr_engine::imaging::ImagingError;
+use maoocr_engine::pipeline::EngineError;
+use maoocr_engine::plan::{PlanError, RequirementError};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::store::StoreError;
+
+/// What went wrong, and what to do about it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// `urn:maoocr:problem:` and the code.
+    #[serde(rename = "type")]
+    #[schema(rename = "type", example = "urn:maoocr:problem:truncated")]
+    pub kind: String,
+    /// The status in words.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong with this very request, and what to do.
+    pub detail: String,
+    /// A stable word for programs.
+    #[schema(example = "truncated")]
+    pub code: &'static str,
+    /// The field of the request that can't be used, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What may stand there instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub allowed: Vec<String>,
+    /// Seconds after which another try makes sense.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// A problem of this status and code.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:maoocr:problem:{code}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code,
+            field: None,
+            allowed: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// The request itself can't be used.
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// The request is well formed, and what it says can't be used.
+    pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    /// There is no such thing, or it is another owner's.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// Not now.
+    pub fn busy(code: &'static str, detail: impl Into<String>, retry_after: u64) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).after(retry_after)
+    }
+
+    /// The server's own fault. What happened goes to the log, not to the caller.
+    pub fn internal(code: &'static str, cause: impl std::fmt::Display) -> Self {
+        tracing::error!(code, %cause, "request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            code,
+            "the server failed to do this; its log says why",
+        )
+    }
+
+    /// Names the field.
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Names the time to wait, s.
+    pub fn after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The document, for places that carry no HTTP status.
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let retry_after = self.retry_after;
+        let code = self.code;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"maoocr\""),
+            );
+        }
+        response.extensions_mut().insert(Code(code));
+        response
+    }
+}
+
+/// The code of a response, for the metrics.
+#[derive(Clone, Copy)]
+pub struct Code(pub &'static str);
+
+impl From<RequirementError> for Problem {
+    fn from(error: RequirementError) -> Self {
+        let mut problem = Self::unprocessable("invalid_requirements", error.to_string());
+        problem.field = Some(error.field);
+        problem.allowed = error.allowed;
+        problem
+    }
+}
+
+impl From<PlanError> for Problem {
+    fn from(error: PlanError) -> Self {
+        Self::unprocessable("model_not_installed", error.to_string())
+    }
+}
+
+impl From<ImagingError> for Problem {
+    fn from(error: ImagingError) -> Self {
+        let status = match error {
+            ImagingError::Empty | ImagingError::FrameSize { .. } => StatusCode::BAD_REQUEST,
+            ImagingError::UnknownFormat(_) | ImagingError::Unsupported { .. } => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
+            ImagingError::TooLarge { .. }
+            | ImagingError::TooManyPixels { .. }
+            | ImagingError::TooManyPages { .. }
+            | ImagingError::OutOfMemory { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::new(status, error.code(), error.to_string())
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Imaging(error) => error.into(),
+            EngineError::Plan(error) => error.into(),
+            EngineError::Cancelled => Self::new(
+                StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+                "cancelled",
+                "the caller stopped this",
+            ),
+            error => Self::internal(error.code(), &error),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Database(cause) => {
+                tracing::error!(%cause, "the database failed");
+                Self::busy(
+                    "database_unavailable",
+                    "the database does not answer; try again shortly",
+                    5,
+                )
+            }
+            error => Self::internal("storage_failed", error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_a_problem_document() {
+        let response = Problem::busy("queue_full", "too much to do", 3).into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.headers()["retry-after"], "3");
+    }
+
+    #[test]
+    fn a_wrong_requirement_is_named() {
+        let json = serde_json::json!({"language": "klingon"});
+        let error = maoocr_engine::plan::Requirements::from_json(&json).unwrap_err();
+        let problem = Problem::from(error);
+        assert_eq!(problem.status, 422);
+        assert_eq!(problem.field.as_deref(), Some("language"));
+        assert!(problem.allowed.iter().any(|a| a == "chinese"));
+    }
+
+    #[test]
+    fn what_happened_inside_stays_inside() {
+        let error = EngineError::Model {
+            model: "m".into(),
+            reason: "secret",
+        };
+        let problem = Problem::from(error);
+        assert_eq!(problem.status, 500);
+        assert!(!problem.detail.contains("secret"));
+    }
+}
