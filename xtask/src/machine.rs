@@ -23,7 +23,7 @@ struct Package {
     purpose: Purpose,
 }
 
-const PACKAGES: [Package; 7] = [
+const PACKAGES: [Package; 9] = [
     Package {
         name: "build-essential",
         there: || on_path("cc"),
@@ -56,6 +56,18 @@ const PACKAGES: [Package; 7] = [
         name: "npm",
         there: || on_path("npm"),
         why: "fetches what makes that module small",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "postgresql",
+        there: || on_path("postgres") || Path::new("/usr/lib/postgresql").is_dir(),
+        why: "the server's other database",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "redis-server",
+        there: || on_path("redis-server"),
+        why: "what the server's replicas share",
         purpose: Purpose::Test,
     },
     Package {

@@ -4,6 +4,7 @@ mod command;
 mod deny;
 mod machine;
 mod python;
+mod sqlx;
 mod wasm;
 
 use std::env;
@@ -19,6 +20,7 @@ cargo xtask <command>
 
   start   what running needs, build, fetch the models, read tests/samples
   test    everything a change must pass: set-up, formatting, lints, licences, tests on every executor
+  sqlx    what the server's queries are checked against, after a change of its queries or tables
   wasm    the engine for JavaScript, into pkg/
   setup   only prepare this machine for `test`
   check   formatting, lints and licences, without the tests
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["start"] => start(),
         ["test"] => test(),
+        ["sqlx"] => sqlx::prepare(),
         ["wasm"] => wasm::build(),
         ["setup"] => setup(),
         ["check"] => check(),

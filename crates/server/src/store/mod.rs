@@ -1,8 +1,17 @@
 //! What must survive a restart: jobs, history, keys. One trait, two databases.
 //!
 //! Times are milliseconds since 1970 (UTC). An `owner` is the id of the API key that made a thing, or empty where
-//! the server is open; nobody sees what another owner made.
+//! the server is open; nobody sees what another owner made. Ids are UUIDs of version 7: their order is that of their
+//! making, and lists are in it. Characters that PostgreSQL can't keep (NUL) come back as U+FFFD.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+mod rows;
+mod search;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +30,16 @@ pub enum StoreError {
     Database(#[from] sqlx::Error),
     /// Its tables can't be brought up to date.
     #[error("the database's tables: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(sqlx::migrate::MigrateError),
+    /// A newer version of this program has changed its tables.
+    #[error(
+        "the database was made by a newer version of maoocr: its tables are at version {0}, this one knows version \
+         {1}. Run the newer version, or name another database"
+    )]
+    Newer(i64, i64),
+    /// The job takes no pictures: it is complete, cancelled or gone.
+    #[error("job {0} takes no more pictures: it was started, cancelled or deleted")]
+    NotReceiving(Uuid),
     /// What was stored can't be read back.
     #[error("the database holds {0} that can't be read: {1}")]
     Damaged(&'static str, String),
@@ -189,7 +207,9 @@ pub struct Entry {
 }
 
 /// What a key may do.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, serde::Deserialize, Serialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Eq, Hash, PartialEq, serde::Deserialize, Serialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Read pictures and the history of one's own.
@@ -230,6 +250,35 @@ pub struct Key {
     pub revoked_at: Option<i64>,
 }
 
+/// Opens the database at an address, makes or renews its tables. `sqlite:PATH` is a file, made where it is missing
+/// with a folder around it, both for this user alone; `postgres://…` and `postgresql://…` are a server, and the
+/// parameters are those of libpq.
+///
+/// # Errors
+/// An address this build has no database for, a database that doesn't answer, one of a newer version. No error shows
+/// the address: it may hold a password.
+pub async fn open(address: &str) -> Result<Arc<dyn Store>, StoreError> {
+    #[cfg(feature = "sqlite")]
+    if let Some(path) = address.strip_prefix("sqlite:") {
+        return Ok(Arc::new(sqlite::Sqlite::open(path).await?));
+    }
+    #[cfg(feature = "postgres")]
+    if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+        return Ok(Arc::new(postgres::Postgres::open(address).await?));
+    }
+    Err(StoreError::Address(format!(
+        "no such database in this build: its address begins with {}",
+        SCHEMES.join(" or ")
+    )))
+}
+
+const SCHEMES: &[&str] = &[
+    #[cfg(feature = "sqlite")]
+    "sqlite:",
+    #[cfg(feature = "postgres")]
+    "postgres://",
+];
+
 /// What [`Store::purge`] deleted.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Purged {
@@ -247,9 +296,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes a job that receives its pictures.
     async fn create_job(&self, job: NewJob) -> Result<Created, StoreError>;
-    /// Adds a picture to a job that receives; its `index` is the number of those before it.
+    /// Adds a picture to a job that receives; its `index` is the number of those before it. Else
+    /// [`StoreError::NotReceiving`].
     async fn add_item(&self, item: ItemKey, name: &str, picture: &[u8]) -> Result<(), StoreError>;
-    /// All pictures are there: the job may be worked on. A job of none is done at once.
+    /// All pictures are there: the job may be worked on. A job of none is done at once. No change to one that was
+    /// started or cancelled; [`StoreError::NotReceiving`] where it is gone.
     async fn start_job(&self, id: Uuid) -> Result<Job, StoreError>;
     /// Deletes a job whose pictures did not all arrive.
     async fn abandon_job(&self, id: Uuid) -> Result<(), StoreError>;
@@ -327,9 +378,4 @@ pub trait Store: Send + Sync + 'static {
         jobs: Option<i64>,
         receiving: i64,
     ) -> Result<Purged, StoreError>;
-}
-
-/// Opens the store at this address.
-pub async fn open(_address: &str) -> Result<std::sync::Arc<dyn Store>, StoreError> {
-    Err(StoreError::Address("none".into()))
 }

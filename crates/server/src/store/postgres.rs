@@ -1,0 +1,586 @@
+//! PostgreSQL: one database for any number of replicas.
+//!
+//! Locks are taken in one order, so that no two transactions wait for each other: a job's row, then its pictures'
+//! rows by index. `claim` takes pictures first and therefore waits for nothing.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgConnection, PgPool, query, query_as, query_scalar};
+use uuid::Uuid;
+
+use super::rows::{self, ClaimRow, Ending, EntryRow, ItemRow, JobRow, KeyRow, SummaryRow};
+use super::search::{Index, Query};
+use super::{
+    Claim, Created, Entry, Item, ItemKey, Job, Key, NewEntry, NewJob, NewKey, Outcome, Purged,
+    Store, StoreError, Summary,
+};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long a caller waits for a connection, or learns that there is none to be had.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Connections to one database.
+pub struct Postgres(PgPool);
+
+impl Postgres {
+    pub async fn open(address: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(address)?.application_name("maoocr");
+        let pool = PgPoolOptions::new()
+            .max_connections(10)
+            .acquire_timeout(PATIENCE)
+            // A replica that vanished without a word must not keep its locks, nor a statement run for ever.
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql(
+                        "SET idle_in_transaction_session_timeout = '30s'; SET statement_timeout = '60s'",
+                    )
+                    .execute(connection)
+                    .await
+                    .map(drop)
+                })
+            })
+            .connect_with(options)
+            .await?;
+        MIGRATIONS
+            .run(&pool)
+            .await
+            .map_err(|e| rows::migration(e, &MIGRATIONS))?;
+        Ok(Self(pool))
+    }
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn ping(&self) -> Result<(), StoreError> {
+        let ping = query("SELECT 1").execute(&self.0);
+        match tokio::time::timeout(PATIENCE, ping).await {
+            Ok(answer) => Ok(answer.map(drop)?),
+            Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
+        }
+    }
+
+    async fn create_job(&self, job: NewJob) -> Result<Created, StoreError> {
+        let owner = rows::clean(&job.owner);
+        let key = job.idempotency_key.as_deref().map(rows::clean);
+        let requirements = job.requirements.to_string();
+        loop {
+            let made = query_as!(
+                JobRow,
+                "INSERT INTO jobs (id, owner, idempotency_key, state, requirements, created_at)
+                 VALUES ($1, $2, $3, 'receiving', $4, maoocr_now())
+                 ON CONFLICT (owner, idempotency_key) DO NOTHING
+                 RETURNING id, owner, state, requirements, total, done, failed, created_at, started_at, finished_at",
+                Uuid::now_v7(),
+                owner,
+                key,
+                requirements,
+            )
+            .fetch_optional(&self.0)
+            .await?;
+            if let Some(row) = made {
+                return Ok(Created::New(row.try_into()?));
+            }
+            let there = query_as!(
+                JobRow,
+                "SELECT id, owner, state, requirements, total, done, failed, created_at, started_at, finished_at
+                 FROM jobs WHERE owner = $1 AND idempotency_key = $2",
+                owner,
+                key,
+            )
+            .fetch_optional(&self.0)
+            .await?;
+            if let Some(row) = there {
+                return Ok(Created::Existing(row.try_into()?));
+            }
+            // Deleted between the two statements: the key is free again.
+        }
+    }
+
+    async fn add_item(&self, item: ItemKey, name: &str, picture: &[u8]) -> Result<(), StoreError> {
+        let index = i64::from(item.index);
+        let mut tx = self.0.begin().await?;
+        let counted = query!(
+            "UPDATE jobs SET total = total + 1 WHERE id = $1 AND state = 'receiving' AND total = $2",
+            item.job,
+            index,
+        )
+        .execute(&mut *tx)
+        .await?;
+        if counted.rows_affected() == 0 {
+            return Err(StoreError::NotReceiving(item.job));
+        }
+        query!(
+            "INSERT INTO items (job, idx, name, state, picture) VALUES ($1, $2, $3, 'receiving', $4)",
+            item.job,
+            index,
+            rows::clean(name),
+            picture,
+        )
+        .execute(&mut *tx)
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn start_job(&self, id: Uuid) -> Result<Job, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let started = query!(
+            "UPDATE jobs
+             SET state = CASE total WHEN 0 THEN 'done' ELSE 'queued' END,
+                 finished_at = CASE total WHEN 0 THEN maoocr_now() END
+             WHERE id = $1 AND state = 'receiving'",
+            id,
+        )
+        .execute(&mut *tx)
+        .await?;
+        if started.rows_affected() > 0 {
+            query!(
+                "UPDATE items SET state = 'queued' WHERE job = $1 AND state = 'receiving'",
+                id
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        let row = query_as!(
+            JobRow,
+            "SELECT id, owner, state, requirements, total, done, failed, created_at, started_at, finished_at
+             FROM jobs WHERE id = $1",
+            id,
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        row.ok_or(StoreError::NotReceiving(id))?.try_into()
+    }
+
+    async fn abandon_job(&self, id: Uuid) -> Result<(), StoreError> {
+        query!("DELETE FROM jobs WHERE id = $1 AND state = 'receiving'", id)
+            .execute(&self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError> {
+        let row = query_as!(
+            JobRow,
+            "SELECT id, owner, state, requirements, total, done, failed, created_at, started_at, finished_at
+             FROM jobs WHERE id = $1 AND owner = $2",
+            id,
+            rows::clean(owner),
+        )
+        .fetch_optional(&self.0)
+        .await?;
+        row.map(Job::try_from).transpose()
+    }
+
+    async fn items(&self, id: Uuid, first: u32, limit: u32) -> Result<Vec<Item>, StoreError> {
+        let found = query_as!(
+            ItemRow,
+            "SELECT idx, name, state, result, error, finished_at
+             FROM items WHERE job = $1 AND idx >= $2 ORDER BY idx LIMIT $3",
+            id,
+            i64::from(first),
+            i64::from(limit),
+        )
+        .fetch_all(&self.0)
+        .await?;
+        rows::all(found)
+    }
+
+    async fn cancel_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError> {
+        let owner = rows::clean(owner);
+        let mut tx = self.0.begin().await?;
+        let cancelled = query!(
+            "UPDATE jobs SET state = 'cancelled', finished_at = maoocr_now()
+             WHERE id = $1 AND owner = $2 AND state IN ('receiving', 'queued', 'running')",
+            id,
+            owner,
+        )
+        .execute(&mut *tx)
+        .await?;
+        if cancelled.rows_affected() > 0 {
+            query!(
+                "UPDATE items
+                 SET state = 'cancelled', picture = NULL, worker = NULL, lease_until = NULL, finished_at = maoocr_now()
+                 FROM (
+                     SELECT idx FROM items
+                     WHERE job = $1 AND state IN ('receiving', 'queued', 'running')
+                     ORDER BY idx FOR UPDATE
+                 ) AS open
+                 WHERE items.job = $1 AND items.idx = open.idx",
+                id,
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        let row = query_as!(
+            JobRow,
+            "SELECT id, owner, state, requirements, total, done, failed, created_at, started_at, finished_at
+             FROM jobs WHERE id = $1 AND owner = $2",
+            id,
+            owner,
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        row.map(Job::try_from).transpose()
+    }
+
+    async fn claim(
+        &self,
+        worker: Uuid,
+        max: u32,
+        lease: Duration,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let mut claimed = query_as!(
+            ClaimRow,
+            r#"WITH waiting AS (
+                 SELECT job, idx FROM items
+                 WHERE state IN ('queued', 'running') AND (state = 'queued' OR lease_until <= maoocr_now())
+                 ORDER BY job, idx LIMIT $1
+                 FOR UPDATE SKIP LOCKED
+             )
+             UPDATE items
+             SET state = 'running', worker = $2, lease_until = maoocr_now() + $3, attempt = attempt + 1
+             FROM waiting JOIN jobs ON jobs.id = waiting.job
+             WHERE items.job = waiting.job AND items.idx = waiting.idx
+             RETURNING items.job, items.idx, jobs.owner, items.name, jobs.requirements,
+                 items.picture AS "picture!", items.attempt"#,
+            i64::from(max),
+            worker,
+            rows::millis(lease),
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        if claimed.is_empty() {
+            return Ok(Vec::new());
+        }
+        claimed.sort_unstable_by_key(|row| (row.job, row.idx));
+        let mut jobs: Vec<Uuid> = claimed.iter().map(|row| row.job).collect();
+        jobs.dedup();
+        // A job that is locked is being begun, finished or cancelled by another, who sets its state.
+        query!(
+            "UPDATE jobs SET state = 'running', started_at = maoocr_now()
+             WHERE id IN (SELECT id FROM jobs WHERE id = ANY($1) AND state = 'queued' FOR UPDATE SKIP LOCKED)",
+            &jobs,
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        rows::all(claimed)
+    }
+
+    async fn renew(
+        &self,
+        worker: Uuid,
+        items: &[ItemKey],
+        lease: Duration,
+    ) -> Result<Vec<ItemKey>, StoreError> {
+        let jobs: Vec<Uuid> = items.iter().map(|key| key.job).collect();
+        let indices: Vec<i64> = items.iter().map(|key| key.index.into()).collect();
+        // A lease that ran out and that nobody took can still be prolonged: its work isn't lost.
+        let held = query!(
+            "UPDATE items SET lease_until = maoocr_now() + $4
+             FROM (
+                 SELECT items.job, items.idx
+                 FROM items JOIN UNNEST($2::uuid[], $3::bigint[]) AS wanted (job, idx)
+                     ON items.job = wanted.job AND items.idx = wanted.idx
+                 WHERE worker = $1 AND state = 'running'
+                 ORDER BY items.job, items.idx FOR UPDATE OF items
+             ) AS held
+             WHERE items.job = held.job AND items.idx = held.idx
+             RETURNING items.job, items.idx",
+            worker,
+            &jobs,
+            &indices,
+            rows::millis(lease),
+        )
+        .fetch_all(&self.0)
+        .await?;
+        let held: Vec<ItemKey> = held
+            .into_iter()
+            .map(|row| {
+                Ok(ItemKey {
+                    job: row.job,
+                    index: rows::count(row.idx)?,
+                })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(rows::missing(items, &held))
+    }
+
+    async fn finish(
+        &self,
+        worker: Uuid,
+        item: ItemKey,
+        outcome: Outcome,
+    ) -> Result<bool, StoreError> {
+        let ending = Ending::from(outcome);
+        let mut tx = self.0.begin().await?;
+        query!(
+            "SELECT id FROM jobs WHERE id = $1 FOR NO KEY UPDATE",
+            item.job
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        let finished = query!(
+            "UPDATE items
+             SET state = $4, result = $5, error = $6, finished_at = maoocr_now(),
+                 picture = NULL, worker = NULL, lease_until = NULL
+             WHERE job = $1 AND idx = $2 AND worker = $3 AND state = 'running' AND lease_until > maoocr_now()",
+            item.job,
+            i64::from(item.index),
+            worker,
+            ending.state,
+            ending.result,
+            ending.error,
+        )
+        .execute(&mut *tx)
+        .await?;
+        if finished.rows_affected() == 0 {
+            return Ok(false);
+        }
+        query!(
+            "UPDATE jobs
+             SET done = done + $2, failed = failed + $3, started_at = COALESCE(started_at, maoocr_now()),
+                 state = CASE WHEN done + failed + 1 = total THEN 'done' ELSE 'running' END,
+                 finished_at = CASE WHEN done + failed + 1 = total THEN maoocr_now() END
+             WHERE id = $1",
+            item.job,
+            ending.done,
+            ending.failed,
+        )
+        .execute(&mut *tx)
+        .await?;
+        for entry in &ending.history {
+            insert(&mut tx, entry).await?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn release(&self, worker: Uuid) -> Result<u64, StoreError> {
+        let released = query!(
+            "UPDATE items SET state = 'queued', worker = NULL, lease_until = NULL, attempt = attempt - 1
+             FROM (
+                 SELECT job, idx FROM items WHERE worker = $1 AND state = 'running'
+                 ORDER BY job, idx FOR UPDATE
+             ) AS held
+             WHERE items.job = held.job AND items.idx = held.idx",
+            worker,
+        )
+        .execute(&self.0)
+        .await?;
+        Ok(released.rows_affected())
+    }
+
+    async fn backlog(&self) -> Result<u64, StoreError> {
+        let waiting = query_scalar!(
+            r#"SELECT COUNT(*) AS "waiting!" FROM items
+             WHERE state IN ('queued', 'running') AND (state = 'queued' OR lease_until <= maoocr_now())"#
+        )
+        .fetch_one(&self.0)
+        .await?;
+        Ok(waiting.unsigned_abs())
+    }
+
+    async fn remember(&self, entries: Vec<NewEntry>) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        for entry in &entries {
+            insert(&mut tx, entry).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn history(
+        &self,
+        owner: &str,
+        query: Option<&str>,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Summary>, StoreError> {
+        let owner = rows::clean(owner);
+        let before = before.unwrap_or(Uuid::max());
+        let limit = i64::from(limit);
+        let found = match query.filter(|q| !q.trim().is_empty()).map(Query::new) {
+            None => {
+                query_as!(
+                    SummaryRow,
+                    r#"SELECT id, name, created_at, preview, original IS NOT NULL AS "has_original!"
+                     FROM entries WHERE owner = $1 AND id < $2 ORDER BY id DESC LIMIT $3"#,
+                    owner,
+                    before,
+                    limit,
+                )
+                .fetch_all(&self.0)
+                .await?
+            }
+            Some(None) => Vec::new(),
+            Some(Some(words)) => {
+                query_as!(
+                    SummaryRow,
+                    r#"SELECT id, name, created_at, preview, original IS NOT NULL AS "has_original!"
+                     FROM entries
+                     WHERE owner = $1 AND id < $2 AND lexemes @@ ($4::text)::tsquery AND words LIKE ALL($5::text[])
+                     ORDER BY id DESC LIMIT $3"#,
+                    owner,
+                    before,
+                    limit,
+                    words.tsquery(),
+                    &words.patterns(),
+                )
+                .fetch_all(&self.0)
+                .await?
+            }
+        };
+        Ok(found.into_iter().map(Summary::from).collect())
+    }
+
+    async fn entry(&self, owner: &str, id: Uuid) -> Result<Option<Entry>, StoreError> {
+        let row = query_as!(
+            EntryRow,
+            r#"SELECT id, name, created_at, preview, original IS NOT NULL AS "has_original!", document
+             FROM entries WHERE id = $1 AND owner = $2"#,
+            id,
+            rows::clean(owner),
+        )
+        .fetch_optional(&self.0)
+        .await?;
+        row.map(Entry::try_from).transpose()
+    }
+
+    async fn original(&self, owner: &str, id: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = query_scalar!(
+            "SELECT original FROM entries WHERE id = $1 AND owner = $2",
+            id,
+            rows::clean(owner)
+        )
+        .fetch_optional(&self.0)
+        .await?;
+        Ok(row.flatten())
+    }
+
+    async fn forget(&self, owner: &str, id: Uuid) -> Result<bool, StoreError> {
+        let forgotten = query!(
+            "DELETE FROM entries WHERE id = $1 AND owner = $2",
+            id,
+            rows::clean(owner)
+        )
+        .execute(&self.0)
+        .await?;
+        Ok(forgotten.rows_affected() > 0)
+    }
+
+    async fn forget_all(&self, owner: &str) -> Result<u64, StoreError> {
+        let forgotten = query!("DELETE FROM entries WHERE owner = $1", rows::clean(owner))
+            .execute(&self.0)
+            .await?;
+        Ok(forgotten.rows_affected())
+    }
+
+    async fn add_key(&self, key: NewKey) -> Result<(), StoreError> {
+        query!(
+            "INSERT INTO keys (id, name, hash, scopes, rate, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, maoocr_now(), $6)",
+            key.id,
+            rows::clean(&key.name),
+            &key.hash[..],
+            rows::scopes(&key.scopes),
+            key.rate.map(i64::from),
+            key.expires_at,
+        )
+        .execute(&self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn key(&self, hash: &[u8; 32]) -> Result<Option<Key>, StoreError> {
+        let row = query_as!(
+            KeyRow,
+            "SELECT id, name, hash, scopes, rate, created_at, expires_at, revoked_at FROM keys WHERE hash = $1",
+            &hash[..],
+        )
+        .fetch_optional(&self.0)
+        .await?;
+        row.map(Key::try_from).transpose()
+    }
+
+    async fn keys(&self) -> Result<Vec<Key>, StoreError> {
+        let found = query_as!(
+            KeyRow,
+            "SELECT id, name, hash, scopes, rate, created_at, expires_at, revoked_at FROM keys ORDER BY id"
+        )
+        .fetch_all(&self.0)
+        .await?;
+        rows::all(found)
+    }
+
+    async fn revoke_key(&self, id: Uuid) -> Result<bool, StoreError> {
+        let revoked = query!(
+            "UPDATE keys SET revoked_at = maoocr_now()
+             WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > maoocr_now())",
+            id,
+        )
+        .execute(&self.0)
+        .await?;
+        Ok(revoked.rows_affected() > 0)
+    }
+
+    async fn purge(
+        &self,
+        entries: Option<i64>,
+        jobs: Option<i64>,
+        receiving: i64,
+    ) -> Result<Purged, StoreError> {
+        let mut tx = self.0.begin().await?;
+        // Another replica may purge at the same time: what it has locked is its own to delete.
+        let jobs = query!(
+            "DELETE FROM jobs WHERE id IN (
+                 SELECT id FROM jobs
+                 WHERE finished_at < $1 OR (state = 'receiving' AND created_at < $2)
+                 FOR UPDATE SKIP LOCKED
+             )",
+            jobs,
+            receiving,
+        )
+        .execute(&mut *tx)
+        .await?;
+        let entries = query!(
+            "DELETE FROM entries WHERE id IN (
+                 SELECT id FROM entries WHERE created_at < $1 FOR UPDATE SKIP LOCKED
+             )",
+            entries,
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(Purged {
+            jobs: jobs.rows_affected(),
+            entries: entries.rows_affected(),
+        })
+    }
+}
+
+async fn insert(connection: &mut PgConnection, entry: &NewEntry) -> Result<(), StoreError> {
+    let index = Index::new(&entry.name, &entry.text);
+    query!(
+        "INSERT INTO entries (id, owner, name, created_at, preview, document, original, words, lexemes)
+         VALUES ($1, $2, $3, maoocr_now(), $4, $5, $6, $7, array_to_tsvector($8))",
+        entry.id,
+        rows::clean(&entry.owner),
+        rows::clean(&entry.name),
+        rows::preview(&entry.text),
+        entry.document.to_string(),
+        entry.original,
+        index.words,
+        &index.lexemes,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,1073 @@
+//! The same demands on both databases.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use maoocr_server::store::{
+    self, Claim, Created, ItemKey, Job, NewEntry, NewJob, NewKey, Outcome, Purged, Scope, State,
+    Store, StoreError,
+};
+use maoocr_services::Postgres;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+const LEASE: Duration = Duration::from_secs(60);
+
+/// An empty database, opened.
+struct Database {
+    store: Arc<dyn Store>,
+    address: String,
+    _folder: Option<TempDir>,
+    _server: Option<Arc<Mutex<Postgres>>>,
+}
+
+impl Database {
+    async fn sqlite() -> Self {
+        let folder = TempDir::new().unwrap();
+        let address = format!("sqlite:{}/data/maoocr.db", folder.path().display());
+        Self {
+            store: store::open(&address).await.unwrap(),
+            address,
+            _folder: Some(folder),
+            _server: None,
+        }
+    }
+
+    async fn postgres() -> Self {
+        Self::postgres_with(&[]).await
+    }
+
+    async fn postgres_with(arguments: &[&str]) -> Self {
+        let server = server();
+        let address = lock(&server).database_with(arguments).unwrap();
+        Self {
+            store: store::open(&address).await.unwrap(),
+            address,
+            _folder: None,
+            _server: Some(server),
+        }
+    }
+
+    /// As another replica sees it.
+    async fn again(&self) -> Arc<dyn Store> {
+        store::open(&self.address).await.unwrap()
+    }
+}
+
+/// One server for all tests that run at the same time.
+fn server() -> Arc<Mutex<Postgres>> {
+    static SERVER: Mutex<Weak<Mutex<Postgres>>> = Mutex::new(Weak::new());
+    let mut shared = lock(&SERVER);
+    shared.upgrade().unwrap_or_else(|| {
+        let server = Arc::new(Mutex::new(Postgres::start().unwrap()));
+        *shared = Arc::downgrade(&server);
+        server
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A test that failed with the lock has its own message.
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+macro_rules! both {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(&super::Database::sqlite().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(&super::Database::postgres().await).await;
+            })*
+        }
+    };
+}
+
+both! {
+    a_job_goes_from_its_upload_to_its_end
+    every_picture_is_finished_once
+    a_lease_that_ran_out_is_handed_over
+    a_renewed_lease_lasts
+    the_oldest_job_is_read_first
+    one_idempotency_key_makes_one_job
+    a_cancelled_job_stays_cancelled
+    a_job_cancelled_amid_its_work_ends_once
+    what_a_worker_gives_back_is_not_counted
+    a_job_takes_pictures_only_while_it_receives
+    an_end_is_recorded_whole_or_not_at_all
+    what_is_old_is_purged
+    history_is_the_owners_newest_first
+    words_are_found_as_people_write_them
+    no_query_and_no_text_is_too_odd
+    keys_are_kept_and_revoked
+    tables_of_a_newer_version_are_refused
+    a_new_database_can_be_opened_by_several_at_once
+}
+
+fn new_job(owner: &str) -> NewJob {
+    NewJob {
+        owner: owner.into(),
+        requirements: json!({"language": "chinese"}),
+        idempotency_key: None,
+    }
+}
+
+/// A job of some pictures, started. Picture `i` is the bytes `[i, i]`.
+async fn job(store: &dyn Store, owner: &str, pictures: u32) -> Job {
+    let Created::New(job) = store.create_job(new_job(owner)).await.unwrap() else {
+        panic!("a job without a key is always new");
+    };
+    for index in 0..pictures {
+        let key = ItemKey { job: job.id, index };
+        let byte = u8::try_from(index % 256).unwrap();
+        let name = format!("{index}.png");
+        store.add_item(key, &name, &[byte, byte]).await.unwrap();
+    }
+    store.start_job(job.id).await.unwrap()
+}
+
+fn entry(owner: &str, name: &str, text: &str) -> NewEntry {
+    NewEntry {
+        id: Uuid::now_v7(),
+        owner: owner.into(),
+        name: name.into(),
+        text: text.into(),
+        document: json!({"text": text}),
+        original: None,
+    }
+}
+
+fn done(claim: &Claim) -> Outcome {
+    Outcome::Done {
+        result: json!([{"text": claim.name}]),
+        history: vec![entry(&claim.owner, &claim.name, "read")],
+    }
+}
+
+async fn claim(store: &dyn Store, worker: Uuid, max: u32) -> Vec<Claim> {
+    store.claim(worker, max, LEASE).await.unwrap()
+}
+
+async fn found(store: &dyn Store, query: &str) -> Vec<String> {
+    let found = store.history("o", Some(query), None, 1000).await.unwrap();
+    let mut names: Vec<String> = found.into_iter().map(|s| s.name).collect();
+    names.sort();
+    names
+}
+
+async fn a_job_goes_from_its_upload_to_its_end(database: &Database) {
+    let store = &*database.store;
+    store.ping().await.unwrap();
+    let Created::New(made) = store.create_job(new_job("o")).await.unwrap() else {
+        panic!("new");
+    };
+    assert_eq!((made.state, made.total), (State::Receiving, 0));
+    assert_eq!(made.requirements, json!({"language": "chinese"}));
+    let names = ["a.png", "b\0.png", ""];
+    for (index, name) in (0..).zip(names) {
+        let key = ItemKey {
+            job: made.id,
+            index,
+        };
+        store.add_item(key, name, &[index as u8]).await.unwrap();
+    }
+    assert_eq!(store.backlog().await.unwrap(), 0);
+    assert!(claim(store, Uuid::now_v7(), 10).await.is_empty());
+
+    let started = store.start_job(made.id).await.unwrap();
+    assert_eq!((started.state, started.total), (State::Queued, 3));
+    assert_eq!(store.backlog().await.unwrap(), 3);
+    assert!(store.job("p", made.id).await.unwrap().is_none());
+
+    let worker = Uuid::now_v7();
+    let claims = claim(store, worker, 2).await;
+    assert_eq!(claims.len(), 2);
+    assert_eq!(claims[1].name, "b\u{fffd}.png");
+    assert_eq!((claims[1].item.index, claims[1].attempt), (1, 1));
+    assert_eq!(
+        (&claims[1].owner[..], &claims[1].picture[..]),
+        ("o", &[1][..])
+    );
+    assert_eq!(claims[1].requirements, json!({"language": "chinese"}));
+    assert_eq!(store.backlog().await.unwrap(), 1);
+    let running = store.job("o", made.id).await.unwrap().unwrap();
+    assert_eq!(running.state, State::Running);
+    assert!(running.started_at.unwrap() >= running.created_at);
+    assert_eq!(running.finished_at, None);
+
+    assert!(
+        store
+            .finish(worker, claims[0].item, done(&claims[0]))
+            .await
+            .unwrap()
+    );
+    let problem = json!({"code": "broken\0", "detail": "\u{0}"});
+    let failed = Outcome::Failed(problem.clone());
+    assert!(
+        store
+            .finish(worker, claims[1].item, failed.clone())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .finish(worker, claims[1].item, failed.clone())
+            .await
+            .unwrap()
+    );
+    let last = claim(store, worker, 2).await.remove(0);
+    let amid = store.job("o", made.id).await.unwrap().unwrap();
+    assert_eq!((amid.state, amid.done, amid.failed), (State::Running, 1, 1));
+    assert!(store.finish(worker, last.item, done(&last)).await.unwrap());
+
+    let over = store.job("o", made.id).await.unwrap().unwrap();
+    assert_eq!((over.state, over.done, over.failed), (State::Done, 2, 1));
+    assert!(over.finished_at.unwrap() >= over.started_at.unwrap());
+    let items = store.items(made.id, 0, 10).await.unwrap();
+    let states: Vec<State> = items.iter().map(|i| i.state).collect();
+    assert_eq!(states, [State::Done, State::Failed, State::Done]);
+    assert_eq!(items[0].result, Some(json!([{"text": "a.png"}])));
+    assert_eq!(items[1].error, Some(problem));
+    assert!(items[2].finished_at.is_some());
+    let rest = store.items(made.id, 1, 1).await.unwrap();
+    assert_eq!((rest.len(), rest[0].index), (1, 1));
+    assert_eq!(store.history("o", None, None, 10).await.unwrap().len(), 2);
+
+    let empty = job(store, "o", 0).await;
+    assert_eq!(empty.state, State::Done);
+    assert!(empty.finished_at.is_some());
+}
+
+async fn every_picture_is_finished_once(database: &Database) {
+    let first = job(&*database.store, "o", 50).await;
+    let second = job(&*database.store, "o", 150).await;
+    let replicas = [database.again().await, database.again().await];
+    let workers = (0..8).map(|i| {
+        let store = Arc::clone(&replicas[i % 2]);
+        tokio::spawn(async move {
+            let worker = Uuid::now_v7();
+            let mut finished = Vec::new();
+            loop {
+                let claims = claim(&*store, worker, 3).await;
+                if claims.is_empty() {
+                    return finished;
+                }
+                for claim in claims {
+                    let byte = (claim.item.index % 256) as u8;
+                    assert_eq!((&claim.picture[..], claim.attempt), (&[byte, byte][..], 1));
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    assert!(
+                        store
+                            .finish(worker, claim.item, done(&claim))
+                            .await
+                            .unwrap()
+                    );
+                    finished.push(claim.item);
+                }
+            }
+        })
+    });
+    let finished: Vec<ItemKey> = join_all(workers)
+        .await
+        .into_iter()
+        .flat_map(Result::unwrap)
+        .collect();
+    assert_eq!(finished.len(), 200);
+    assert_eq!(finished.iter().collect::<HashSet<_>>().len(), 200);
+    for (job, total) in [(first, 50), (second, 150)] {
+        let job = database.store.job("o", job.id).await.unwrap().unwrap();
+        assert_eq!(
+            (job.state, job.done, job.total),
+            (State::Done, total, total)
+        );
+    }
+    let history = database.store.history("o", None, None, 1000).await.unwrap();
+    assert_eq!(history.len(), 200);
+}
+
+async fn a_lease_that_ran_out_is_handed_over(database: &Database) {
+    let store = &*database.store;
+    job(store, "o", 1).await;
+    let (slow, quick) = (Uuid::now_v7(), Uuid::now_v7());
+    let short = Duration::from_millis(300);
+    let claims = store.claim(slow, 1, short).await.unwrap();
+    let item = claims[0].item;
+    assert!(claim(store, quick, 1).await.is_empty());
+    tokio::time::sleep(short * 2).await;
+    assert_eq!(store.backlog().await.unwrap(), 1);
+    // Nobody has taken it, but somebody could be about to.
+    assert!(!store.finish(slow, item, done(&claims[0])).await.unwrap());
+
+    let taken = claim(store, quick, 1).await;
+    assert_eq!((taken[0].item, taken[0].attempt), (item, 2));
+    assert_eq!(taken[0].picture, [0, 0]);
+    assert_eq!(store.renew(slow, &[item], LEASE).await.unwrap(), [item]);
+    assert!(!store.finish(slow, item, done(&claims[0])).await.unwrap());
+    assert_eq!(store.release(slow).await.unwrap(), 0);
+    assert!(store.finish(quick, item, done(&taken[0])).await.unwrap());
+    assert!(!store.finish(quick, item, done(&taken[0])).await.unwrap());
+    assert_eq!(store.history("o", None, None, 10).await.unwrap().len(), 1);
+    let job = store.job("o", item.job).await.unwrap().unwrap();
+    assert_eq!((job.state, job.done), (State::Done, 1));
+}
+
+async fn a_renewed_lease_lasts(database: &Database) {
+    let store = &*database.store;
+    job(store, "o", 2).await;
+    let worker = Uuid::now_v7();
+    let short = Duration::from_millis(300);
+    let claims = store.claim(worker, 2, short).await.unwrap();
+    let items = [claims[0].item, claims[1].item];
+    assert!(
+        store
+            .renew(worker, &items[..1], LEASE)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    tokio::time::sleep(short * 2).await;
+    assert!(
+        store
+            .finish(worker, items[0], done(&claims[0]))
+            .await
+            .unwrap()
+    );
+    // Late, but nobody has it: the work goes on.
+    assert!(
+        store
+            .renew(worker, &items[1..], LEASE)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        store
+            .finish(worker, items[1], done(&claims[1]))
+            .await
+            .unwrap()
+    );
+    // What is finished is no longer held.
+    assert_eq!(store.renew(worker, &items, LEASE).await.unwrap(), items);
+    assert!(store.renew(worker, &[], LEASE).await.unwrap().is_empty());
+}
+
+async fn the_oldest_job_is_read_first(database: &Database) {
+    let store = &*database.store;
+    let jobs = [job(store, "o", 3).await.id, job(store, "p", 3).await.id];
+    let worker = Uuid::now_v7();
+    let short = Duration::from_millis(300);
+    let first = store.claim(worker, 1, short).await.unwrap();
+    assert_eq!((first[0].item.job, first[0].item.index), (jobs[0], 0));
+    let order = |claims: &[Claim]| -> Vec<(Uuid, u32)> {
+        claims.iter().map(|c| (c.item.job, c.item.index)).collect()
+    };
+    let next = claim(store, worker, 3).await;
+    assert_eq!(order(&next), [(jobs[0], 1), (jobs[0], 2), (jobs[1], 0)]);
+    tokio::time::sleep(short * 2).await;
+    let rest = claim(store, worker, 9).await;
+    assert_eq!(order(&rest), [(jobs[0], 0), (jobs[1], 1), (jobs[1], 2)]);
+}
+
+async fn one_idempotency_key_makes_one_job(database: &Database) {
+    let replicas = [database.again().await, database.again().await];
+    let with_key = |owner: &str| NewJob {
+        idempotency_key: Some("the same".into()),
+        ..new_job(owner)
+    };
+    let tasks = (0..16).map(|i| {
+        let store = Arc::clone(&replicas[i % 2]);
+        let job = with_key("o");
+        tokio::spawn(async move { store.create_job(job).await.unwrap() })
+    });
+    let mut new = 0;
+    let mut ids = HashSet::new();
+    for created in join_all(tasks).await {
+        match created.unwrap() {
+            Created::New(job) => {
+                new += 1;
+                ids.insert(job.id);
+            }
+            Created::Existing(job) => {
+                ids.insert(job.id);
+            }
+        }
+    }
+    assert_eq!((new, ids.len()), (1, 1));
+    let store = &*database.store;
+    assert!(matches!(
+        store.create_job(with_key("p")).await.unwrap(),
+        Created::New(_)
+    ));
+    for id in ids {
+        store.abandon_job(id).await.unwrap();
+    }
+    assert!(matches!(
+        store.create_job(with_key("o")).await.unwrap(),
+        Created::New(_)
+    ));
+}
+
+async fn a_cancelled_job_stays_cancelled(database: &Database) {
+    let store = &*database.store;
+    let id = job(store, "o", 3).await.id;
+    let worker = Uuid::now_v7();
+    let claims = claim(store, worker, 2).await;
+    assert!(
+        store
+            .finish(worker, claims[0].item, done(&claims[0]))
+            .await
+            .unwrap()
+    );
+    assert!(store.cancel_job("p", id).await.unwrap().is_none());
+    let job = store.cancel_job("o", id).await.unwrap().unwrap();
+    assert_eq!((job.state, job.done), (State::Cancelled, 1));
+    assert!(job.finished_at.is_some());
+    let lost = store.renew(worker, &[claims[1].item], LEASE).await.unwrap();
+    assert_eq!(lost, [claims[1].item]);
+    assert!(
+        !store
+            .finish(worker, claims[1].item, done(&claims[1]))
+            .await
+            .unwrap()
+    );
+    assert!(claim(store, worker, 9).await.is_empty());
+    assert_eq!(store.backlog().await.unwrap(), 0);
+    let states: Vec<State> = store
+        .items(id, 0, 9)
+        .await
+        .unwrap()
+        .iter()
+        .map(|i| i.state)
+        .collect();
+    assert_eq!(states, [State::Done, State::Cancelled, State::Cancelled]);
+    let again = store.cancel_job("o", id).await.unwrap().unwrap();
+    assert_eq!(again.finished_at, job.finished_at);
+    assert_eq!(store.start_job(id).await.unwrap().state, State::Cancelled);
+
+    // What is over stays as it is.
+    let over = self::job(store, "o", 0).await;
+    let kept = store.cancel_job("o", over.id).await.unwrap().unwrap();
+    assert_eq!(kept.state, State::Done);
+}
+
+async fn a_job_cancelled_amid_its_work_ends_once(database: &Database) {
+    let id = job(&*database.store, "o", 100).await.id;
+    let workers: Vec<_> = (0..6)
+        .map(|_| {
+            let store = Arc::clone(&database.store);
+            tokio::spawn(async move {
+                let worker = Uuid::now_v7();
+                let mut finished = 0;
+                loop {
+                    let claims = claim(&*store, worker, 4).await;
+                    if claims.is_empty() {
+                        return finished;
+                    }
+                    let items: Vec<ItemKey> = claims.iter().map(|c| c.item).collect();
+                    store.renew(worker, &items, LEASE).await.unwrap();
+                    for claim in &claims[1..] {
+                        if store.finish(worker, claim.item, done(claim)).await.unwrap() {
+                            finished += 1;
+                        }
+                    }
+                    store.release(worker).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    let cancelled = database.store.cancel_job("o", id).await.unwrap().unwrap();
+    let finished: u32 = join_all(workers)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .sum();
+    let job = database.store.job("o", id).await.unwrap().unwrap();
+    assert_eq!((job.state, job.done), (cancelled.state, finished));
+    let mut states = HashMap::new();
+    for item in database.store.items(id, 0, 100).await.unwrap() {
+        *states.entry(format!("{:?}", item.state)).or_insert(0) += 1;
+    }
+    assert_eq!(
+        states.get("Done").copied().unwrap_or(0),
+        finished,
+        "{states:?}"
+    );
+    assert_eq!(states.values().sum::<u32>(), 100);
+    assert!(
+        states.keys().all(|s| s == "Done" || s == "Cancelled"),
+        "{states:?}"
+    );
+    let history = database.store.history("o", None, None, 1000).await.unwrap();
+    assert_eq!(history.len(), finished as usize);
+}
+
+async fn what_a_worker_gives_back_is_not_counted(database: &Database) {
+    let store = &*database.store;
+    job(store, "o", 3).await;
+    let (leaving, staying) = (Uuid::now_v7(), Uuid::now_v7());
+    assert_eq!(claim(store, leaving, 2).await.len(), 2);
+    assert_eq!(claim(store, staying, 1).await.len(), 1);
+    assert_eq!(store.release(leaving).await.unwrap(), 2);
+    let claims = claim(store, staying, 9).await;
+    assert_eq!(claims.len(), 2);
+    assert!(claims.iter().all(|c| c.attempt == 1));
+}
+
+async fn a_job_takes_pictures_only_while_it_receives(database: &Database) {
+    let store = &*database.store;
+    let id = job(store, "o", 1).await.id;
+    let refused = async |job, index| {
+        let result = store.add_item(ItemKey { job, index }, "", b"x").await;
+        assert!(
+            matches!(result, Err(StoreError::NotReceiving(id)) if id == job),
+            "{result:?}"
+        );
+    };
+    refused(id, 1).await;
+    refused(Uuid::now_v7(), 0).await;
+    assert!(matches!(
+        store.start_job(Uuid::now_v7()).await,
+        Err(StoreError::NotReceiving(_))
+    ));
+    // Started already: abandoning comes too late.
+    store.abandon_job(id).await.unwrap();
+    assert_eq!(store.start_job(id).await.unwrap().total, 1);
+
+    let Created::New(open) = store.create_job(new_job("o")).await.unwrap() else {
+        panic!("new");
+    };
+    refused(open.id, 1).await;
+    let key = ItemKey {
+        job: open.id,
+        index: 0,
+    };
+    store.add_item(key, "", b"x").await.unwrap();
+    refused(open.id, 0).await;
+    assert_eq!(
+        store.items(open.id, 0, 9).await.unwrap()[0].state,
+        State::Receiving
+    );
+    store.abandon_job(open.id).await.unwrap();
+    assert!(store.job("o", open.id).await.unwrap().is_none());
+    assert!(store.items(open.id, 0, 9).await.unwrap().is_empty());
+}
+
+async fn an_end_is_recorded_whole_or_not_at_all(database: &Database) {
+    let store = &*database.store;
+    let id = job(store, "o", 1).await.id;
+    let worker = Uuid::now_v7();
+    let claims = claim(store, worker, 1).await;
+    let twice = entry("o", "twice", "text");
+    let outcome = |history| Outcome::Done {
+        result: json!([]),
+        history,
+    };
+    let bad = outcome(vec![
+        entry("o", "once", "text"),
+        twice.clone(),
+        twice.clone(),
+    ]);
+    let result = store.finish(worker, claims[0].item, bad).await;
+    assert!(matches!(result, Err(StoreError::Database(_))), "{result:?}");
+    assert!(store.history("o", None, None, 9).await.unwrap().is_empty());
+    assert!(found(store, "text").await.is_empty());
+    let job = store.job("o", id).await.unwrap().unwrap();
+    assert_eq!((job.state, job.done), (State::Running, 0));
+    assert!(
+        store
+            .finish(worker, claims[0].item, outcome(vec![twice]))
+            .await
+            .unwrap()
+    );
+    assert_eq!(found(store, "text").await, ["twice"]);
+    assert!(
+        store
+            .remember(vec![entry("o", "x", "text"); 2])
+            .await
+            .is_err()
+    );
+    assert_eq!(found(store, "text").await, ["twice"]);
+}
+
+async fn what_is_old_is_purged(database: &Database) {
+    let store = &*database.store;
+    let worker = Uuid::now_v7();
+    let over = job(store, "o", 1).await;
+    let claims = claim(store, worker, 1).await;
+    assert!(
+        store
+            .finish(worker, claims[0].item, done(&claims[0]))
+            .await
+            .unwrap()
+    );
+    let waiting = job(store, "o", 1).await;
+    let Created::New(receiving) = store.create_job(new_job("o")).await.unwrap() else {
+        panic!("new");
+    };
+    let key = ItemKey {
+        job: receiving.id,
+        index: 0,
+    };
+    store.add_item(key, "", b"x").await.unwrap();
+    store
+        .remember(vec![entry("o", "kept", "old")])
+        .await
+        .unwrap();
+    let past = over.created_at - 1;
+    let future = over.created_at + 3_600_000;
+
+    let nothing = store.purge(Some(past), Some(past), past).await.unwrap();
+    assert_eq!(nothing, Purged::default());
+    assert_eq!(
+        store.purge(None, None, past).await.unwrap(),
+        Purged::default()
+    );
+    let purged = store.purge(None, Some(future), past).await.unwrap();
+    assert_eq!(
+        purged,
+        Purged {
+            jobs: 1,
+            entries: 0
+        }
+    );
+    assert!(store.job("o", over.id).await.unwrap().is_none());
+    let purged = store.purge(Some(future), None, future).await.unwrap();
+    assert_eq!(
+        purged,
+        Purged {
+            jobs: 1,
+            entries: 2
+        }
+    );
+    assert!(store.items(receiving.id, 0, 9).await.unwrap().is_empty());
+    assert!(found(store, "old").await.is_empty());
+    assert_eq!(claim(store, worker, 9).await[0].item.job, waiting.id);
+}
+
+async fn history_is_the_owners_newest_first(database: &Database) {
+    let store = &*database.store;
+    let long = "图".repeat(300);
+    let mut entries: Vec<NewEntry> = (0..5).map(|i| entry("o", &format!("{i}"), &long)).collect();
+    entries[4].original = Some(vec![1, 2, 3]);
+    let ids: Vec<Uuid> = entries.iter().map(|e| e.id).collect();
+    store.remember(entries).await.unwrap();
+    store
+        .remember(vec![entry("p", "other", "x")])
+        .await
+        .unwrap();
+
+    let page = store.history("o", None, None, 2).await.unwrap();
+    assert_eq!([page[0].id, page[1].id], [ids[4], ids[3]]);
+    assert_eq!(page[0].preview, "图".repeat(200));
+    assert!(page[0].has_original && !page[1].has_original);
+    assert!(page[0].created_at > 1_700_000_000_000);
+    let page = store.history("o", None, Some(ids[3]), 2).await.unwrap();
+    assert_eq!([page[0].id, page[1].id], [ids[2], ids[1]]);
+    let page = store
+        .history("o", Some("图图"), Some(ids[1]), 2)
+        .await
+        .unwrap();
+    assert_eq!(page.iter().map(|s| s.id).collect::<Vec<_>>(), [ids[0]]);
+    assert_eq!(
+        store
+            .history("o", Some(" \n"), None, 9)
+            .await
+            .unwrap()
+            .len(),
+        5
+    );
+
+    let whole = store.entry("o", ids[4]).await.unwrap().unwrap();
+    assert_eq!(whole.document, json!({"text": long}));
+    assert_eq!(whole.summary.name, "4");
+    assert!(store.entry("p", ids[4]).await.unwrap().is_none());
+    assert_eq!(
+        store.original("o", ids[4]).await.unwrap(),
+        Some(vec![1, 2, 3])
+    );
+    assert_eq!(store.original("o", ids[3]).await.unwrap(), None);
+    assert_eq!(store.original("p", ids[4]).await.unwrap(), None);
+
+    assert!(!store.forget("p", ids[4]).await.unwrap());
+    assert!(store.forget("o", ids[4]).await.unwrap());
+    assert!(!store.forget("o", ids[4]).await.unwrap());
+    // The next page of a list whose last entry was deleted.
+    let page = store.history("o", None, Some(ids[4]), 1).await.unwrap();
+    assert_eq!(page[0].id, ids[3]);
+    assert_eq!(store.forget_all("o").await.unwrap(), 4);
+    assert!(found(store, "图").await.is_empty());
+    assert_eq!(store.history("p", None, None, 9).await.unwrap().len(), 1);
+}
+
+async fn words_are_found_as_people_write_them(database: &Database) {
+    let store = &*database.store;
+    let texts = [
+        ("zh", "北京市海淀区人民\n法院判决书，第12号"),
+        ("zh2", "人们在京都看民间艺术，北方的市场"),
+        ("ja", "東京タワーでコーヒーを飲む ﾃﾚﾋﾞ"),
+        ("en", "The Café’s RECEIPT: total 12.50 foo-bar"),
+        ("de", "Straßenbahn Über ÉCOLE"),
+        ("ru", "Счёт-фактура"),
+        ("th", "ใบเสร็จรับเงิน"),
+        ("ko", "영수증입니다"),
+        ("rare", "\u{29e3d}\u{20bb7}野家 wörd"),
+        ("Invoice_2024.pdf", "."),
+    ];
+    let entries = texts.iter().map(|(name, text)| entry("o", name, text));
+    store.remember(entries.collect()).await.unwrap();
+    store
+        .remember(vec![entry("p", "other", "北京 receipt")])
+        .await
+        .unwrap();
+    let cases: &[(&str, &[&str])] = &[
+        // Any substring, one and two characters and across a line's end.
+        ("京", &["zh", "ja", "zh2"]),
+        ("北京", &["zh"]),
+        ("京市", &["zh"]),
+        ("人民法院", &["zh"]),
+        ("海淀区人民法院判决", &["zh"]),
+        ("民人", &[]),
+        ("北京 判决书", &["zh"]),
+        ("判决书 北京", &["zh"]),
+        ("北京 艺术", &[]),
+        ("第12号", &["zh"]),
+        ("タワー", &["ja"]),
+        ("テレビ", &["ja"]),
+        ("ひ", &[]),
+        ("영수", &["ko"]),
+        ("수증", &["ko"]),
+        ("รับเงิน", &["th"]),
+        ("\u{20bb7}野", &["rare"]),
+        ("\u{29e3d}", &["rare"]),
+        // Whole words without case and accents, the last one as far as it is typed.
+        ("cafe", &["en"]),
+        ("CAFÉ receipt", &["en"]),
+        ("cafe\u{301} rec", &["en"]),
+        ("rec cafe", &[]),
+        ("eceipt", &[]),
+        ("12.50", &["en"]),
+        ("50 12", &["en"]),
+        ("foo-bar", &["en"]),
+        ("foo-b", &["en"]),
+        ("bar-foo", &[]),
+        ("STRASSENBAHN", &["de"]),
+        ("strassen", &["de"]),
+        ("uber ecole", &["de"]),
+        ("счет", &["ru"]),
+        ("СЧЁТ-ФАКТ", &["ru"]),
+        ("wor", &["rare"]),
+        ("total foo", &["en"]),
+        // Names are searched too, but no phrase goes from the name into the text.
+        ("invoice 2024", &["Invoice_2024.pdf"]),
+        ("invoice_20", &["Invoice_2024.pdf"]),
+        ("zh-北京", &[]),
+        ("zh 北京", &["zh"]),
+    ];
+    for (query, names) in cases {
+        let expected: HashSet<String> = names.iter().map(|n| (*n).to_string()).collect();
+        let got: HashSet<String> = found(store, query).await.into_iter().collect();
+        assert_eq!(got, expected, "{query}");
+    }
+}
+
+async fn no_query_and_no_text_is_too_odd(database: &Database) {
+    let store = &*database.store;
+    // More positions of one lexeme, more positions, and more lexemes than a tsvector has.
+    let often = format!("{}终点", "的".repeat(30_000));
+    let many: String = (0..20_000u32)
+        .filter_map(|i| char::from_u32(0x4e00 + i * 7919 % 20_000))
+        .collect();
+    let huge: String = (0..300_000u32).map(|i| format!("word{i} ")).collect();
+    let texts = [
+        ("often", often),
+        ("many", format!("{many} 完了")),
+        ("huge", huge),
+        (
+            "nul",
+            "before\0after \\ ' \" % _ \u{1} \u{e000} \u{ffff}".into(),
+        ),
+        ("long", "x".repeat(3_000_000)),
+        ("marks", "a\u{301}".repeat(100_000)),
+    ];
+    for (name, text) in texts {
+        let start = Instant::now();
+        store.remember(vec![entry("o", name, &text)]).await.unwrap();
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{name}: {:?}",
+            start.elapsed()
+        );
+    }
+    assert_eq!(found(store, "的终点").await, ["often"]);
+    assert_eq!(found(store, "终点").await, ["often"]);
+    assert_eq!(found(store, "完了").await, ["many"]);
+    assert_eq!(found(store, "word777").await, ["huge"]);
+    assert_eq!(found(store, "before after").await, ["nul"]);
+    assert_eq!(found(store, &"x".repeat(100)).await, ["long"]);
+
+    let start = Instant::now();
+    let long = "的".repeat(10_000);
+    let words = "a ".repeat(5_000);
+    let quotes = "\"'".repeat(5_000);
+    let parentheses = "(".repeat(10_000);
+    let stars = "a* OR NOT NEAR(".repeat(700);
+    let marks = "\u{301}".repeat(10_000);
+    let hostile = [
+        "\"",
+        "'",
+        "''",
+        "\\",
+        "%",
+        "_",
+        "*",
+        "a*",
+        "^a",
+        "-a",
+        "!a",
+        "a & b",
+        "a | b",
+        "a:b",
+        "a <-> b",
+        ":*",
+        "NOT",
+        "AND",
+        "OR",
+        "NEAR(a b)",
+        "words:a",
+        "{words}:a",
+        "a\"b",
+        "a'b",
+        "a\\'b",
+        "'; DROP TABLE jobs; --",
+        "\0",
+        "a\0b",
+        "…",
+        "😀",
+        "\u{e000}",
+        "\u{fffd}",
+        "()",
+        "$1",
+        "?1",
+        "%s",
+        "E'\\x'",
+        "'a':*",
+        &long,
+        &words,
+        &quotes,
+        &parentheses,
+        &stars,
+        &marks,
+    ];
+    for query in hostile {
+        let result = store.history("o", Some(query), None, 10).await;
+        assert!(result.is_ok(), "{:.40}: {result:?}", query);
+    }
+    for nothing in ["\"", "…", "\0", "😀", "%", "_"] {
+        assert!(found(store, nothing).await.is_empty(), "{nothing}");
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+async fn keys_are_kept_and_revoked(database: &Database) {
+    let store = &*database.store;
+    let new = |hash: u8, expires_at| NewKey {
+        id: Uuid::now_v7(),
+        name: format!("key {hash}"),
+        hash: [hash; 32],
+        scopes: vec![Scope::Recognize, Scope::Admin],
+        rate: Some(u32::MAX),
+        expires_at,
+    };
+    let (first, second) = (new(1, None), new(2, Some(1000)));
+    let (first_id, second_id) = (first.id, second.id);
+    store.add_key(first).await.unwrap();
+    store.add_key(second).await.unwrap();
+    assert!(store.add_key(new(1, None)).await.is_err());
+    let key = store.key(&[1; 32]).await.unwrap().unwrap();
+    assert_eq!((key.key.id, key.key.rate), (first_id, Some(u32::MAX)));
+    assert_eq!(key.key.scopes, [Scope::Recognize, Scope::Admin]);
+    assert_eq!((key.key.hash, key.revoked_at), ([1; 32], None));
+    assert!(store.key(&[9; 32]).await.unwrap().is_none());
+    assert!(store.revoke_key(first_id).await.unwrap());
+    assert!(!store.revoke_key(first_id).await.unwrap());
+    assert!(
+        !store.revoke_key(second_id).await.unwrap(),
+        "it had expired"
+    );
+    let keys = store.keys().await.unwrap();
+    assert_eq!([keys[0].key.id, keys[1].key.id], [first_id, second_id]);
+    assert!(keys[0].revoked_at.unwrap() >= keys[0].created_at);
+    assert_eq!(keys[1].key.expires_at, Some(1000));
+}
+
+async fn tables_of_a_newer_version_are_refused(database: &Database) {
+    let sql =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES (9999, 'from the future', TRUE, '', 0)";
+    if database.address.starts_with("sqlite:") {
+        let pool = sqlx::SqlitePool::connect(&database.address).await.unwrap();
+        sqlx::query(sql).execute(&pool).await.unwrap();
+    } else {
+        let pool = sqlx::PgPool::connect(&database.address).await.unwrap();
+        sqlx::query(sql).execute(&pool).await.unwrap();
+    }
+    let Err(error) = store::open(&database.address).await else {
+        panic!("a newer database was opened");
+    };
+    assert!(matches!(error, StoreError::Newer(9999, _)), "{error}");
+    assert!(error.to_string().contains("newer version"), "{error}");
+}
+
+async fn a_new_database_can_be_opened_by_several_at_once(database: &Database) {
+    let address = match database.address.strip_suffix("maoocr.db") {
+        Some(folder) => format!("{folder}other.db"),
+        None => {
+            let server = server();
+            let server = lock(&server);
+            server.database().unwrap()
+        }
+    };
+    let opened = join_all((0..8).map(|_| {
+        let address = address.clone();
+        tokio::spawn(async move { store::open(&address).await.map(drop) })
+    }));
+    for result in opened.await {
+        result.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_address_must_name_a_database() {
+    for address in [
+        "mysql://root:hunter2@host/db",
+        "hunter2",
+        "",
+        "sqlite:",
+        "sqlite::memory:",
+        "sqlite://a.db?mode=hunter2",
+        "postgres://u:hunter2@host:port/db",
+        "sqlite:/proc/hunter2/x.db",
+    ] {
+        let Err(error) = store::open(address).await else {
+            panic!("{address} was opened");
+        };
+        let text = format!("{error} {error:?}");
+        assert!(
+            address.starts_with("sqlite:/proc") || !text.contains("hunter2"),
+            "{text}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let database = Database::sqlite().await;
+    job(&*database.store, "o", 1).await;
+    let file = std::path::PathBuf::from(database.address.strip_prefix("sqlite:").unwrap());
+    let folder = file.parent().unwrap();
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(folder), 0o700);
+    let files: Vec<_> = folder
+        .read_dir()
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .collect();
+    assert!(files.len() > 1, "the log stands beside the file");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locale_changes_nothing() {
+    for arguments in [
+        &[
+            "--template=template0",
+            "--locale-provider=icu",
+            "--icu-locale=tr-TR",
+        ][..],
+        &["--template=template0", "--locale=C", "--encoding=SQL_ASCII"],
+    ] {
+        let database = Database::postgres_with(arguments).await;
+        words_are_found_as_people_write_them(&database).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgres_that_was_away_is_found_again() {
+    let mut server = Postgres::start().unwrap();
+    let address = server.database().unwrap();
+    let store = store::open(&address).await.unwrap();
+    let id = job(&*store, "o", 2).await.id;
+    let worker = Uuid::now_v7();
+    let claims = claim(&*store, worker, 1).await;
+
+    server.stop();
+    let start = Instant::now();
+    let tries = join_all((0..20).map(|_| store.job("o", id))).await;
+    let errors: Vec<String> = tries
+        .into_iter()
+        .map(|t| t.unwrap_err().to_string())
+        .collect();
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(store.ping().await.is_err());
+    assert!(
+        store
+            .finish(worker, claims[0].item, done(&claims[0]))
+            .await
+            .is_err()
+    );
+    for error in errors {
+        assert!(!error.contains(server.password()), "{error}");
+    }
+
+    server.restart().unwrap();
+    let start = Instant::now();
+    while store.ping().await.is_err() {
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+    assert!(
+        store
+            .finish(worker, claims[0].item, done(&claims[0]))
+            .await
+            .unwrap()
+    );
+    let rest = claim(&*store, worker, 1).await;
+    assert!(
+        store
+            .finish(worker, rest[0].item, done(&rest[0]))
+            .await
+            .unwrap()
+    );
+    let job: Job = store.job("o", id).await.unwrap().unwrap();
+    assert_eq!((job.state, job.done), (State::Done, 2));
+    let names: Vec<Value> = store
+        .items(id, 0, 9)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|i| i.result.unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [json!([{"text": "0.png"}]), json!([{"text": "1.png"}])]
+    );
+}
