@@ -162,7 +162,12 @@ fn by_default(entry: &ModelEntry) -> bool {
 }
 
 /// Fetches models; the usual ones where none is named.
-pub fn pull(store: &Store, manifest: &Manifest, names: &[String], offline: bool) -> Result<Outcome> {
+pub fn pull(
+    store: &Store,
+    manifest: &Manifest,
+    names: &[String],
+    offline: bool,
+) -> Result<Outcome> {
     let mut entries = Vec::new();
     if names.is_empty() {
         entries.extend(manifest.models.iter().filter(|m| by_default(m)));

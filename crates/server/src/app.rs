@@ -112,7 +112,9 @@ pub fn router(app: Arc<App>) -> Router {
     let router = match web_folder(&app.config) {
         Some(folder) => {
             let index = ServeFile::new(folder.join("index.html"));
-            let files = ServeDir::new(folder).precompressed_br().precompressed_gzip();
+            let files = ServeDir::new(folder)
+                .precompressed_br()
+                .precompressed_gzip();
             router
                 .nest("/api", Router::new().fallback(unknown))
                 .fallback_service(files.fallback(index))
@@ -244,7 +246,10 @@ async fn headers(request: Request, next: Next) -> Response {
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
         ("cross-origin-opener-policy", "same-origin"),
-        ("permissions-policy", "camera=(self), microphone=(), geolocation=()"),
+        (
+            "permissions-policy",
+            "camera=(self), microphone=(), geolocation=()",
+        ),
     ] {
         headers
             .entry(HeaderName::from_static(name))
@@ -326,7 +331,13 @@ mod tests {
         ] {
             assert!(is_local(host, &allowed), "{host}");
         }
-        for host in ["evil.example", "evil.example:8787", "localhost.evil.example", "", "192.168.1.2"] {
+        for host in [
+            "evil.example",
+            "evil.example:8787",
+            "localhost.evil.example",
+            "",
+            "192.168.1.2",
+        ] {
             assert!(!is_local(host, &allowed), "{host}");
         }
     }

@@ -169,7 +169,11 @@ impl Keys {
 
 /// The key a request brings: `Authorization: Bearer`, `x-api-key`, or a WebSocket's sub-protocol.
 fn given(headers: &HeaderMap) -> Option<&str> {
-    let text = |name| headers.get(name).and_then(|v: &header::HeaderValue| v.to_str().ok());
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &header::HeaderValue| v.to_str().ok())
+    };
     if let Some(value) = text(header::AUTHORIZATION) {
         let (scheme, key) = value.split_once(' ')?;
         return scheme.eq_ignore_ascii_case("bearer").then(|| key.trim());
@@ -288,15 +292,19 @@ async fn known(app: &App, headers: &HeaderMap, address: &str) -> Result<Arc<Key>
 async fn take(app: &App, who: &str, rate: u32) -> Result<(), Problem> {
     // A sixth of a minute's requests may come at once.
     let burst = (rate / 6).max(1);
-    app.limiter.take(who, rate, burst).await.map(drop).map_err(|wait| {
-        let seconds = (wait.0.as_secs_f64().ceil() as u64).max(1);
-        Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "rate_limited",
-            format!("more than {rate} requests a minute; wait {seconds} s"),
-        )
-        .after(seconds)
-    })
+    app.limiter
+        .take(who, rate, burst)
+        .await
+        .map(drop)
+        .map_err(|wait| {
+            let seconds = (wait.0.as_secs_f64().ceil() as u64).max(1);
+            Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                format!("more than {rate} requests a minute; wait {seconds} s"),
+            )
+            .after(seconds)
+        })
 }
 
 #[cfg(test)]
@@ -314,7 +322,10 @@ mod tests {
     #[test]
     fn keys_are_found_wherever_a_client_can_put_them() {
         assert_eq!(given(&headers(&[("authorization", "Bearer k")])), Some("k"));
-        assert_eq!(given(&headers(&[("authorization", "bearer  k ")])), Some("k"));
+        assert_eq!(
+            given(&headers(&[("authorization", "bearer  k ")])),
+            Some("k")
+        );
         assert_eq!(given(&headers(&[("authorization", "Basic k")])), None);
         assert_eq!(given(&headers(&[("x-api-key", "k")])), Some("k"));
         let socket = headers(&[("sec-websocket-protocol", "maoocr, maoocr.key.k")]);
@@ -345,9 +356,8 @@ mod tests {
                 .config
         };
         let said = headers(&[("x-forwarded-for", "1.1.1.1, 2.2.2.2")]);
-        let from = |config: &Config, peer: &str| {
-            address(config, peer.parse().unwrap(), &said).to_string()
-        };
+        let from =
+            |config: &Config, peer: &str| address(config, peer.parse().unwrap(), &said).to_string();
         assert_eq!(from(&config("10.0.0.0/8"), "9.9.9.9"), "9.9.9.9");
         assert_eq!(from(&config("10.0.0.0/8"), "10.0.0.1"), "2.2.2.2");
         let both = config("10.0.0.0/8,2.2.2.2");

@@ -34,7 +34,12 @@ pub struct Config {
     #[arg(long, env = "MAOOCR_OFFLINE")]
     pub offline: bool,
     /// Memory for networks, MiB of their files: beyond it the least recently used one is unloaded.
-    #[arg(long, env = "MAOOCR_MODEL_MEMORY", value_name = "MIB", default_value_t = 512)]
+    #[arg(
+        long,
+        env = "MAOOCR_MODEL_MEMORY",
+        value_name = "MIB",
+        default_value_t = 512
+    )]
     pub model_memory: u64,
     /// Pictures read at the same time (default: the processor's cores; 4 for a GPU).
     #[arg(long, env = "MAOOCR_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -66,13 +71,28 @@ pub struct Config {
     #[arg(long, env = "MAOOCR_MAX_PAGES", value_name = "N", default_value_t = 50)]
     pub max_pages: u16,
     /// Memory to decode one picture in, MiB.
-    #[arg(long, env = "MAOOCR_MAX_DECODE", value_name = "MIB", default_value_t = 512)]
+    #[arg(
+        long,
+        env = "MAOOCR_MAX_DECODE",
+        value_name = "MIB",
+        default_value_t = 512
+    )]
     pub max_decode: u64,
     /// Pictures of a job.
-    #[arg(long, env = "MAOOCR_MAX_BATCH", value_name = "N", default_value_t = 1000)]
+    #[arg(
+        long,
+        env = "MAOOCR_MAX_BATCH",
+        value_name = "N",
+        default_value_t = 1000
+    )]
     pub max_batch: u32,
     /// Size of a job's request, MiB.
-    #[arg(long, env = "MAOOCR_MAX_BATCH_SIZE", value_name = "MIB", default_value_t = 1024)]
+    #[arg(
+        long,
+        env = "MAOOCR_MAX_BATCH_SIZE",
+        value_name = "MIB",
+        default_value_t = 1024
+    )]
     pub max_batch_size: u64,
     /// Memory for pictures that are arriving or waiting, MiB; more are refused.
     #[arg(long, env = "MAOOCR_UPLOAD_MEMORY", value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
@@ -81,10 +101,20 @@ pub struct Config {
     #[arg(long, env = "MAOOCR_UPLOAD_TIMEOUT", value_name = "S", default_value = "60", value_parser = seconds)]
     pub upload_timeout: Duration,
     /// Connections at the same time; more wait to be accepted.
-    #[arg(long, env = "MAOOCR_MAX_CONNECTIONS", value_name = "N", default_value_t = 1024)]
+    #[arg(
+        long,
+        env = "MAOOCR_MAX_CONNECTIONS",
+        value_name = "N",
+        default_value_t = 1024
+    )]
     pub max_connections: u32,
     /// WebSockets at the same time.
-    #[arg(long, env = "MAOOCR_MAX_WEBSOCKETS", value_name = "N", default_value_t = 64)]
+    #[arg(
+        long,
+        env = "MAOOCR_MAX_WEBSOCKETS",
+        value_name = "N",
+        default_value_t = 64
+    )]
     pub max_websockets: u32,
 
     /// Who may call: anyone who reaches the server, or holders of a key (`maoocr keys create`). Default: anyone on a
@@ -92,7 +122,13 @@ pub struct Config {
     #[arg(long, env = "MAOOCR_AUTH", value_enum)]
     pub auth: Option<Auth>,
     /// Keys with every right, beside those in the database: at least 24 characters each, separated by commas.
-    #[arg(long, env = "MAOOCR_API_KEYS", value_name = "KEY,…", value_delimiter = ',', hide_env_values = true)]
+    #[arg(
+        long,
+        env = "MAOOCR_API_KEYS",
+        value_name = "KEY,…",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
     pub api_keys: Vec<String>,
     /// Requests a minute for each key, or for each address where no keys are needed; 0 for no limit. Default: no
     /// limit on a loopback address without keys, else 120.
@@ -100,17 +136,37 @@ pub struct Config {
     pub rate: Option<u32>,
     /// Names by which the server may be called while it is open on a loopback address, beside localhost: a web page
     /// elsewhere can't reach it under a name of its own then.
-    #[arg(long, env = "MAOOCR_ALLOWED_HOSTS", value_name = "HOST,…", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "MAOOCR_ALLOWED_HOSTS",
+        value_name = "HOST,…",
+        value_delimiter = ','
+    )]
     pub allowed_hosts: Vec<String>,
     /// Origins of web pages that may call, `*` for any (default: the server's own).
-    #[arg(long, env = "MAOOCR_CORS", value_name = "ORIGIN,…", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "MAOOCR_CORS",
+        value_name = "ORIGIN,…",
+        value_delimiter = ','
+    )]
     pub cors: Vec<String>,
     /// Networks of proxies whose `x-forwarded-for` is believed, as ADDRESS/BITS.
-    #[arg(long, env = "MAOOCR_TRUSTED_PROXIES", value_name = "NET,…", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "MAOOCR_TRUSTED_PROXIES",
+        value_name = "NET,…",
+        value_delimiter = ','
+    )]
     pub trusted_proxies: Vec<Network>,
 
     /// Hosts from which `image_url` is fetched; none: it is off.
-    #[arg(long, env = "MAOOCR_URL_HOSTS", value_name = "HOST,…", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "MAOOCR_URL_HOSTS",
+        value_name = "HOST,…",
+        value_delimiter = ','
+    )]
     pub url_hosts: Vec<String>,
     /// Folder in which `image_path` is looked up; none: it is off.
     #[arg(long, env = "MAOOCR_FILE_ROOT", value_name = "DIR")]
@@ -123,10 +179,20 @@ pub struct Config {
     #[arg(long, env = "MAOOCR_KEEP_ORIGINALS")]
     pub keep_originals: bool,
     /// Days after which answers are forgotten; 0: never.
-    #[arg(long, env = "MAOOCR_KEEP_HISTORY", value_name = "DAYS", default_value_t = 30)]
+    #[arg(
+        long,
+        env = "MAOOCR_KEEP_HISTORY",
+        value_name = "DAYS",
+        default_value_t = 30
+    )]
     pub keep_history: u32,
     /// Days after which finished jobs are deleted; 0: never.
-    #[arg(long, env = "MAOOCR_KEEP_JOBS", value_name = "DAYS", default_value_t = 7)]
+    #[arg(
+        long,
+        env = "MAOOCR_KEEP_JOBS",
+        value_name = "DAYS",
+        default_value_t = 7
+    )]
     pub keep_jobs: u32,
     /// Memory for the result cache, MiB; 0: none.
     #[arg(long, env = "MAOOCR_CACHE", value_name = "MIB", default_value_t = 64)]
@@ -315,7 +381,11 @@ impl FromStr for Network {
             None => (text, None),
         };
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let (width, before) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
+        let (width, before) = if address.is_ipv4() {
+            (32, 96)
+        } else {
+            (128, 0)
+        };
         let bits = bits.unwrap_or(width);
         if bits > width {
             return Err(wrong());

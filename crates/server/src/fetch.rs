@@ -66,7 +66,9 @@ pub async fn picture(app: &App, address: &str) -> Result<Bytes, Problem> {
         Problem::new(StatusCode::FORBIDDEN, "url_not_allowed", detail).field("image_url")
     };
     let Some(fetcher) = &app.fetcher else {
-        return Err(refuse("this server fetches no pictures: send the file itself".into()));
+        return Err(refuse(
+            "this server fetches no pictures: send the file itself".into(),
+        ));
     };
     let url = Url::parse(address).map_err(|e| {
         let detail = format!("this is no address: {e}");
@@ -79,15 +81,21 @@ pub async fn picture(app: &App, address: &str) -> Result<Bytes, Problem> {
             cause = source;
         }
         // The last cause is the telling one; it names no address that the caller didn't.
-        Problem::unprocessable("fetch_failed", format!("the picture could not be fetched: {cause}"))
-            .field("image_url")
+        Problem::unprocessable(
+            "fetch_failed",
+            format!("the picture could not be fetched: {cause}"),
+        )
+        .field("image_url")
     };
     let response = fetcher.client.get(url).send().await.map_err(failed)?;
     if response.remote_addr().is_some_and(|a| !is_public(a.ip())) {
         return Err(refuse("the host is not on the public network".into()));
     }
     if !response.status().is_success() {
-        let detail = format!("its host answered with status {}", response.status().as_u16());
+        let detail = format!(
+            "its host answered with status {}",
+            response.status().as_u16()
+        );
         return Err(Problem::unprocessable("fetch_failed", detail).field("image_url"));
     }
     let limit = app.config.file_bytes();
@@ -126,7 +134,11 @@ fn check(url: &Url, hosts: &[String]) -> Result<(), String> {
     if ip.is_some_and(|ip| !is_public(ip)) {
         return Err("the host is not on the public network".into());
     }
-    let host = url.host_str().unwrap_or("").trim_end_matches('.').to_ascii_lowercase();
+    let host = url
+        .host_str()
+        .unwrap_or("")
+        .trim_end_matches('.')
+        .to_ascii_lowercase();
     if !hosts.contains(&host) {
         return Err(format!("pictures are not fetched from `{host}`"));
     }

@@ -15,7 +15,9 @@ use crate::problem::Problem;
 /// The picture at this path below the operator's folder.
 pub async fn picture(app: &App, path: &str) -> Result<Bytes, Problem> {
     let Some(root) = app.config.file_root.clone() else {
-        return Err(refuse("this server reads no files of its own: send the file itself"));
+        return Err(refuse(
+            "this server reads no files of its own: send the file itself",
+        ));
     };
     let (path, limit) = (path.to_string(), app.config.file_bytes());
     let read = tokio::task::spawn_blocking(move || read(&root, &path, limit)).await;
@@ -46,7 +48,9 @@ fn read(root: &Path, path: &str, limit: usize) -> Result<Bytes, Problem> {
     }
     let mut bytes = Vec::new();
     let file = root.open(path).map_err(failed)?;
-    file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(limit as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() > limit {
         let bytes = about.len() as usize;
         return Err(ImagingError::TooLarge { bytes, limit }.into());

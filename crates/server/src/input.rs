@@ -88,7 +88,10 @@ pub fn too_slow(limit: Duration) -> Problem {
     Problem::new(
         StatusCode::REQUEST_TIMEOUT,
         "upload_too_slow",
-        format!("the picture had not arrived after {} s", limit.as_secs_f64()),
+        format!(
+            "the picture had not arrived after {} s",
+            limit.as_secs_f64()
+        ),
     )
 }
 
@@ -110,7 +113,11 @@ fn reserve(app: &App, request: &Request) -> Result<Memory, Problem> {
 /// Base64 takes four bytes for three.
 fn body_limit(app: &App, json: bool) -> usize {
     let file = app.config.file_bytes();
-    if json { file / 3 * 4 + REST } else { file + REST }
+    if json {
+        file / 3 * 4 + REST
+    } else {
+        file + REST
+    }
 }
 
 fn too_large(app: &App, bytes: usize) -> Problem {
@@ -120,7 +127,9 @@ fn too_large(app: &App, bytes: usize) -> Problem {
 
 /// What the body is, lower case, without parameters.
 fn media_type(headers: &HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok());
     let value = value.unwrap_or("").split(';').next().unwrap_or("");
     value.trim().to_ascii_lowercase()
 }
@@ -272,7 +281,10 @@ pub fn unexpected(name: Option<&str>, allowed: &str) -> Problem {
     let name = name.unwrap_or("");
     Problem::unprocessable(
         "unexpected_part",
-        format!("a part `{}` is there twice or not known; known: {allowed}", short(name)),
+        format!(
+            "a part `{}` is there twice or not known; known: {allowed}",
+            short(name)
+        ),
     )
     .field(short(name))
 }
@@ -355,5 +367,8 @@ pub fn discard(body: Body) {
 
 /// A name as it is kept.
 pub fn short(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(NAME).collect()
+    name.chars()
+        .filter(|c| !c.is_control())
+        .take(NAME)
+        .collect()
 }

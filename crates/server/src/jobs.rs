@@ -95,7 +95,9 @@ pub async fn run(app: Arc<App>) {
     match app.store.release(worker).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "gave back pictures of jobs"),
-        Err(error) => tracing::warn!(%error, "pictures of jobs stay claimed until their lease ends"),
+        Err(error) => {
+            tracing::warn!(%error, "pictures of jobs stay claimed until their lease ends")
+        }
     }
 }
 
@@ -190,7 +192,11 @@ pub async fn retain(app: Arc<App>) {
         let jobs = before(app.config.keep_jobs);
         match app.store.purge(entries, jobs, now - DAY).await {
             Ok(purged) if purged.jobs + purged.entries > 0 => {
-                tracing::info!(jobs = purged.jobs, entries = purged.entries, "deleted what was too old");
+                tracing::info!(
+                    jobs = purged.jobs,
+                    entries = purged.entries,
+                    "deleted what was too old"
+                );
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "what is too old could not be deleted"),

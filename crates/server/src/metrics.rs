@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use maoocr_engine::answer::Document;
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 const REQUESTS: &str = "maoocr_http_requests_total";
@@ -29,13 +31,24 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     ];
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds)?
-        .set_buckets_for_metric(Matcher::Full(BATCH.into()), &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0])?
+        .set_buckets_for_metric(
+            Matcher::Full(BATCH.into()),
+            &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0],
+        )?
         .install_recorder()?;
     describe_counter!(REQUESTS, "Requests by route, method and status");
-    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "From headers to headers, by route");
+    describe_histogram!(
+        REQUEST_SECONDS,
+        Unit::Seconds,
+        "From headers to headers, by route"
+    );
     describe_counter!(PROBLEMS, "Problem documents by code: refusals and errors");
     describe_counter!(PICTURES, "Pictures by outcome: read, failed, stopped");
-    describe_histogram!(PICTURE_SECONDS, Unit::Seconds, "A picture from bytes to text, waiting aside");
+    describe_histogram!(
+        PICTURE_SECONDS,
+        Unit::Seconds,
+        "A picture from bytes to text, waiting aside"
+    );
     describe_histogram!(STAGE_SECONDS, Unit::Seconds, "A page's time in each stage");
     describe_counter!(MODEL_USES, "Pages by model");
     describe_gauge!(MODEL_BYTES, Unit::Bytes, "Files of the loaded models");

@@ -263,9 +263,19 @@ impl Models {
         self.engine
             .install(entry.clone(), session, dictionary.as_deref())
             .map_err(|e| failed(e.to_string()))?;
-        tracing::info!(model = name, executor, seconds = began.elapsed().as_secs_f64(), "loaded");
+        tracing::info!(
+            model = name,
+            executor,
+            seconds = began.elapsed().as_secs_f64(),
+            "loaded"
+        );
         if let Some(reason) = &fallback {
-            tracing::warn!(model = name, executor, reason, "not on the device that was asked for");
+            tracing::warn!(
+                model = name,
+                executor,
+                reason,
+                "not on the device that was asked for"
+            );
         }
         let mut loaded = self.lock();
         let holders = loaded.get(name).map_or(0, |u| u.holders);
@@ -294,7 +304,10 @@ impl Models {
                 total -= usage.bytes;
             }
             self.engine.remove(&name);
-            tracing::info!(model = name, "unloaded: the loaded models exceed their memory");
+            tracing::info!(
+                model = name,
+                "unloaded: the loaded models exceed their memory"
+            );
         }
     }
 }

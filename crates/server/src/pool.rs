@@ -381,10 +381,22 @@ mod tests {
         let refused = pool.submit(Lane::Interactive, never(), || ()).unwrap_err();
         assert_eq!(refused.code(), "queue_full");
         assert!(refused.retry_after() >= 1);
-        assert_eq!(pool.load(), Load { waiting: 2, busy: 1 });
+        assert_eq!(
+            pool.load(),
+            Load {
+                waiting: 2,
+                busy: 1
+            }
+        );
         drop(hold);
         pool.close();
-        assert_eq!(pool.load(), Load { waiting: 0, busy: 0 });
+        assert_eq!(
+            pool.load(),
+            Load {
+                waiting: 0,
+                busy: 0
+            }
+        );
     }
 
     #[test]
@@ -416,7 +428,9 @@ mod tests {
     fn a_panic_is_the_end_of_one_picture_only() {
         let pool = Pool::start(1, 10).unwrap();
         let bad = pool
-            .submit(Lane::Interactive, never(), || -> u8 { panic!("on purpose") })
+            .submit(Lane::Interactive, never(), || -> u8 {
+                panic!("on purpose")
+            })
             .unwrap();
         let good = pool.submit(Lane::Interactive, never(), || 7).unwrap();
         assert!(bad.blocking_recv().is_err());

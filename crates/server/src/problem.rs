@@ -208,7 +208,10 @@ mod tests {
     fn a_problem_is_a_problem_document() {
         let response = Problem::busy("queue_full", "too much to do", 3).into_response();
         assert_eq!(response.status(), 503);
-        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
         assert_eq!(response.headers()["retry-after"], "3");
     }
 

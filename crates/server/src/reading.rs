@@ -178,7 +178,10 @@ async fn run(
         Err(_) if stop.asked() => Err(ended(&stop)),
         Err(_) => {
             metrics::picture("failed");
-            Err(Problem::internal("reader_failed", "the thread that read the picture panicked"))
+            Err(Problem::internal(
+                "reader_failed",
+                "the thread that read the picture panicked",
+            ))
         }
     }
 }
@@ -212,8 +215,7 @@ fn engine(
     let _models = app.models.hold(plan).map_err(Failure::Load)?;
     let mut watch = Watch { stop, events };
     let engine = app.models.engine();
-    pollster::block_on(engine.read(picture, &app.limits, plan, &mut watch))
-        .map_err(Failure::Engine)
+    pollster::block_on(engine.read(picture, &app.limits, plan, &mut watch)).map_err(Failure::Engine)
 }
 
 /// Passes on what the engine tells, and tells it when to stop.
@@ -347,9 +349,7 @@ mod tests {
 
     #[test]
     fn several_pages_make_one_answer() {
-        let page = |text: &str, confidence: f64| {
-            json!({"text": text, "confidence": confidence, "processing_time": 0.5, "width": 3})
-        };
+        let page = |text: &str, confidence: f64| json!({"text": text, "confidence": confidence, "processing_time": 0.5, "width": 3});
         let whole = merged(vec![page("abc", 1.0), page("d", 0.6)]);
         assert_eq!(whole["text"], "abc\n\nd");
         assert_eq!(whole["confidence"], 0.9);

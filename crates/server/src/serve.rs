@@ -99,7 +99,12 @@ async fn run(config: Config, files: Files) -> Result<(), ServeError> {
     let handle = Handle::new();
     let mut tasks = tokio::task::JoinSet::new();
     let connections = app.config.max_connections;
-    tasks.spawn(listen::serve(listener, app::router(app.clone()), handle.clone(), connections));
+    tasks.spawn(listen::serve(
+        listener,
+        app::router(app.clone()),
+        handle.clone(),
+        connections,
+    ));
     if let Some(listener) = beside {
         let router = app::metrics_router(app.clone());
         tasks.spawn(listen::serve(listener, router, handle.clone(), 16));

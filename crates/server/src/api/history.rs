@@ -123,7 +123,9 @@ pub async fn list(
         return Err(Problem::unprocessable("invalid_query", detail).field("q"));
     }
     let store = &app.store;
-    let entries = store.history(&caller.owner, query, wanted.before, limit).await?;
+    let entries = store
+        .history(&caller.owner, query, wanted.before, limit)
+        .await?;
     let full = entries.len() == limit as usize;
     let next = entries.last().filter(|_| full).map(|e| e.id);
     let entries = entries.into_iter().map(HistoryEntry::from).collect();
@@ -218,7 +220,11 @@ pub async fn original(
     Path(id): Path<Uuid>,
 ) -> Result<Response, Problem> {
     allowed(&app, &caller)?;
-    let picture = app.store.original(&caller.owner, id).await?.ok_or_else(none)?;
+    let picture = app
+        .store
+        .original(&caller.owner, id)
+        .await?
+        .ok_or_else(none)?;
     // What somebody once sent is never to be run in a browser as anything: it is a download of bytes.
     let mut response = picture.into_response();
     let headers = response.headers_mut();

@@ -294,7 +294,9 @@ impl Intake {
             return Ok(());
         };
         if picture.is_empty() {
-            return Err(Problem::from(ImagingError::Empty).field(input::short(name)).into());
+            return Err(Problem::from(ImagingError::Empty)
+                .field(input::short(name))
+                .into());
         }
         let most = self.app.config.max_batch;
         if self.total >= most {
@@ -374,7 +376,9 @@ async fn receive_form(intake: &mut Intake, request: Request) -> Result<(), Ended
             }
             Some("image" | "images" | "file") => {
                 if intake.job.is_none() {
-                    intake.open(&requirements.clone().unwrap_or_default()).await?;
+                    intake
+                        .open(&requirements.clone().unwrap_or_default())
+                        .await?;
                 }
                 let name = field.file_name().unwrap_or("").to_string();
                 let part = input::part(&app, field, app.config.file_bytes());
@@ -419,7 +423,9 @@ async fn receive_json(intake: &mut Intake, request: Request) -> Result<(), Ended
     intake.open(&requirements).await?;
     for picture in job.images {
         let bytes = input::decode(&app, &picture.image_base64)?;
-        intake.add(picture.name.as_deref().unwrap_or(""), &bytes).await?;
+        intake
+            .add(picture.name.as_deref().unwrap_or(""), &bytes)
+            .await?;
     }
     Ok(())
 }

@@ -130,7 +130,10 @@ pub async fn ocr(
 ) -> Result<Json<OcrResponse>, Problem> {
     caller.needs(Scope::Recognize)?;
     let wanted = wanted(request.headers())?;
-    if let Err(refused) = app.pool.admits(&Stop::at(Some(reading::deadline(&app, wanted)))) {
+    if let Err(refused) = app
+        .pool
+        .admits(&Stop::at(Some(reading::deadline(&app, wanted))))
+    {
         input::discard(request.into_body());
         return Err(refused.into());
     }
@@ -207,10 +210,18 @@ async fn receive(app: &Arc<App>, request: Request) -> Result<(Bytes, OcrRequest)
     if request.include_image_base64 == Some(true) {
         return not_done("include_image_base64");
     }
-    if request.bbox_annotation_format.as_ref().is_some_and(|f| !f.is_null()) {
+    if request
+        .bbox_annotation_format
+        .as_ref()
+        .is_some_and(|f| !f.is_null())
+    {
         return not_done("bbox_annotation_format");
     }
-    if request.document_annotation_format.as_ref().is_some_and(|f| !f.is_null()) {
+    if request
+        .document_annotation_format
+        .as_ref()
+        .is_some_and(|f| !f.is_null())
+    {
         return not_done("document_annotation_format");
     }
     let address = address(&request.document)?;
@@ -240,10 +251,12 @@ fn address(document: &Value) -> Result<&str, Problem> {
 fn page_numbers(pages: Option<&Value>) -> Result<Option<Vec<u32>>, Problem> {
     match pages {
         None | Some(Value::Null) => Ok(None),
-        Some(pages) => serde_json::from_value(pages.clone()).map(Some).map_err(|_| {
-            Problem::unprocessable("invalid_pages", "pages is a list of whole numbers from 0")
-                .field("pages")
-        }),
+        Some(pages) => serde_json::from_value(pages.clone())
+            .map(Some)
+            .map_err(|_| {
+                Problem::unprocessable("invalid_pages", "pages is a list of whole numbers from 0")
+                    .field("pages")
+            }),
     }
 }
 
@@ -271,7 +284,10 @@ mod tests {
     #[test]
     fn pages_are_numbers() {
         assert_eq!(page_numbers(None).unwrap(), None);
-        assert_eq!(page_numbers(Some(&json!([0, 2]))).unwrap(), Some(vec![0, 2]));
+        assert_eq!(
+            page_numbers(Some(&json!([0, 2]))).unwrap(),
+            Some(vec![0, 2])
+        );
         assert!(page_numbers(Some(&json!("0-2"))).is_err());
         assert!(page_numbers(Some(&json!([-1]))).is_err());
     }

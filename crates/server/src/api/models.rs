@@ -67,7 +67,9 @@ pub async fn reload(
 ) -> Result<StatusCode, Problem> {
     caller.needs(Scope::Admin)?;
     if !app.models.knows(&name) {
-        return Err(Problem::not_found("there is no such model; GET /api/models lists them"));
+        return Err(Problem::not_found(
+            "there is no such model; GET /api/models lists them",
+        ));
     }
     let work = app.clone();
     let reloaded = tokio::task::spawn_blocking(move || work.models.reload(&name)).await;

@@ -50,10 +50,18 @@ pub async fn health(State(app): State<Arc<App>>) -> Json<Health> {
 )]
 pub async fn ready(State(app): State<Arc<App>>) -> Result<Json<Health>, Problem> {
     if app.stopping.is_cancelled() {
-        return Err(Problem::busy("shutting_down", "this server is shutting down", 5));
+        return Err(Problem::busy(
+            "shutting_down",
+            "this server is shutting down",
+            5,
+        ));
     }
     if !app.is_warm() {
-        return Err(Problem::busy("warming_up", "the models are being loaded", 2));
+        return Err(Problem::busy(
+            "warming_up",
+            "the models are being loaded",
+            2,
+        ));
     }
     app.store.ping().await?;
     Ok(health(State(app)).await)

@@ -65,9 +65,8 @@ pub async fn connect(
 ) -> Result<Response, Problem> {
     caller.needs(Scope::Recognize)?;
     check_origin(&app, &headers)?;
-    let upgrade = upgrade.map_err(|e| {
-        Problem::new(StatusCode::UPGRADE_REQUIRED, "no_websocket", e.body_text())
-    })?;
+    let upgrade = upgrade
+        .map_err(|e| Problem::new(StatusCode::UPGRADE_REQUIRED, "no_websocket", e.body_text()))?;
     let place = Place::take(&app)?;
     let most = app.config.file_bytes();
     Ok(upgrade
@@ -82,12 +81,17 @@ pub async fn connect(
 
 /// Browsers let any page open a WebSocket anywhere: only pages that may call the API may.
 fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
-    let text = |name| headers.get(name).and_then(|v: &header::HeaderValue| v.to_str().ok());
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &header::HeaderValue| v.to_str().ok())
+    };
     let Some(origin) = text(header::ORIGIN) else {
         return Ok(());
     };
     let own = text(header::HOST).is_some_and(|host| {
-        origin.strip_prefix("http://") == Some(host) || origin.strip_prefix("https://") == Some(host)
+        origin.strip_prefix("http://") == Some(host)
+            || origin.strip_prefix("https://") == Some(host)
     });
     if own || app.config.cors.iter().any(|o| o == "*" || o == origin) {
         return Ok(());
@@ -107,7 +111,11 @@ impl Place {
         let most = app.config.max_websockets as usize;
         if app.websockets.fetch_add(1, Ordering::Relaxed) >= most {
             app.websockets.fetch_sub(1, Ordering::Relaxed);
-            return Err(Problem::busy("too_many_websockets", "too many are open", 10));
+            return Err(Problem::busy(
+                "too_many_websockets",
+                "too many are open",
+                10,
+            ));
         }
         metrics::websocket(true);
         Ok(Self(app.clone()))
@@ -210,8 +218,10 @@ impl Connection {
             Message::Binary(picture) => self.picture(picture).await,
             Message::Text(text) => {
                 if let Err(problem) = self.control(&text).await {
-                    self.tell(json!({"event": "error", "picture": null, "problem": problem.to_json()}))
-                        .await;
+                    self.tell(
+                        json!({"event": "error", "picture": null, "problem": problem.to_json()}),
+                    )
+                    .await;
                 }
             }
             Message::Close(_) => return false,
@@ -234,7 +244,8 @@ impl Connection {
             requirements: self.requirements.clone(),
         };
         if let Some(older) = self.waiting.replace(waiting) {
-            self.tell(json!({"event": "skipped", "picture": older.number})).await;
+            self.tell(json!({"event": "skipped", "picture": older.number}))
+                .await;
         }
         self.begin();
     }
@@ -269,7 +280,8 @@ impl Connection {
         }
         numbers.extend(self.waiting.take().map(|w| w.number));
         for number in numbers {
-            self.tell(json!({"event": "cancelled", "picture": number})).await;
+            self.tell(json!({"event": "cancelled", "picture": number}))
+                .await;
         }
     }
 
