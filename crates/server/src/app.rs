@@ -28,6 +28,7 @@ use crate::api::{self, status};
 use crate::auth::{self, Keys};
 use crate::cache::{Cache, Limiter};
 use crate::config::Config;
+use crate::etag;
 use crate::fetch::Fetcher;
 use crate::input::Memory;
 use crate::jobs::RunningItems;
@@ -132,6 +133,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(cors(&app.config))
         .layer(from_fn_with_state(app.clone(), check_host))
         .layer(compression())
+        .layer(from_fn(etag::tag))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(DefaultBodyLimit::disable());
     router.layer(layers).with_state(app)

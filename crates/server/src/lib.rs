@@ -9,6 +9,7 @@ pub mod auth;
 pub mod batching;
 pub mod cache;
 pub mod config;
+pub mod etag;
 pub mod fetch;
 pub mod files;
 pub mod input;

@@ -1,5 +1,7 @@
 //! The log, and traces for OpenTelemetry.
 
+use std::io::IsTerminal;
+
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
@@ -43,6 +45,7 @@ pub fn start(config: &Config) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::try_new(if said.is_empty() { usual } else { &said })?;
     let log: Box<dyn Layer<Registry> + Send + Sync> = match config.log {
         LogFormat::Text => tracing_subscriber::fmt::layer()
+            .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr)
             .with_filter(filter)
             .boxed(),

@@ -1,0 +1,10 @@
+//! The service as its callers meet it: the real binary over HTTP and WebSocket, with SQLite and again with real
+//! PostgreSQL and Redis.
+
+mod api;
+mod attacks;
+mod failures;
+mod jobs;
+mod load;
+mod stand;
+mod ws;

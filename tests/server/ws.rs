@@ -1,0 +1,232 @@
+//! Events over a WebSocket.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::stand::{PATIENCE, Server, Stand, numbered, sample};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+fn address(server: &Server) -> String {
+    format!("{}/api/ocr/ws", server.base.replace("http", "ws"))
+}
+
+async fn connect(server: &Server) -> Socket {
+    connect_async(address(server)).await.unwrap().0
+}
+
+async fn send(socket: &mut Socket, picture: Vec<u8>) {
+    socket.send(Message::Binary(picture.into())).await.unwrap();
+}
+
+async fn tell(socket: &mut Socket, control: Value) {
+    socket
+        .send(Message::Text(control.to_string().into()))
+        .await
+        .unwrap();
+}
+
+async fn hear(socket: &mut Socket) -> Value {
+    loop {
+        let message = tokio::time::timeout(PATIENCE, socket.next()).await;
+        match message.expect("an event").expect("a connection").unwrap() {
+            Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+            Message::Ping(_) | Message::Pong(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_come_before_the_document() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&[]).await;
+    let mut socket = connect(&server).await;
+    send(&mut socket, sample("receipt.jpg")).await;
+    let detected = hear(&mut socket).await;
+    assert_eq!(
+        (&detected["event"], &detected["picture"]),
+        (&json!("detected"), &json!(0))
+    );
+    let boxes = detected["boxes"].as_array().unwrap().len();
+    assert!(boxes > 10, "{boxes}");
+    let mut lines = 0;
+    let document = loop {
+        let event = hear(&mut socket).await;
+        match event["event"].as_str().unwrap() {
+            "line" => {
+                assert!(!event["text"].as_str().unwrap().is_empty());
+                assert_eq!(event["box"].as_array().unwrap().len(), 4);
+                assert!((event["index"].as_u64().unwrap() as usize) < boxes);
+                lines += 1;
+            }
+            "done" => break event["document"].clone(),
+            other => panic!("{other}"),
+        }
+    };
+    assert!(lines >= document["lines"].as_array().unwrap().len());
+    assert!(document["text"].as_str().unwrap().contains("CORNER BAKERY"));
+
+    // The connection outlives what can't be used.
+    send(&mut socket, b"no picture".to_vec()).await;
+    let error = hear(&mut socket).await;
+    assert_eq!(
+        (&error["event"], &error["picture"]),
+        (&json!("error"), &json!(1))
+    );
+    assert_eq!(error["problem"]["code"], "unknown_format");
+    for wrong in [
+        "{",
+        "[]",
+        "{\"what\": 1}",
+        "{\"requirements\": {\"language\": \"klingon\"}}",
+    ] {
+        socket.send(Message::Text(wrong.into())).await.unwrap();
+        let error = hear(&mut socket).await;
+        assert_eq!(
+            (&error["event"], &error["picture"]),
+            (&json!("error"), &Value::Null),
+            "{wrong}"
+        );
+    }
+    tell(
+        &mut socket,
+        json!({"requirements": {"speed_requirement": "high"}}),
+    )
+    .await;
+    send(&mut socket, sample("photo.png")).await;
+    let last = loop {
+        let event = hear(&mut socket).await;
+        if event["event"] == "done" {
+            break event;
+        }
+    };
+    assert_eq!(last["document"]["plan"]["recogniser"], "ppocrv6-tiny-rec");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_live_frames_the_newest_wins() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&["--workers", "1", "--cache", "0"]).await;
+    let mut socket = connect(&server).await;
+    tell(&mut socket, json!({"requirements": {"real_time": true}})).await;
+    for number in 0..20 {
+        send(&mut socket, numbered(number)).await;
+    }
+    let (mut done, mut skipped) = (Vec::new(), Vec::new());
+    while done.len() + skipped.len() < 20 {
+        let event = hear(&mut socket).await;
+        let picture = event["picture"].as_u64().unwrap();
+        match event["event"].as_str().unwrap() {
+            "done" => done.push(picture),
+            "skipped" => skipped.push(picture),
+            "detected" | "line" => {}
+            other => panic!("{other}"),
+        }
+    }
+    assert!(!skipped.is_empty());
+    assert_eq!(done.last(), Some(&19), "{done:?}");
+    let history: Value = server
+        .get("/api/history")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(history["entries"], json!([]), "frames are not remembered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_real_time_every_picture_is_read_in_turn() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&["--workers", "1"]).await;
+    let mut socket = connect(&server).await;
+    for number in 0..5 {
+        send(&mut socket, numbered(number)).await;
+    }
+    let mut done = Vec::new();
+    while done.len() < 5 {
+        let event = hear(&mut socket).await;
+        match event["event"].as_str().unwrap() {
+            "done" => done.push(event["picture"].as_u64().unwrap()),
+            "detected" | "line" => {}
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(done, [0, 1, 2, 3, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_picture_stops_and_so_does_one_whose_client_left() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&["--workers", "1", "--cache", "0"]).await;
+    let mut socket = connect(&server).await;
+    send(&mut socket, sample("columns.png")).await;
+    tell(&mut socket, json!({"cancel": true})).await;
+    loop {
+        let event = hear(&mut socket).await;
+        match event["event"].as_str().unwrap() {
+            "cancelled" => break,
+            "detected" | "line" => {}
+            other => panic!("{other}"),
+        }
+    }
+    // It goes on with the next one.
+    send(&mut socket, sample("photo.png")).await;
+    while hear(&mut socket).await["event"] != "done" {}
+
+    let stopped = async || {
+        let busy = server.metric("maoocr_workers_busy", "").await;
+        busy == 0.0
+    };
+    send(&mut socket, sample("columns.png")).await;
+    while hear(&mut socket).await["event"] != "detected" {}
+    drop(socket);
+    let began = std::time::Instant::now();
+    while !stopped().await {
+        assert!(began.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let read = server.metric("maoocr_pictures_total", "read").await;
+    assert_eq!(read, 1.0, "only the one nobody stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_elsewhere_may_not_open_one() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&["--cors", "https://app.example"]).await;
+    let open = async |origin: &str| {
+        let mut request = address(&server).into_client_request().unwrap();
+        request
+            .headers_mut()
+            .insert("origin", origin.parse().unwrap());
+        connect_async(request).await.is_ok()
+    };
+    assert!(open("https://app.example").await);
+    assert!(open(&server.base).await);
+    assert!(!open("https://evil.example").await);
+    assert!(!open("null").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_brings_its_key_as_a_sub_protocol() {
+    let stand = Stand::sqlite();
+    let key = "a-key-for-tests-0123456789";
+    let server = stand.server(&["--auth", "keys", "--api-keys", key]).await;
+    let open = async |protocols: &str| {
+        let mut request = address(&server).into_client_request().unwrap();
+        let headers = request.headers_mut();
+        headers.insert("sec-websocket-protocol", protocols.parse().unwrap());
+        connect_async(request).await.is_ok()
+    };
+    assert!(open(&format!("maoocr, maoocr.key.{key}")).await);
+    assert!(!open("maoocr").await);
+    assert!(!open("maoocr, maoocr.key.wrong").await);
+}
