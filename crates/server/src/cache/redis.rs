@@ -21,6 +21,8 @@ pub use redis::RedisError;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Between two tries of a lost Redis.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Milliseconds that Redis can still add to its clock.
+const FOREVER: u64 = 1 << 48;
 /// Longer answers stay in memory: on a slow line they would look like a lost Redis.
 const LONGEST: usize = 4 << 20;
 
@@ -173,7 +175,7 @@ impl Cache for RedisCache {
         set.arg(name(key))
             .arg(&value[..])
             .arg("PX")
-            .arg(time.max(1));
+            .arg(time.clamp(1, FOREVER));
         self.redis
             .ask(|connection| run::<()>(connection, set))
             .await;

@@ -61,8 +61,9 @@ impl Sqlite {
         let write = pool(1).connect_with(options.clone()).await?;
         // Within a transaction of our own: two processes may open a new file at the same time.
         let mut tx = write.begin_with("BEGIN IMMEDIATE").await?;
+        // `run` does just this, but its future isn't `Send` for a borrowed connection.
         MIGRATIONS
-            .run(&mut *tx)
+            .run_direct(None, &mut *tx, false)
             .await
             .map_err(|e| rows::migration(e, &MIGRATIONS))?;
         tx.commit().await?;
