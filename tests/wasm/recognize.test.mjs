@@ -190,6 +190,26 @@ test("models come in any order, and only the right bytes", async () => {
   assert.deepEqual(loaded.map((m) => m.name).sort(), [...TINY].sort());
 });
 
+test("only the named models are chosen from", async () => {
+  const engine = await reader([...TINY, "ppocrv5-line-orientation", "page-orientation"]);
+  const options = { models: TINY };
+  const [document] = await engine.recognize(sample("photo.png"), {}, options);
+  assert.deepEqual(document.selected_models, ["ppocrv6-tiny-det", "ppocrv6-tiny-rec"]);
+  assert.equal(await code(() => engine.recognize(sample("photo.png"), {}, { models: [] })), "model_not_installed");
+  assert.equal(await code(() => engine.recognize(sample("photo.png"), {}, { models: 7 })), "invalid_argument");
+});
+
+test("pages are pixels, the way a person sees them", async () => {
+  const [page, ...others] = await tiny.pages(sample("photo.png"));
+  assert.deepEqual([page.width, page.height, others.length], [384, 191, 0]);
+  assert.equal(page.data.length, 384 * 191 * 4);
+  assert.equal(page.data[3], 255);
+  const [again] = await tiny.recognize(page);
+  assert.equal(again.text, (await tiny.recognize(sample("photo.png")))[0].text);
+  assert.equal(await code(() => tiny.pages(sample("broken/text.png"))), "unknown_format");
+  assert.equal(await code(() => tiny.pages(page)), "invalid_argument");
+});
+
 test("options are checked", async () => {
   assert.equal(await code(async () => new maoocr.Engine({ device: "abacus" })), "no_such_device");
   assert.equal(await code(async () => new maoocr.Engine({ devise: "cpu" })), "invalid_argument");

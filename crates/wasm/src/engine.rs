@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use js_sys::{ArrayBuffer, JSON, Promise, Reflect, Uint8Array, Uint8ClampedArray};
-use maoocr_engine::imaging::{ImagingError, Limits, Page};
+use js_sys::{Array, ArrayBuffer, JSON, Object, Promise, Reflect, Uint8Array, Uint8ClampedArray};
+use maoocr_engine::imaging::{self, ImagingError, Limits, Page};
 use maoocr_engine::pipeline::{self, EngineError};
 use maoocr_engine::plan::{DeviceClass, Plan, Requirements};
 use maoocr_models::Manifest;
@@ -166,11 +166,33 @@ impl Engine {
         let inner = self.0.clone();
         fence::promise(async move {
             let mut listener = Listener::new(&options)?;
-            let documents = inner.read(&picture, &requirements, &mut listener).await;
+            let only = chosen_models(&options)?;
+            let plan = inner.plan_of(&requirements, only.as_deref());
+            let documents = match plan {
+                Ok(plan) => inner.read(&picture, &plan, &mut listener).await,
+                Err(failure) => Err(failure),
+            };
             if let Some(thrown) = listener.thrown() {
                 return Err(thrown);
             }
             documents
+        })
+    }
+
+    /// The pages of a picture as pixels, the way a person sees them: for showing what a browser can't, such as a TIFF.
+    #[wasm_bindgen(unchecked_return_type = "Promise<Frame[]>")]
+    pub fn pages(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Uint8Array | ArrayBuffer")] file: JsValue,
+    ) -> Promise {
+        let inner = self.0.clone();
+        fence::promise(async move {
+            let Picture::File(bytes) = Picture::of(&file)? else {
+                return Err(Failure::Argument("a frame is pixels already".into()));
+            };
+            let pages = imaging::decode(&inner.file(&bytes)?, &inner.limits)?;
+            let frames = pages.into_iter().map(|page| frame(&page));
+            Ok(frames.collect::<Result<Array, _>>()?.into())
         })
     }
 }
@@ -235,37 +257,46 @@ impl Inner {
         Ok(())
     }
 
+    /// What to run on the models that are loaded, of them only those in `only` where there is such a list.
+    fn plan_of(&self, requirements: &JsValue, only: Option<&[String]>) -> Result<Plan, Failure> {
+        let requirements = read_requirements(requirements)?;
+        let chosen = |name: &str| only.is_none_or(|only| only.iter().any(|n| n == name));
+        self.plan(&requirements, |name| self.engine.has(name) && chosen(name))
+    }
+
+    /// A copy of a file's bytes. Their number is checked before anything is copied.
+    fn file(&self, bytes: &Uint8Array) -> Result<Vec<u8>, Failure> {
+        let (length, limit) = (bytes.length() as usize, self.limits.max_bytes);
+        if length > limit {
+            return Err(ImagingError::TooLarge {
+                bytes: length,
+                limit,
+            }
+            .into());
+        }
+        copied(bytes)
+    }
+
     async fn read(
         &self,
         picture: &JsValue,
-        requirements: &JsValue,
+        plan: &Plan,
         listener: &mut Listener,
     ) -> Result<JsValue, Failure> {
-        let requirements = read_requirements(requirements)?;
-        let plan = self.plan(&requirements, |name| self.engine.has(name))?;
         if pipeline::Observer::cancelled(listener) {
             return Err(EngineError::Cancelled.into());
         }
-        // Sizes are checked before anything is copied.
         let documents = match Picture::of(picture)? {
             Picture::File(bytes) => {
-                let (length, limit) = (bytes.length() as usize, self.limits.max_bytes);
-                if length > limit {
-                    return Err(ImagingError::TooLarge {
-                        bytes: length,
-                        limit,
-                    }
-                    .into());
-                }
-                let bytes = copied(&bytes)?;
+                let bytes = self.file(&bytes)?;
                 self.engine
-                    .read(&bytes, &self.limits, &plan, listener)
+                    .read(&bytes, &self.limits, plan, listener)
                     .await?
             }
             Picture::Frame(width, height, samples) => {
                 Page::admit_rgba(width, height, samples.length() as usize, &self.limits)?;
                 let page = Page::from_rgba(width, height, copied(&samples)?, &self.limits)?;
-                vec![self.engine.read_page(page, &plan, listener).await?]
+                vec![self.engine.read_page(page, plan, listener).await?]
             }
         };
         to_js(&documents)
@@ -318,6 +349,33 @@ impl Picture {
         };
         Ok(Self::Frame(side("width")?, side("height")?, samples))
     }
+}
+
+/// `{data, width, height}`, opaque.
+fn frame(page: &Page) -> Result<Object, Failure> {
+    let rgba: Vec<u8> = page
+        .rgb
+        .chunks_exact(3)
+        .flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 255])
+        .collect();
+    let frame = Object::new();
+    for (name, value) in [
+        ("data", JsValue::from(Uint8ClampedArray::from(&rgba[..]))),
+        ("width", page.width.into()),
+        ("height", page.height.into()),
+    ] {
+        Reflect::set(&frame, &name.into(), &value).map_err(Failure::Thrown)?;
+    }
+    Ok(frame)
+}
+
+/// The names in the options' `models`.
+fn chosen_models(options: &JsValue) -> Result<Option<Vec<String>>, Failure> {
+    if !options.is_object() {
+        return Ok(None);
+    }
+    let models = Reflect::get(options, &"models".into()).map_err(Failure::Thrown)?;
+    from_js(&models, "`models`")
 }
 
 fn verify(entry: &ModelEntry, bytes: &[u8]) -> Result<(), Failure> {

@@ -129,6 +129,8 @@ export interface RecognizeOptions {
   onLine?: (line: LineEvent) => void;
   /** Stops the work between two runs of a network: the promise is rejected with the code `cancelled`. */
   signal?: AbortSignal;
+  /** Chooses among these of the loaded models only, by name. */
+  models?: string[];
 }
 
 /** An entry of the manifest. */

@@ -1,0 +1,108 @@
+// The page's side of one worker: typed calls, events, and what happens when the worker dies.
+
+import { OcrError, cancelled } from "./errors.ts";
+import type { FromWorker, Replies, Request, ToWorker } from "./protocol.ts";
+import type { Events } from "./types.ts";
+
+interface Call {
+  resolve: (value: Replies[keyof Replies]) => void;
+  reject: (error: OcrError) => void;
+  events: Events;
+}
+
+/** After this long without an answer to a cancel, the worker is ended instead, ms. */
+const PATIENCE = 2000;
+
+export class WorkerEngine {
+  readonly #worker: Worker;
+  readonly #calls = new Map<number, Call>();
+  readonly #loaded = new Set<string>();
+  #next = 1;
+  /** Why it is of no more use; null while it lives. */
+  #dead: OcrError | null = null;
+
+  constructor(create: () => Worker) {
+    this.#worker = create();
+    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#hear(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.end(new OcrError("worker_lost", event.message || "the engine's thread could not be started"));
+    };
+    this.#worker.onmessageerror = () => this.end(new OcrError("worker_lost", "a message could not be read"));
+  }
+
+  get dead(): boolean {
+    return this.#dead !== null;
+  }
+
+  /** Whether it was given this file. */
+  has(name: string): boolean {
+    return this.#loaded.has(name);
+  }
+
+  async load(name: string, bytes: ArrayBuffer): Promise<void> {
+    await this.call({ kind: "load", name, bytes }, {}, undefined, [bytes]);
+    this.#loaded.add(name);
+  }
+
+  call<R extends Request>(
+    request: R,
+    events: Events = {},
+    signal?: AbortSignal,
+    transfer: Transferable[] = [],
+  ): Promise<Replies[R["kind"]]> {
+    if (this.#dead) return Promise.reject(this.#dead);
+    if (signal?.aborted) return Promise.reject(cancelled());
+    const id = this.#next++;
+    return new Promise<Replies[keyof Replies]>((resolve, reject) => {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const stop = () => {
+        this.#post({ id, cancel: true });
+        timer = setTimeout(() => this.end(cancelled()), PATIENCE);
+      };
+      signal?.addEventListener("abort", stop, { once: true });
+      const settled = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", stop);
+        this.#calls.delete(id);
+      };
+      this.#calls.set(id, {
+        events,
+        resolve: (value) => {
+          settled();
+          resolve(value);
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
+      });
+      this.#post({ id, request }, transfer);
+    }) as Promise<Replies[R["kind"]]>;
+  }
+
+  /** Ends the thread; calls under way fail with `error`. */
+  end(error: OcrError = cancelled()): void {
+    this.#dead ??= error;
+    this.#worker.terminate();
+    for (const call of [...this.#calls.values()]) call.reject(error);
+  }
+
+  #post(message: ToWorker, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  #hear(message: FromWorker): void {
+    if ("ready" in message) return;
+    const call = this.#calls.get(message.id);
+    if (!call) return;
+    if ("value" in message) call.resolve(message.value);
+    else if ("failure" in message) {
+      const { code, message: text } = message.failure;
+      call.reject(new OcrError(code, text));
+      // A module whose memory ran out, or that trapped, has leaked what it was working on: a fresh one is safer.
+      if (code === "internal" || code === "out_of_memory") this.end(new OcrError("worker_lost", text));
+    } else if ("detected" in message) call.events.onDetected?.(message.detected);
+    else call.events.onLine?.(message.line);
+  }
+}

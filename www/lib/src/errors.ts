@@ -1,0 +1,35 @@
+// One kind of error for everything that can go wrong: a stable code for programs, a message for people.
+
+/** The engine's codes, the server's, and those of this client: `network`, `server`, `worker_lost`, `storage_full`,
+ * `models_unavailable`, `not_a_picture`. */
+export class OcrError extends Error {
+  override readonly name = "OcrError";
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+
+  /** Of what was thrown, whatever it is. */
+  static from(thrown: unknown): OcrError {
+    if (thrown instanceof OcrError) return thrown;
+    if (thrown instanceof DOMException && thrown.name === "AbortError") return cancelled();
+    if (thrown instanceof DOMException && thrown.name === "QuotaExceededError") {
+      return new OcrError("storage_full", thrown.message);
+    }
+    if (thrown instanceof Error) {
+      const code = (thrown as Error & { code?: unknown }).code;
+      return new OcrError(typeof code === "string" ? code : "internal", thrown.message);
+    }
+    return new OcrError("internal", String(thrown));
+  }
+}
+
+export function cancelled(): OcrError {
+  return new OcrError("cancelled", "cancelled");
+}
+
+export function isCancelled(thrown: unknown): boolean {
+  return OcrError.from(thrown).code === "cancelled";
+}

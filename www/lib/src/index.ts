@@ -1,0 +1,10 @@
+export { canRead, OcrClient, type ClientCall, type ClientOptions } from "./client.ts";
+export { isCancelled, OcrError } from "./errors.ts";
+export { fileStem, FORMATS, toJson, toMarkdown, toText, uniqueNames, type Format } from "./export.ts";
+export { ModelStore, type ModelFile, type StoredModel, type Usage } from "./models.ts";
+export { grey, shift, type Grey, type Shift } from "./motion.ts";
+export { LARGEST, pace, SMALLEST, type Pace } from "./pace.ts";
+export { route, type Conditions } from "./route.ts";
+export { findLines, folded, lineOffsets, spacedWords, withLine } from "./text.ts";
+export { bounds, iou, Tracks, type Track } from "./tracks.ts";
+export type * from "./types.ts";

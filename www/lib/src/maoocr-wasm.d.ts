@@ -1,0 +1,17 @@
+// The engine's module, which `cargo xtask wasm` builds: the part of its interface that the worker calls, so that types
+// can be checked without a build.
+
+import type { Document, Frame, Plan, RecognizeOptions, Requirements } from "../../../crates/wasm/src/types.d.ts";
+
+export class Engine {
+  load(name: string, bytes: Uint8Array): Promise<void>;
+  plan(requirements?: Requirements, available?: string[]): Plan;
+  recognize(
+    picture: Uint8Array | ArrayBuffer | Frame,
+    requirements?: Requirements,
+    options?: RecognizeOptions,
+  ): Promise<Document[]>;
+  pages(file: Uint8Array | ArrayBuffer): Promise<Frame[]>;
+}
+
+export default function init(): Promise<unknown>;

@@ -1,0 +1,153 @@
+// Engines in as many workers as the device has room for: pictures that come together are read side by side.
+
+import { WorkerEngine } from "./engine.ts";
+import { OcrError, cancelled, isCancelled } from "./errors.ts";
+import { ModelStore, withDictionaries } from "./models.ts";
+import { offered, type Thrift } from "./offer.ts";
+import type { Document, Frame, Picture, RecognizeCall } from "./types.ts";
+
+export interface PoolOptions {
+  models: ModelStore;
+  createWorker: () => Worker;
+  /** Most workers at once. */
+  size: number;
+  thrift: () => Thrift;
+}
+
+/** How many engines fit: a core is left for the page, and each engine takes about 200 MB with small models. */
+export function poolSize(cores: number | undefined, memory: number | null): number {
+  const byCores = Math.max(1, (cores ?? 2) - 1);
+  const byMemory = memory === null ? 2 : Math.max(1, Math.floor(memory / 2));
+  return Math.min(4, byCores, byMemory);
+}
+
+export class EnginePool {
+  readonly #options: PoolOptions;
+  #engines: WorkerEngine[] = [];
+  readonly #idle: WorkerEngine[] = [];
+  readonly #waiting: ((engine: WorkerEngine) => void)[] = [];
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /** Starts one engine, so that the first picture needn't wait for it. */
+  async warm(): Promise<void> {
+    const engine = await this.#take();
+    this.#give(engine);
+  }
+
+  /** Reads a picture; a worker that is lost meanwhile is replaced and the picture read once more. */
+  async recognize(picture: Picture, call: RecognizeCall): Promise<Document[]> {
+    try {
+      return await this.#recognize(picture, call);
+    } catch (thrown) {
+      if (OcrError.from(thrown).code !== "worker_lost" || call.signal?.aborted) throw thrown;
+      return this.#recognize(picture, call);
+    }
+  }
+
+  /** The pages of a file as pixels, for what the browser itself can't show. */
+  async pages(file: Blob): Promise<Frame[]> {
+    return this.#with(undefined, async (engine) => engine.call({ kind: "pages", file: await file.arrayBuffer() }));
+  }
+
+  /** Ends all workers; the next call starts fresh ones. */
+  reset(): void {
+    for (const engine of this.#engines) engine.end(new OcrError("worker_lost", "the engines were restarted"));
+    this.#engines = [];
+    this.#idle.length = 0;
+  }
+
+  async #recognize(picture: Picture, call: RecognizeCall): Promise<Document[]> {
+    const requirements = call.requirements ?? {};
+    return this.#with(call.signal, async (engine) => {
+      const names = await this.#prepare(engine, call);
+      call.onStarted?.();
+      const pixels = picture instanceof Blob ? await picture.arrayBuffer() : picture;
+      const request = { kind: "recognize", picture: pixels, requirements, models: names } as const;
+      const transfer = pixels instanceof ArrayBuffer ? [pixels] : [];
+      return engine.call(request, call, call.signal, transfer);
+    });
+  }
+
+  /** Brings the models that the requirements ask for into the engine. Returns their names. */
+  async #prepare(engine: WorkerEngine, call: RecognizeCall): Promise<string[]> {
+    const { models, thrift } = this.#options;
+    const requirements = call.requirements ?? {};
+    const list = await models.list();
+    const available = offered(list, requirements, thrift());
+    const plan = await engine.call({ kind: "plan", requirements, available }, {}, call.signal);
+    const chosen = [plan.page_orientation, plan.detector, plan.line_orientation, plan.recogniser];
+    const names = withDictionaries(
+      chosen.filter((name) => name !== null),
+      list,
+    );
+    const missing = names.filter((name) => !engine.has(name));
+    await models.ensure(missing, call.onModels, call.signal);
+    for (const name of missing) await this.#load(engine, name);
+    return names;
+  }
+
+  async #load(engine: WorkerEngine, name: string): Promise<void> {
+    const { models } = this.#options;
+    try {
+      await engine.load(name, await models.bytes(name));
+    } catch (thrown) {
+      if (OcrError.from(thrown).code !== "wrong_bytes") throw thrown;
+      // What was kept is damaged: fetched again, once.
+      await models.remove([name]);
+      await models.ensure([name]);
+      await engine.load(name, await models.bytes(name));
+    }
+  }
+
+  async #with<T>(signal: AbortSignal | undefined, work: (engine: WorkerEngine) => Promise<T>): Promise<T> {
+    const engine = await this.#take(signal);
+    try {
+      return await work(engine);
+    } catch (thrown) {
+      // Whatever was cancelled by ending the worker is a cancelled call, not a lost worker.
+      if (signal?.aborted && !isCancelled(thrown)) throw cancelled();
+      throw thrown;
+    } finally {
+      this.#give(engine);
+    }
+  }
+
+  #take(signal?: AbortSignal): Promise<WorkerEngine> {
+    if (signal?.aborted) return Promise.reject(cancelled());
+    const idle = this.#idle.pop();
+    if (idle) return Promise.resolve(idle);
+    if (this.#engines.length < this.#options.size) return Promise.resolve(this.#start());
+    return new Promise((resolve, reject) => {
+      const next = (engine: WorkerEngine) => {
+        signal?.removeEventListener("abort", stop);
+        resolve(engine);
+      };
+      const stop = () => {
+        this.#waiting.splice(this.#waiting.indexOf(next), 1);
+        reject(cancelled());
+      };
+      signal?.addEventListener("abort", stop, { once: true });
+      this.#waiting.push(next);
+    });
+  }
+
+  #start(): WorkerEngine {
+    const engine = new WorkerEngine(this.#options.createWorker);
+    this.#engines.push(engine);
+    return engine;
+  }
+
+  #give(engine: WorkerEngine): void {
+    let next: WorkerEngine | undefined = engine;
+    if (engine.dead) {
+      this.#engines = this.#engines.filter((other) => other !== engine);
+      next = undefined;
+    } else if (!this.#engines.includes(engine)) return;
+    const waiting = this.#waiting.shift();
+    if (waiting) waiting(next ?? this.#start());
+    else if (next) this.#idle.push(next);
+  }
+}

@@ -1,0 +1,142 @@
+// A MaoOCR server, or an edge that speaks the same: over a WebSocket while a person waits, else over HTTP.
+
+import { OcrError, cancelled } from "./errors.ts";
+import type { Document, Frame, LineEvent, Picture, Quad, RecognizeCall } from "./types.ts";
+
+export interface RemoteOptions {
+  /** Address of the server; `api/` lies beneath it. */
+  base: URL;
+  /** Sent as a bearer token where the server wants one. */
+  token?: string;
+}
+
+/** RFC 9457, with the server's stable `code`. */
+interface Problem {
+  code?: string;
+  detail?: string;
+  title?: string;
+}
+
+type ServerEvent =
+  | { event: "detected"; boxes: Quad[] }
+  | ({ event: "line" } & LineEvent)
+  | { event: "done"; document?: Document; documents?: Document[] }
+  | ({ event: "error" } & Problem);
+
+/** A server that hasn't answered a health check by then is taken for down, ms. */
+const HEALTH_TIMEOUT = 3000;
+
+export class RemoteClient {
+  readonly #options: RemoteOptions;
+
+  constructor(options: RemoteOptions) {
+    this.#options = options;
+  }
+
+  async healthy(): Promise<boolean> {
+    try {
+      const url = new URL("health", this.#options.base);
+      const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(HEALTH_TIMEOUT) });
+      // A static host answers unknown addresses with the app's page.
+      return response.ok && (response.headers.get("content-type") ?? "").includes("json");
+    } catch {
+      return false;
+    }
+  }
+
+  /** One picture with requirements. Lines are told as they come where the server can be reached over a WebSocket. */
+  async recognize(picture: Picture, call: RecognizeCall): Promise<Document[]> {
+    const file = picture instanceof Blob ? picture : await encoded(picture);
+    // Browsers can't send a token with a WebSocket's first request.
+    if (this.#options.token || call.requirements?.batch_processing) return this.#post(file, call);
+    const socket = await this.#open(call);
+    return socket ? converse(socket, file, call) : this.#post(file, call);
+  }
+
+  async #post(file: Blob, { requirements, signal, onStarted }: RecognizeCall): Promise<Document[]> {
+    const form = new FormData();
+    form.set("image", file, "picture");
+    form.set("requirements", JSON.stringify(requirements ?? {}));
+    const { base, token } = this.#options;
+    onStarted?.();
+    let response: Response;
+    try {
+      response = await fetch(new URL("api/ocr/recognize-with-requirements", base), {
+        method: "POST",
+        body: form,
+        ...(token && { headers: { authorization: `Bearer ${token}` } }),
+        ...(signal && { signal }),
+      });
+    } catch (thrown) {
+      if (signal?.aborted) throw cancelled();
+      throw new OcrError("network", `the server can't be reached: ${String(thrown)}`);
+    }
+    if (!response.ok) throw await problem(response);
+    const answer = (await response.json()) as Document | Document[];
+    return Array.isArray(answer) ? answer : [answer];
+  }
+
+  /** Null where there is no WebSocket: an old proxy, a server without. */
+  #open({ requirements, signal }: RecognizeCall): Promise<WebSocket | null> {
+    const url = new URL("api/ocr/ws", this.#options.base);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    url.searchParams.set("requirements", JSON.stringify(requirements ?? {}));
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(cancelled());
+      const socket = new WebSocket(url);
+      socket.onopen = () => resolve(socket);
+      socket.onerror = () => resolve(null);
+      signal?.addEventListener("abort", () => socket.readyState === WebSocket.CONNECTING && socket.close(), {
+        once: true,
+      });
+    });
+  }
+}
+
+function converse(socket: WebSocket, file: Blob, call: RecognizeCall): Promise<Document[]> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      socket.send(JSON.stringify({ cancel: true }));
+      finish(() => reject(cancelled()));
+    };
+    const finish = (settle: () => void) => {
+      call.signal?.removeEventListener("abort", stop);
+      socket.onclose = null;
+      socket.close();
+      settle();
+    };
+    socket.onclose = () => finish(() => reject(new OcrError("network", "the server broke off")));
+    socket.onerror = null;
+    socket.onmessage = ({ data }: MessageEvent<string>) => {
+      const message = JSON.parse(data) as ServerEvent;
+      switch (message.event) {
+        case "detected":
+          return call.onDetected?.(message.boxes);
+        case "line":
+          return call.onLine?.(message);
+        case "done":
+          return finish(() => resolve(message.documents ?? (message.document ? [message.document] : [])));
+        case "error":
+          return finish(() => reject(new OcrError(message.code ?? "server", message.detail ?? "the server failed")));
+      }
+    };
+    if (call.signal?.aborted) return stop();
+    call.signal?.addEventListener("abort", stop, { once: true });
+    socket.send(file);
+    call.onStarted?.();
+  });
+}
+
+async function problem(response: Response): Promise<OcrError> {
+  const told = (await response.json().catch(() => ({}))) as Problem;
+  const detail = told.detail ?? told.title ?? `the server answered with HTTP ${response.status}`;
+  return new OcrError(told.code ?? "server", detail);
+}
+
+/** A frame as a file, for sending. */
+async function encoded({ data, width, height }: Frame): Promise<Blob> {
+  const canvas = new OffscreenCanvas(width, height);
+  const pixels = new ImageData(new Uint8ClampedArray(data), width, height);
+  canvas.getContext("2d")?.putImageData(pixels, 0, 0);
+  return canvas.convertToBlob({ type: "image/png" });
+}

@@ -1,0 +1,68 @@
+// What the engine takes and answers, and what this client adds to it.
+
+export type {
+  Block,
+  Document,
+  Frame,
+  Level,
+  Limits,
+  Line,
+  LineEvent,
+  Plan,
+  Point,
+  Quad,
+  Requirements,
+  Word,
+} from "../../../crates/wasm/src/types.d.ts";
+
+import type { Document, Frame, LineEvent, Quad, Requirements } from "../../../crates/wasm/src/types.d.ts";
+
+/** A picture to read: a file, or pixels. */
+export type Picture = Blob | Frame;
+
+/** Where a picture is read. */
+export type Place = "device" | "server";
+
+/** What a person may choose; `auto` decides by requirements, device and network. */
+export type PlaceChoice = Place | "auto";
+
+/** What happens while a picture is read. */
+export interface Events {
+  /** Bytes of models that are being fetched: so far, and in all. */
+  onModels?: (progress: { received: number; total: number }) => void;
+  /** The pixels are being looked at: models are there. */
+  onStarted?: () => void;
+  onDetected?: (boxes: Quad[]) => void;
+  onLine?: (line: LineEvent) => void;
+}
+
+export interface RecognizeCall extends Events {
+  requirements?: Requirements;
+  signal?: AbortSignal;
+}
+
+/** A place, and why, as a code and its figures: the app puts it into words. */
+export interface Decision {
+  place: Place;
+  reason: Reason;
+}
+
+export type Reason =
+  | "chosen"
+  | "offline"
+  | "no_server"
+  | "server_down"
+  | "data_saver"
+  | "slow_network"
+  | "real_time"
+  | "device_ready"
+  | "accuracy_needs_server"
+  | "weak_device"
+  | "low_battery"
+  | "language_needs_server"
+  | "private";
+
+export interface Answer {
+  documents: Document[];
+  decision: Decision;
+}
