@@ -1,0 +1,85 @@
+import { createReadStream, existsSync, readFileSync } from "node:fs";
+import { copyFile, mkdir } from "node:fs/promises";
+import { homedir } from "node:os";
+import { basename, join, resolve } from "node:path";
+import { parse } from "smol-toml";
+import type { Plugin } from "vite";
+
+import type { ModelFile } from "@maoocr/lib";
+
+interface Entry {
+  name: string;
+  task: string;
+  family: string;
+  tier?: ModelFile["tier"];
+  bytes: number;
+  sha256: string;
+  languages?: string[];
+  dictionary?: string;
+}
+
+/** What `maoocr models pull` filled. */
+function folder(): string {
+  return process.env["MAOOCR_MODELS"] ?? join(homedir(), ".cache/maoocr/models");
+}
+
+/** Whether a browser has use for it: no layout, no medium models, of PP-OCRv5 the scripts that PP-OCRv6 lacks. */
+function useful(entry: Entry): boolean {
+  if (entry.task === "layout" || entry.tier === "medium") return false;
+  return !/^ppocrv5-(mobile|dict)/.test(entry.name);
+}
+
+function entries(manifest: string): ModelFile[] {
+  const { model } = parse(readFileSync(manifest, "utf8")) as unknown as { model: Entry[] };
+  return model.filter(useful).map((entry) => ({
+    name: entry.name,
+    file: `${entry.name}.${entry.task === "dictionary" ? "txt" : "onnx"}`,
+    task: entry.task,
+    tier: entry.tier ?? null,
+    bytes: entry.bytes,
+    sha256: entry.sha256,
+    languages: entry.languages ?? [],
+    dictionary: entry.dictionary ?? null,
+  }));
+}
+
+/** Those that are on this machine, with what the app needs to know of them. */
+function available(manifest: string): ModelFile[] {
+  const found = entries(manifest).filter(({ file }) => existsSync(join(folder(), file)));
+  if (!found.some(({ task, tier }) => task === "recognition" && tier === "tiny")) {
+    throw new Error(`${folder()} has no models: run \`maoocr models pull ppocrv6-tiny-det ppocrv6-tiny-rec\``);
+  }
+  return found;
+}
+
+/** `models.json` and, beside the built app, the models themselves. */
+export function models(manifest: string): Plugin {
+  const json = () => JSON.stringify({ models: available(manifest) });
+  let out = "";
+  return {
+    name: "models",
+    configResolved: (config) => {
+      out = resolve(config.root, config.build.outDir);
+    },
+    configureServer(server) {
+      server.middlewares.use((request, response, next) => {
+        const path = new URL(request.url ?? "/", "http://localhost").pathname;
+        if (path === "/models.json") {
+          response.setHeader("content-type", "application/json");
+          response.end(json());
+        } else if (path.startsWith("/models/")) {
+          const file = join(folder(), basename(path));
+          if (!existsSync(file)) return next();
+          createReadStream(file).pipe(response);
+        } else next();
+      });
+    },
+    generateBundle() {
+      this.emitFile({ type: "asset", fileName: "models.json", source: json() });
+    },
+    async writeBundle() {
+      await mkdir(join(out, "models"), { recursive: true });
+      for (const { file } of available(manifest)) await copyFile(join(folder(), file), join(out, "models", file));
+    },
+  };
+}

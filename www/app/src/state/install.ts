@@ -1,0 +1,46 @@
+// What a page that stays can do: work offline, be told of updates, be opened with files and shared into.
+
+import { registerSW } from "virtual:pwa-register";
+
+import { t } from "./i18n.svelte.ts";
+import { read } from "./jobs.svelte.ts";
+import { notify } from "./notices.svelte.ts";
+
+interface LaunchParams {
+  files: FileSystemFileHandle[];
+}
+
+type Launching = Window & { launchQueue?: { setConsumer(consumer: (params: LaunchParams) => void): void } };
+
+export interface InstallPrompt extends Event {
+  prompt(): Promise<void>;
+}
+
+/** Where the worker leaves shared files. */
+const SHARED = "maoocr-shared";
+
+export function install(): void {
+  const update = registerSW({
+    // The new version takes over when the person says so, or when every page of the old one is closed.
+    onNeedRefresh: () => notify(t().update.ready, { label: t().update.apply, run: () => void update(true) }),
+    onOfflineReady: () => notify(t().offline),
+  });
+  (window as Launching).launchQueue?.setConsumer(({ files }) => {
+    void Promise.all(files.map((handle) => handle.getFile())).then((opened) => read(opened));
+  });
+  if (new URLSearchParams(location.search).has("shared")) void takeShared();
+}
+
+async function takeShared(): Promise<void> {
+  history.replaceState(null, "", location.pathname + location.hash);
+  const cache = await caches.open(SHARED);
+  const files: File[] = [];
+  for (const request of await cache.keys()) {
+    const response = await cache.match(request);
+    if (!response) continue;
+    const name = decodeURIComponent(response.headers.get("x-name") ?? "shared");
+    files.push(new File([await response.blob()], name, { type: response.headers.get("content-type") ?? "" }));
+    await cache.delete(request);
+  }
+  await read(files);
+}

@@ -1,0 +1,48 @@
+/// <reference lib="webworker" />
+// Keeps the app for offline use, and takes what other apps share into it.
+
+import { cleanupOutdatedCaches, createHandlerBoundToURL, precacheAndRoute } from "workbox-precaching";
+import { NavigationRoute, registerRoute } from "workbox-routing";
+
+declare const self: ServiceWorkerGlobalScope;
+
+const SHARED = "maoocr-shared";
+const PDF = "maoocr-pdf";
+
+cleanupOutdatedCaches();
+precacheAndRoute(self.__WB_MANIFEST);
+registerRoute(new NavigationRoute(createHandlerBoundToURL("index.html"), { denylist: [/\/(api|v1|docs|metrics|health|ready|openapi\.json)(\/|$)/] }));
+
+registerRoute(
+  ({ url }) => url.pathname.endsWith("/share"),
+  async ({ request }) => {
+    const form = await request.formData();
+    const cache = await caches.open(SHARED);
+    const files = form.getAll("pictures").filter((entry) => entry instanceof File);
+    await Promise.all(
+      files.map((file, i) => {
+        const headers = { "content-type": file.type, "x-name": encodeURIComponent(file.name) };
+        return cache.put(`./shared/${Date.now()}-${i}`, new Response(file, { headers }));
+      }),
+    );
+    return Response.redirect("./?shared", 303);
+  },
+  "POST",
+);
+
+// A PDF's rare character maps and fonts: kept once they were used.
+registerRoute(
+  ({ url }) => /\/pdf\/(cmaps|standard_fonts)\//.test(url.pathname),
+  async ({ request }) => {
+    const cache = await caches.open(PDF);
+    const kept = await cache.match(request);
+    if (kept) return kept;
+    const response = await fetch(request);
+    if (response.ok) await cache.put(request, response.clone());
+    return response;
+  },
+);
+
+self.addEventListener("message", (event: ExtendableMessageEvent) => {
+  if ((event.data as { type?: string } | null)?.type === "SKIP_WAITING") void self.skipWaiting();
+});
