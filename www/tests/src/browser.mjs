@@ -1,0 +1,52 @@
+// Chromium, watched: what leaves the origin, violates the policy or fails in the page fails the test.
+
+import { chromium } from "playwright-core";
+
+const QUIET = [
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export function launch(...more) {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", ...QUIET, ...more],
+  });
+}
+
+/** A page of the app; `faults` is what must be empty in the end. */
+export async function open(browser, url, { context: options = {}, start = "" } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: "en-GB", ...options });
+  const faults = [];
+  const { origin } = new URL(url);
+  context.on("request", (request) => {
+    const to = new URL(request.url());
+    if (to.protocol !== "blob:" && to.origin !== origin) faults.push(`a request to ${to.href}`);
+  });
+  const page = await context.newPage();
+  page.on("pageerror", (error) => faults.push(error.stack ?? error.message));
+  page.on("console", (message) => {
+    if (/content security policy|trusted type/i.test(message.text())) faults.push(message.text());
+  });
+  await page.addInitScript(() => {
+    addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) =>
+      console.error(`Content Security Policy: ${violatedDirective} ${blockedURI}`),
+    );
+  });
+  await page.goto(url + start);
+  return { context, page, faults };
+}
+
+/** Picks files as a person would, in the dialog of the first screen. */
+export async function pick(page, ...files) {
+  await page.setInputFiles('input[type="file"]', files);
+}
+
+/** The text over the picture, once it was read. */
+export async function readText(page) {
+  await page.getByRole("tab", { name: "Text" }).click({ timeout: 60_000 });
+  return page.getByRole("textbox", { name: "All text" }).inputValue();
+}
