@@ -11,7 +11,11 @@ const PDF = "maoocr-pdf";
 
 cleanupOutdatedCaches();
 precacheAndRoute(self.__WB_MANIFEST);
-registerRoute(new NavigationRoute(createHandlerBoundToURL("index.html"), { denylist: [/\/(api|v1|docs|metrics|health|ready|openapi\.json)(\/|$)/] }));
+registerRoute(
+  new NavigationRoute(createHandlerBoundToURL("index.html"), {
+    denylist: [/\/(api|v1|docs|metrics|health|ready|openapi\.json)(\/|$)/],
+  }),
+);
 
 registerRoute(
   ({ url }) => url.pathname.endsWith("/share"),

@@ -12,6 +12,10 @@ interface Call {
 
 /** After this long without an answer to a cancel, the worker is ended instead, ms. */
 const PATIENCE = 2000;
+/** How often a worker with work to do is asked whether it lives, ms. */
+const PING = 5000;
+/** A worker that was silent for so long is taken for lost, ms. The longest run of a network on a slow phone takes less. */
+const SILENCE = 45_000;
 
 export class WorkerEngine {
   readonly #worker: Worker;
@@ -20,6 +24,9 @@ export class WorkerEngine {
   #next = 1;
   /** Why it is of no more use; null while it lives. */
   #dead: OcrError | null = null;
+  /** When it last said something, ms. */
+  #heard = 0;
+  #watch: ReturnType<typeof setInterval> | undefined;
 
   constructor(create: () => Worker) {
     this.#worker = create();
@@ -54,6 +61,7 @@ export class WorkerEngine {
     if (this.#dead) return Promise.reject(this.#dead);
     if (signal?.aborted) return Promise.reject(cancelled());
     const id = this.#next++;
+    if (this.#calls.size === 0) this.#guard();
     return new Promise<Replies[keyof Replies]>((resolve, reject) => {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const stop = () => {
@@ -65,6 +73,7 @@ export class WorkerEngine {
         clearTimeout(timer);
         signal?.removeEventListener("abort", stop);
         this.#calls.delete(id);
+        if (this.#calls.size === 0) clearInterval(this.#watch);
       };
       this.#calls.set(id, {
         events,
@@ -88,12 +97,22 @@ export class WorkerEngine {
     for (const call of [...this.#calls.values()]) call.reject(error);
   }
 
+  /** Browsers don't tell of a worker that they ended for its memory. */
+  #guard(): void {
+    this.#heard = Date.now();
+    this.#watch = setInterval(() => {
+      if (Date.now() - this.#heard > SILENCE) this.end(new OcrError("worker_lost", "the engine's thread is silent"));
+      else this.#post({ ping: true });
+    }, PING);
+  }
+
   #post(message: ToWorker, transfer: Transferable[] = []): void {
     this.#worker.postMessage(message, transfer);
   }
 
   #hear(message: FromWorker): void {
-    if ("ready" in message) return;
+    this.#heard = Date.now();
+    if ("alive" in message) return;
     const call = this.#calls.get(message.id);
     if (!call) return;
     if ("value" in message) call.resolve(message.value);

@@ -100,9 +100,9 @@ async function download(url: URL, size: number, onBytes: OnBytes, signal?: Abort
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      if (received + value.length > size) break;
-      bytes.set(value, received);
       received += value.length;
+      if (received > size) break;
+      bytes.set(value, received - value.length);
       onBytes(received);
     }
   } catch (thrown) {
@@ -112,7 +112,10 @@ async function download(url: URL, size: number, onBytes: OnBytes, signal?: Abort
     reader.cancel().catch(() => undefined);
   }
   if (received !== size) {
-    throw new OcrError("models_unavailable", `${url.pathname}: ${received} bytes or more, expected ${size}`);
+    throw new OcrError(
+      "models_unavailable",
+      `${url.pathname}: ${received > size ? "more" : "fewer"} than the ${size} bytes of the manifest`,
+    );
   }
   return bytes.buffer;
 }

@@ -27,6 +27,8 @@ const GRID = 4;
 const REACH = 8;
 /** Patches of less variation (standard deviation of grey values) match everywhere. */
 const TEXTURE = 8;
+/** A match differs by less than this share of its patch's variation, in the mean of absolute differences. */
+const LIKENESS = 0.5;
 /** Patches within this distance of the median agree with it, px. */
 const AGREEMENT = 1.5;
 
@@ -51,12 +53,14 @@ export function shift(before: Grey, after: Grey): Shift {
     for (let column = 0; column < GRID; column++) {
       const left = Math.round(REACH + column * stepX);
       const top = Math.round(REACH + row * stepY);
-      if (deviation(before, left, top) < TEXTURE) continue;
+      const texture = deviation(before, left, top);
+      if (texture < TEXTURE) continue;
       patches += 1;
-      found.push(seek(before, after, left, top));
+      const match = seek(before, after, left, top);
+      if (match.cost < LIKENESS * texture) found.push(match);
     }
   }
-  if (patches === 0) return { x: 0, y: 0, certainty: 0 };
+  if (found.length === 0) return { x: 0, y: 0, certainty: 0 };
   const x = median(found.map((at) => at.x));
   const y = median(found.map((at) => at.y));
   const agreeing = found.filter((at) => Math.hypot(at.x - x, at.y - y) <= AGREEMENT);
@@ -91,7 +95,7 @@ function difference(before: Grey, after: Grey, left: number, top: number, dx: nu
   return sum;
 }
 
-function seek(before: Grey, after: Grey, left: number, top: number): { x: number; y: number } {
+function seek(before: Grey, after: Grey, left: number, top: number): { x: number; y: number; cost: number } {
   let best = { dx: 0, dy: 0, cost: Infinity };
   for (let dy = -REACH; dy <= REACH; dy++) {
     for (let dx = -REACH; dx <= REACH; dx++) {
@@ -103,9 +107,11 @@ function seek(before: Grey, after: Grey, left: number, top: number): { x: number
   const { dx, dy } = best;
   const at = (x: number, y: number) => difference(before, after, left, top, x, y);
   const inside = Math.abs(dx) < REACH && Math.abs(dy) < REACH;
-  if (!inside) return { x: dx, y: dy };
   const centre = at(dx, dy);
+  const cost = centre / (PATCH * PATCH);
+  if (!inside) return { x: dx, y: dy, cost };
   return {
+    cost,
     x: dx + vertex(at(dx - 1, dy), centre, at(dx + 1, dy)),
     y: dy + vertex(at(dx, dy - 1), centre, at(dx, dy + 1)),
   };

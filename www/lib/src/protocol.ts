@@ -15,10 +15,11 @@ export interface Replies {
   pages: Frame[];
 }
 
-export type ToWorker = { id: number; request: Request } | { id: number; cancel: true };
+/** A ping is answered between two runs of a network: a worker that doesn't answer for long is gone. */
+export type ToWorker = { id: number; request: Request } | { id: number; cancel: true } | { ping: true };
 
 export type FromWorker =
-  | { ready: true }
+  | { alive: true }
   | { id: number; value: Replies[keyof Replies] }
   | { id: number; failure: { code: string; message: string } }
   | { id: number; detected: Quad[] }

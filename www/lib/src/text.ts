@@ -17,8 +17,7 @@ export function withLine(document: Document, index: number, text: string): Docum
   const line = document.lines[index];
   if (!line || line.text === text) return document;
   const at = lineOffsets(document)[index] ?? -1;
-  const whole =
-    at < 0 ? document.text : document.text.slice(0, at) + text + document.text.slice(at + line.text.length);
+  const whole = at < 0 ? document.text : document.text.slice(0, at) + text + document.text.slice(at + line.text.length);
   const box = line.box;
   const words = text ? [{ text, confidence: 1, box }] : [];
   const lines = document.lines.with(index, { ...line, text, words, confidence: 1 });

@@ -36,6 +36,7 @@ async function answer(id: number, request: Request, signal: AbortSignal): Promis
 }
 
 self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
+  if ("ping" in data) return tell({ alive: true });
   if ("cancel" in data) {
     running.get(data.id)?.abort();
     return;
@@ -54,7 +55,4 @@ self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
 };
 
 // A module that can't be loaded is heard by every call; this keeps it from being reported a second time.
-opened.then(
-  () => tell({ ready: true }),
-  () => undefined,
-);
+opened.catch(() => undefined);

@@ -9,11 +9,11 @@ const HEIGHT = 480;
 const FRAMES = 48;
 const RATE = 12;
 /** Furthest from the middle, px. */
-const SWAY = 36;
+export const SWAY = 36;
 
 /** Where the window's corner lies in frame `n`, as an offset from its middle place: a closed curve, so that the video
  * can run in a loop. */
-export function swayAt(n) {
+function swayAt(n) {
   const phase = (2 * Math.PI * n) / FRAMES;
   return { x: Math.round(SWAY * Math.sin(phase)), y: Math.round((SWAY / 2) * Math.sin(2 * phase)) };
 }

@@ -27,10 +27,15 @@ function preferred(): Language {
   return navigator.languages.find((tag) => /^(zh|en)\b/i.test(tag))?.startsWith("zh") ? "zh" : "en";
 }
 
+const UNITS = [
+  ["gigabyte", 1e9],
+  ["megabyte", 1e6],
+] as const;
+
 export function bytes(count: number): string {
-  const unit = count < 1e6 ? "kilobyte" : "megabyte";
-  const value = count < 1e6 ? count / 1e3 : count / 1e6;
-  const digits = value < 10 && unit === "megabyte" ? 1 : 0;
+  const [unit, size] = UNITS.find(([, least]) => count >= least) ?? (["kilobyte", 1e3] as const);
+  const value = count / size;
+  const digits = value < 10 && unit !== "kilobyte" ? 1 : 0;
   const style = { style: "unit", unit, maximumFractionDigits: digits } as const;
   return new Intl.NumberFormat(current, style).format(value);
 }

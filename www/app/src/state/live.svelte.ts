@@ -1,6 +1,17 @@
 // Live reading: a frame is read now and then, in between boxes follow the picture's motion.
 
-import { grey, isCancelled, LARGEST, OcrError, pace, shift, Tracks, type Frame, type Grey, type Track } from "@maoocr/lib";
+import {
+  grey,
+  isCancelled,
+  LARGEST,
+  OcrError,
+  pace,
+  shift,
+  Tracks,
+  type Frame,
+  type Grey,
+  type Track,
+} from "@maoocr/lib";
 
 import { ocr } from "./client.ts";
 import { settings } from "./settings.svelte.ts";

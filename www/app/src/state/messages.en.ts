@@ -203,7 +203,7 @@ export const en = {
     here: "on this device",
     get: "Get",
     free: "Free",
-    used: (used: string, quota: string) => `${used} of ${quota} used by this app`,
+    used: (used: string, quota: string) => `${used} of ${quota} used by this app.`,
     persisted: "The browser has promised not to clear it by itself.",
     notPersisted: "The browser may clear it when space runs short.",
     about: "About",

@@ -203,7 +203,7 @@ export const zh: Messages = {
     here: "已在本设备",
     get: "下载",
     free: "释放",
-    used: (used, quota) => `本应用已用 ${used}，可用 ${quota}`,
+    used: (used, quota) => `本应用已用 ${used}，可用 ${quota}。`,
     persisted: "浏览器承诺不会自行清除。",
     notPersisted: "空间不足时浏览器可能会清除。",
     about: "关于",

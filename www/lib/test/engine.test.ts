@@ -1,0 +1,224 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+
+import { memoryShelf, ModelStore, type ModelFile } from "../src/models.ts";
+import { EnginePool, poolSize } from "../src/pool.ts";
+import type { FromWorker, Request, ToWorker } from "../src/protocol.ts";
+import type { Document, Plan } from "../src/types.ts";
+
+const SHA = "9f64a747e1b97f131fabb6b447296c9b6f0201e79fb3c5356e6c77e89b6a806a";
+const FILE: ModelFile = {
+  name: "det",
+  file: "det.onnx",
+  task: "detection",
+  tier: "tiny",
+  bytes: 4,
+  sha256: SHA,
+  languages: [],
+  dictionary: null,
+};
+const PLAN = { detector: "det", recogniser: "det", page_orientation: null, line_orientation: null } as Plan;
+const DOCUMENT = { text: "read" } as Document;
+
+type Behaviour = (worker: FakeWorker, id: number, request: Request) => void;
+
+/** A worker whose answers a test decides. */
+class FakeWorker {
+  static made: FakeWorker[] = [];
+  onmessage: ((event: { data: FromWorker }) => void) | null = null;
+  onerror: ((event: { message: string; preventDefault(): void }) => void) | null = null;
+  onmessageerror: (() => void) | null = null;
+  terminated = false;
+  cancelled: number[] = [];
+  pings = 0;
+
+  constructor(readonly behaviour: Behaviour) {
+    FakeWorker.made.push(this);
+  }
+
+  postMessage(message: ToWorker): void {
+    if (this.terminated) return;
+    if ("ping" in message) this.pings += 1;
+    else if ("cancel" in message) this.cancelled.push(message.id);
+    else if (message.request.kind === "plan") this.say({ id: message.id, value: PLAN });
+    else if (message.request.kind === "load") this.say({ id: message.id, value: undefined });
+    else this.behaviour(this, message.id, message.request);
+  }
+
+  say(data: FromWorker): void {
+    queueMicrotask(() => this.onmessage?.({ data }));
+  }
+
+  crash(): void {
+    this.onerror?.({ message: "gone", preventDefault: () => undefined });
+  }
+
+  terminate(): void {
+    this.terminated = true;
+  }
+}
+
+function pool(size: number, ...behaviours: Behaviour[]): EnginePool {
+  const queue = [...behaviours];
+  const createWorker = () => new FakeWorker(queue.shift() ?? reads) as unknown as Worker;
+  const shelf = memoryShelf();
+  void shelf.put(SHA, new ArrayBuffer(4));
+  const models = new ModelStore(new URL("https://example.org/"), shelf);
+  return new EnginePool({ models, createWorker, size, thrift: () => ({ saveData: false, memory: 8 }) });
+}
+
+const reads: Behaviour = (worker, id) => worker.say({ id, value: [DOCUMENT] });
+const picture = new Blob(["x"]);
+const settle = () => vi.advanceTimersByTimeAsync(1);
+
+beforeEach(() => {
+  FakeWorker.made = [];
+  vi.useFakeTimers();
+  vi.stubGlobal("fetch", async () => Response.json({ models: [FILE] }));
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe("a pool of engines", () => {
+  test("reads, and passes on what happens", async () => {
+    const seen: string[] = [];
+    const told: Behaviour = (worker, id) => {
+      worker.say({ id, detected: [] });
+      worker.say({
+        id,
+        line: {
+          index: 0,
+          text: "a",
+          confidence: 1,
+          box: [
+            [0, 0],
+            [1, 0],
+            [1, 1],
+            [0, 1],
+          ],
+        },
+      });
+      worker.say({ id, value: [DOCUMENT] });
+    };
+    const documents = await pool(1, told).recognize(picture, {
+      onStarted: () => seen.push("started"),
+      onDetected: () => seen.push("detected"),
+      onLine: ({ text }) => seen.push(text),
+    });
+    expect(documents).toEqual([DOCUMENT]);
+    expect(seen).toEqual(["started", "detected", "a"]);
+  });
+
+  test("spreads pictures over its workers, and lets others wait", async () => {
+    let busy = 0;
+    let most = 0;
+    const slow: Behaviour = (worker, id) => {
+      most = Math.max(most, ++busy);
+      setTimeout(() => {
+        busy -= 1;
+        worker.say({ id, value: [DOCUMENT] });
+      }, 100);
+    };
+    const engines = pool(2, slow, slow);
+    const all = Promise.all(Array.from({ length: 5 }, () => engines.recognize(picture, {})));
+    await vi.advanceTimersByTimeAsync(1000);
+    await all;
+    expect(most).toBe(2);
+    expect(FakeWorker.made).toHaveLength(2);
+  });
+
+  test("replaces a worker that crashed, and reads the picture again", async () => {
+    const crashes: Behaviour = (worker) => worker.crash();
+    await expect(pool(1, crashes, reads).recognize(picture, {})).resolves.toEqual([DOCUMENT]);
+    expect(FakeWorker.made.map(({ terminated }) => terminated)).toEqual([true, false]);
+  });
+
+  test("gives up on a picture that crashes every worker; the next one is read", async () => {
+    const crashes: Behaviour = (worker) => worker.crash();
+    const engines = pool(1, crashes, crashes, reads);
+    await expect(engines.recognize(picture, {})).rejects.toMatchObject({ code: "worker_lost" });
+    await expect(engines.recognize(picture, {})).resolves.toEqual([DOCUMENT]);
+  });
+
+  test("takes a fresh worker after a fault of the module, but not after a broken picture", async () => {
+    const fails =
+      (code: string): Behaviour =>
+      (worker, id) =>
+        worker.say({ id, failure: { code, message: "" } });
+    const engines = pool(1, fails("malformed"));
+    await expect(engines.recognize(picture, {})).rejects.toMatchObject({ code: "malformed" });
+    expect(FakeWorker.made[0]?.terminated).toBe(false);
+    const others = pool(1, fails("internal"), reads);
+    await expect(others.recognize(picture, {})).rejects.toMatchObject({ code: "internal" });
+    expect(FakeWorker.made[1]?.terminated).toBe(true);
+    await expect(others.recognize(picture, {})).resolves.toEqual([DOCUMENT]);
+  });
+
+  test("a worker that falls silent is lost; one that answers pings isn't", async () => {
+    const silent: Behaviour = () => undefined;
+    const lost = pool(1, silent, reads).recognize(picture, {});
+    await vi.advanceTimersByTimeAsync(60_000);
+    await expect(lost).resolves.toEqual([DOCUMENT]);
+
+    let answer: () => void = () => undefined;
+    const busy: Behaviour = (worker, id) => {
+      const alive = setInterval(() => worker.say({ alive: true }), 20_000);
+      answer = () => {
+        clearInterval(alive);
+        worker.say({ id, value: [DOCUMENT] });
+      };
+    };
+    const slow = pool(1, busy).recognize(picture, {});
+    await vi.advanceTimersByTimeAsync(200_000);
+    const worker = FakeWorker.made.at(-1);
+    expect(worker?.terminated).toBe(false);
+    expect(worker?.pings).toBeGreaterThan(10);
+    answer();
+    await settle();
+    await expect(slow).resolves.toEqual([DOCUMENT]);
+  });
+
+  test("cancels work that is under way: by asking, then by ending the worker", async () => {
+    const obeys: Behaviour = () => undefined;
+    const stop = new AbortController();
+    const engines = pool(1, obeys, reads);
+    const read = engines.recognize(picture, { signal: stop.signal });
+    const failed = expect(read).rejects.toMatchObject({ code: "cancelled" });
+    await settle();
+    stop.abort();
+    await settle();
+    const [worker] = FakeWorker.made;
+    expect(worker?.cancelled).toHaveLength(1);
+    expect(worker?.terminated).toBe(false);
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(worker?.terminated).toBe(true);
+    await failed;
+    await expect(engines.recognize(picture, {})).resolves.toEqual([DOCUMENT]);
+  });
+
+  test("cancels work that waits for a worker", async () => {
+    const stop = new AbortController();
+    let answer: () => void = () => undefined;
+    const busy: Behaviour = (worker, id) => (answer = () => worker.say({ id, value: [DOCUMENT] }));
+    const engines = pool(1, busy);
+    const first = engines.recognize(picture, {});
+    const second = engines.recognize(picture, { signal: stop.signal });
+    const failed = expect(second).rejects.toMatchObject({ code: "cancelled" });
+    await settle();
+    stop.abort();
+    await failed;
+    answer();
+    await expect(first).resolves.toEqual([DOCUMENT]);
+  });
+});
+
+test("a core is left for the page, and memory bounds the rest", () => {
+  expect(poolSize(8, 8)).toBe(4);
+  expect(poolSize(8, 4)).toBe(2);
+  expect(poolSize(3, 8)).toBe(2);
+  expect(poolSize(1, 0.5)).toBe(1);
+  expect(poolSize(undefined, null)).toBe(1);
+  expect(poolSize(8, null)).toBe(2);
+});

@@ -1,0 +1,513 @@
+// The app's whole way in a real browser: opened, used, closed, opened again without a network.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+
+import axe from "axe-core";
+import { unzipSync } from "fflate";
+
+import { launch, open, pick, readText } from "./browser.mjs";
+import { commandText, pdfOf, sample } from "./samples.mjs";
+import { serve } from "./serve.mjs";
+
+const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true };
+
+let browser;
+let server;
+/** What the server does before it looks for a file; each test may set it. */
+let answer;
+let sent;
+
+before(async () => {
+  browser = await launch();
+});
+
+after(() => browser.close());
+
+beforeEach(async () => {
+  answer = () => false;
+  sent = [];
+  server = await serve({ answer: (...call) => answer(...call), sent: (path) => sent.push(path) });
+});
+
+afterEach(() => server.stop());
+
+/** Opens the app, does `work`, and checks that nothing went wrong behind its back. */
+async function visit(options, work) {
+  const { context, page, faults } = await open(browser, server.url, options);
+  try {
+    await work(page, context);
+    assert.deepEqual(faults, []);
+  } finally {
+    await context.close();
+  }
+}
+
+async function saved(page, press) {
+  const [download] = await Promise.all([page.waitForEvent("download"), press()]);
+  return { name: download.suggestedFilename(), content: await readFile(await download.path()) };
+}
+
+async function exported(page, format) {
+  const { name, content } = await saved(page, async () => {
+    await page.getByRole("button", { name: "Export" }).click();
+    await page.getByRole("menuitem", { name: format, exact: true }).click();
+  });
+  return { name, text: content.toString("utf8") };
+}
+
+const go = (page, hash) => page.evaluate((to) => (location.hash = to), hash);
+
+describe("a picture", () => {
+  test("is opened, read, corrected, exported, found again, and read without a network", async () => {
+    await visit({}, async (page, context) => {
+      await pick(page, sample("receipt.jpg"));
+      const text = await readText(page);
+      assert.equal(text, commandText(sample("receipt.jpg")));
+
+      await page.getByRole("tab", { name: "Lines" }).click();
+      const line = page.getByRole("textbox", { name: "Text of line 1", exact: true });
+      await line.fill("CORNER BAKERY & CO");
+      await line.press("Enter");
+      assert.ok(
+        await page
+          .getByRole("textbox", { name: "Text of line 2", exact: true })
+          .evaluate((e) => e === document.activeElement),
+      );
+      const corrected = text.replace("CORNER BAKERY", "CORNER BAKERY & CO");
+
+      const txt = await exported(page, "TXT");
+      assert.deepEqual([txt.name, txt.text], ["receipt.txt", `${corrected}\n`]);
+      assert.match((await exported(page, "Markdown")).text, /^# receipt\.jpg\n\nCORNER BAKERY & CO/);
+      const json = JSON.parse((await exported(page, "JSON")).text);
+      assert.deepEqual([json.text, json.selected_models], [corrected, ["ppocrv6-tiny-det", "ppocrv6-tiny-rec"]]);
+
+      await page.keyboard.press("Control+f");
+      await page.keyboard.type("total");
+      await page.getByText("1 of 2").waitFor();
+
+      await page.evaluate(() => navigator.serviceWorker.ready);
+      await page.getByText("Ready to work offline").waitFor({ timeout: 60_000 });
+      await server.stop();
+      await context.setOffline(true);
+      await page.reload();
+      assert.equal(await readText(page), corrected);
+
+      await go(page, "#/history");
+      await page.getByRole("searchbox").fill("sourdough 7.60");
+      await page.getByRole("link", { name: /receipt\.jpg/ }).waitFor();
+      await page.getByRole("searchbox").fill("nowhere");
+      await page.getByText("No text matches").waitFor();
+
+      await go(page, "#/");
+      await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+      await pick(page, sample("chinese.jpg"));
+      assert.equal(await readText(page), commandText(sample("chinese.jpg")));
+
+      await page.getByRole("button", { name: "Delete" }).click();
+      await go(page, "#/history");
+      await page.getByText("1 picture", { exact: true }).first().waitFor();
+      await page.getByRole("button", { name: "Undo" }).click();
+      await page.getByText("2 pictures", { exact: true }).first().waitFor();
+      await page.getByRole("button", { name: "Delete all" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Delete all" }).click();
+      await page.getByText("Nothing here yet").waitFor();
+    });
+  });
+
+  test("has its text exactly over its words", async () => {
+    await visit({}, async (page) => {
+      await pick(page, sample("receipt.jpg"));
+      await page.getByRole("tab", { name: "Text" }).waitFor({ timeout: 60_000 });
+      const words = page.locator(".word");
+      await words.first().waitFor({ state: "attached" });
+      const { text, distance } = await page.evaluate(async () => {
+        const selection = getSelection();
+        const [first, last] = [...document.querySelectorAll(".word")].slice(0, 6).reduce((a, w) => [a[0] ?? w, w], []);
+        selection.setBaseAndExtent(first.firstChild, 0, last.firstChild, last.firstChild.length);
+        // Where each word's element is drawn, against its frame of the boxes' layer.
+        const drawn = [...document.querySelectorAll(".word")].map((w) => w.getBoundingClientRect());
+        const frames = [...document.querySelectorAll(".boxes polygon")].map((p) => p.getBoundingClientRect());
+        const inside = drawn.map((r) =>
+          Math.min(
+            ...frames.map((f) => Math.max(f.left - r.left, r.right - f.right, f.top - r.top, r.bottom - f.bottom)),
+          ),
+        );
+        return { text: selection.toString(), distance: Math.max(...inside) };
+      });
+      assert.match(text, /^CORNER BAKERY\n12 Mill Lane, Leeds/);
+      assert.ok(distance < 6, `${distance} px outside of its line`);
+    });
+  });
+
+  test("is cropped and turned by keyboard", async () => {
+    await visit({}, async (page) => {
+      await pick(page, sample("receipt.jpg"));
+      await page.getByRole("button", { name: "Crop and turn" }).click({ timeout: 60_000 });
+      const corner = page.getByRole("button", { name: "Bottom right" });
+      for (let i = 0; i < 7; i++) await corner.press("Shift+ArrowUp");
+      await page.getByRole("button", { name: "Read this part" }).click();
+      const text = await readText(page);
+      assert.match(text, /CORNER BAKERY/);
+      assert.doesNotMatch(text, /come again/);
+    });
+  });
+
+  test("may be dropped, pasted, or of a kind that browsers can't show", async () => {
+    await visit({}, async (page) => {
+      const given = await page.evaluateHandle(
+        (base64) => {
+          const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+          const data = new DataTransfer();
+          data.items.add(new File([bytes], "given.png", { type: "image/png" }));
+          return data;
+        },
+        readFileSync(sample("photo.png")).toString("base64"),
+      );
+      await page.dispatchEvent("body", "drop", { dataTransfer: given });
+      assert.match(await readText(page), /Region-based segmentation/);
+      await go(page, "#/");
+      await page.evaluate(
+        (clipboardData) => window.dispatchEvent(new ClipboardEvent("paste", { clipboardData })),
+        given,
+      );
+      assert.match(await readText(page), /Region-based segmentation/);
+
+      await go(page, "#/");
+      const dark = await page
+        .evaluate(
+          async (base64) => {
+            const image = await createImageBitmap(
+              await (
+                await fetch(URL.createObjectURL(new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))])))
+              ).blob(),
+            );
+            const canvas = new OffscreenCanvas(image.width, image.height);
+            const context = canvas.getContext("2d");
+            context.drawImage(image, 0, 0);
+            const { data } = context.getImageData(0, 0, image.width, image.height);
+            return { width: image.width, height: image.height, data: [...data.filter((_, i) => i % 4 !== 3)] };
+          },
+          readFileSync(sample("dark.png")).toString("base64"),
+        )
+        .catch((error) => error);
+      assert.ok(dark.data, String(dark));
+      const pnm = Buffer.concat([Buffer.from(`P6 ${dark.width} ${dark.height} 255\n`), Buffer.from(dark.data)]);
+      await pick(page, { name: "dark.ppm", mimeType: "image/x-portable-pixmap", buffer: pnm });
+      assert.equal(await readText(page), commandText(sample("dark.png")));
+      await page.locator(".frame img").evaluate((image) => image.decode());
+    });
+  });
+
+  test("is read again when its engine crashes", async () => {
+    await visit({}, async (page) => {
+      await pick(page, sample("photo.png"));
+      await readText(page);
+      await go(page, "#/");
+      await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+      const [worker] = page.workers();
+      await worker.evaluate(() => setTimeout(() => setTimeout(() => { throw new Error("crash"); }, 30), 0)); // prettier-ignore
+      await pick(page, sample("columns.png"));
+      assert.match(await readText(page), /Linn/i);
+      assert.notEqual(page.workers()[0], worker);
+    });
+  });
+
+  test("that can't be read says why, and what to do", async () => {
+    await visit({}, async (page) => {
+      const broken = {
+        "empty.jpg": /empty/,
+        "text.png": /JPEG, PNG/,
+        "bomb.png": /too many pixels/,
+        "bad-crc.png": /damaged/,
+      };
+      for (const [name, reason] of Object.entries(broken)) {
+        await go(page, "#/");
+        await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+        await pick(page, sample(`broken/${name}`));
+        const alert = page.getByRole("alert");
+        await alert.waitFor();
+        assert.match(await alert.innerText(), reason, name);
+        await alert.getByRole("button", { name: "Try again" }).waitFor();
+      }
+    });
+  });
+
+  test("stops when it is told to", async () => {
+    await visit({}, async (page) => {
+      await pick(page, sample("columns.png"));
+      await page.getByRole("button", { name: "Stop" }).click();
+      await page.getByRole("heading", { name: "Stopped" }).waitFor();
+      await page.getByRole("button", { name: "Try again" }).click();
+      assert.match(await readText(page), /Linn/i);
+    });
+  });
+});
+
+describe("several pictures", () => {
+  test("wait in a list: paused, cancelled, retried, exported", async () => {
+    await visit({}, async (page) => {
+      await pick(page, sample("columns.png"), sample("receipt.jpg"), sample("photo.png"), sample("broken/bad-crc.png"));
+      await page.getByRole("button", { name: "Pause" }).click();
+      await page.getByRole("button", { name: "Cancel: receipt.jpg" }).click();
+      await page.getByRole("button", { name: "Retry: receipt.jpg" }).waitFor();
+      await page.getByRole("button", { name: "Resume" }).click();
+      await page.getByText("1 failed").waitFor({ timeout: 60_000 });
+      await page.getByRole("button", { name: "Retry: receipt.jpg" }).click();
+      await page.getByText("3 of 4 pictures").waitFor({ timeout: 60_000 });
+      const { name, content } = await saved(page, () => page.getByRole("button", { name: "Export all (zip)" }).click());
+      assert.equal(name, "maoocr.zip");
+      const files = unzipSync(content);
+      assert.deepEqual(
+        Object.keys(files).sort(),
+        ["columns", "photo", "receipt"].flatMap((stem) => ["json", "md", "txt"].map((kind) => `${stem}.${kind}`)),
+      );
+      assert.equal(new TextDecoder().decode(files["receipt.txt"]), `${commandText(sample("receipt.jpg"))}\n`);
+    });
+  });
+
+  test("come as the pages of a PDF", async () => {
+    await visit({}, async (page) => {
+      await pick(page, pdfOf(sample("receipt.jpg"), sample("chinese.jpg")));
+      await page.getByText("2 of 2 pictures").waitFor({ timeout: 60_000 });
+      await page.getByRole("link", { name: "scan.pdf · 2" }).click();
+      await page.getByText("Page 2 of 2").waitFor();
+      assert.match(await readText(page), /希望是本无所谓有/);
+    });
+  });
+});
+
+describe("the device", () => {
+  test("without room for models reads all the same", async () => {
+    const { context, page, faults } = await open(browser, "about:blank");
+    await context.addInitScript(() => {
+      Cache.prototype.put = () => Promise.reject(new DOMException("full", "QuotaExceededError"));
+      IDBObjectStore.prototype.put = () => {
+        throw new DOMException("full", "QuotaExceededError");
+      };
+    });
+    faults.length = 0;
+    await page.goto(server.url);
+    await pick(page, sample("photo.png"));
+    assert.match(await readText(page), /Region-based segmentation/);
+    await page.getByText("storage is full").waitFor();
+    await context.close();
+  });
+
+  test("without a network says so, and tries again", async () => {
+    await visit({}, async (page) => {
+      answer = (request, response) => request.url.includes("/models/") && response.destroy();
+      await pick(page, sample("photo.png"));
+      const alert = page.getByRole("alert");
+      await alert.waitFor();
+      assert.match(await alert.innerText(), /network can't be reached/);
+      answer = () => false;
+      await page.getByRole("button", { name: "Try again" }).click();
+      assert.match(await readText(page), /Region-based segmentation/);
+    });
+  });
+
+  test("shows what models take, and frees it", async () => {
+    await visit({ start: "#/settings" }, async (page) => {
+      await page.getByRole("button", { name: "Get: Quick, for most text" }).click();
+      const free = page.getByRole("button", { name: "Free: Quick, for most text" });
+      await free.click({ timeout: 60_000 });
+      await page.getByRole("button", { name: "Get: Quick, for most text" }).waitFor();
+      assert.equal(await page.evaluate(async () => (await (await caches.open("maoocr-models")).keys()).length), 0);
+    });
+  });
+});
+
+describe("a server", () => {
+  test("reads what the person chose to send, and nothing else", async () => {
+    const posts = [];
+    answer = (request, response) => {
+      if (request.url === "/health") response.writeHead(200, { "content-type": "application/json" }).end("{}");
+      else if (request.url === "/api/ocr/recognize-with-requirements") {
+        const parts = [];
+        request.on("data", (part) => parts.push(part));
+        request.on("end", () => {
+          posts.push(Buffer.concat(parts).toString("latin1"));
+          const line = { text: "from afar", confidence: 0.99, box: [[0, 0], [9, 0], [9, 9], [0, 9]], words: [], vertical: false }; // prettier-ignore
+          const plan = { reasons: ["a test"] };
+          const document = { text: "from afar", confidence: 0.99, processing_time: 1, selected_models: ["medium"], width: 384, height: 191, language: "auto", device: "server", lines: [line], blocks: [{ kind: "paragraph", lines: [0], box: line.box }], plan }; // prettier-ignore
+          response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(document));
+        });
+      } else return false;
+      return true;
+    };
+    const { context, page, faults } = await open(browser, server.url);
+    await pick(page, sample("photo.png"));
+    assert.match(await readText(page), /Region-based segmentation/);
+    assert.equal(posts.length, 0);
+    await go(page, "#/settings");
+    await page.getByText("On the server", { exact: true }).click();
+    await page.getByText("Right now: on the server (as you chose)").waitFor();
+    await page.getByText("High", { exact: true }).first().click();
+    await go(page, "#/");
+    await page.getByText("Pictures may be sent").waitFor();
+    await pick(page, sample("photo.png"));
+    assert.equal(await readText(page), "from afar");
+    assert.equal(posts.length, 1);
+    assert.match(posts[0], /name="image"; filename="picture"\r\nContent-Type: image\/png/);
+    assert.match(posts[0], /"accuracy_requirement":"high"/);
+    await page.getByText("Details").click();
+    await page.getByText("on the server (as you chose)").waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+});
+
+describe("the app", () => {
+  test("tells of a new version, and takes it when told to", async () => {
+    await visit({}, async (page) => {
+      await page.getByText("Ready to work offline").waitFor({ timeout: 60_000 });
+      const worker = readFileSync(new URL("../../app/dist/sw.js", import.meta.url));
+      answer = (request, response) => {
+        if (request.url !== "/sw.js") return false;
+        response.writeHead(200, { "content-type": "text/javascript", "cache-control": "no-cache" });
+        response.end(`${worker}\n// another version`);
+        return true;
+      };
+      await page.evaluate(async () => {
+        window.before = true;
+        await (await navigator.serviceWorker.ready).update();
+      });
+      await page.getByText("A new version is ready.").waitFor();
+      assert.ok(await page.evaluate(() => window.before), "it isn't forced");
+      await page.getByRole("button", { name: "Update now" }).click();
+      await page.waitForFunction(() => !window.before);
+      await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+    });
+  });
+
+  test("takes what other apps share into it", async () => {
+    await visit({}, async (page) => {
+      await page.evaluate(() => navigator.serviceWorker.ready);
+      await page.reload();
+      const base64 = readFileSync(sample("photo.png")).toString("base64");
+      await page.evaluate(async (content) => {
+        const form = document.createElement("form");
+        Object.assign(form, { method: "POST", action: "./share", enctype: "multipart/form-data" });
+        const input = Object.assign(document.createElement("input"), { type: "file", name: "pictures" });
+        const data = new DataTransfer();
+        data.items.add(
+          new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], "shared.png", { type: "image/png" }),
+        );
+        input.files = data.files;
+        form.append(input);
+        document.body.append(form);
+        form.submit();
+      }, base64);
+      await page.getByRole("heading", { name: "shared.png" }).waitFor({ timeout: 60_000 });
+      assert.match(await readText(page), /Region-based segmentation/);
+    });
+  });
+
+  test("speaks Chinese and English, light and dark, and remembers", async () => {
+    await visit({ context: { locale: "zh-CN" } }, async (page) => {
+      await page.getByRole("heading", { name: "从图片里取出文字" }).waitFor();
+      assert.equal(await page.locator("html").getAttribute("lang"), "zh-Hans");
+      await go(page, "#/settings");
+      await page.getByText("English", { exact: true }).click();
+      await page.getByText("Dark", { exact: true }).click();
+      await page.getByRole("heading", { name: "Settings" }).waitFor();
+      await page.reload();
+      await page.getByRole("heading", { name: "Settings" }).waitFor();
+      assert.equal(await page.evaluate(() => getComputedStyle(document.body).colorScheme), "dark");
+    });
+  });
+
+  test("is used by keyboard", async () => {
+    await visit({}, async (page) => {
+      await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+      await page.keyboard.press("Tab");
+      assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to content");
+      await page.keyboard.press("Enter");
+      await page.keyboard.press("Tab");
+      assert.match(await page.evaluate(() => document.activeElement.textContent), /Choose pictures/);
+      const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
+      await chooser.setFiles(sample("photo.png"));
+      await page.getByRole("tab", { name: "Lines" }).focus({ timeout: 60_000 });
+      await page.keyboard.press("ArrowRight");
+      await page.getByRole("textbox", { name: "All text" }).waitFor();
+      await page.getByRole("group", { name: "Picture with its text" }).focus();
+      const scale = () => page.locator(".content").evaluate((e) => new DOMMatrix(getComputedStyle(e).transform).a);
+      const before = await scale();
+      await page.keyboard.press("+");
+      assert.ok((await scale()) > before);
+    });
+  });
+
+  test("starts with little script", async () => {
+    await visit({}, async (page) => {
+      await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+      const { gzipSync } = await import("node:zlib");
+      const scripts = await page.evaluate(() =>
+        [...document.querySelectorAll("script[src], link[rel=modulepreload]")].map(
+          (e) => new URL(e.src || e.href).pathname,
+        ),
+      );
+      const size = scripts.reduce(
+        (sum, path) => sum + gzipSync(readFileSync(new URL(`../../app/dist${path}`, import.meta.url))).length,
+        0,
+      );
+      assert.ok(scripts.length > 0 && size < 60_000, `${size} bytes: ${scripts.join(" ")}`);
+    });
+  });
+});
+
+describe("axe finds nothing", () => {
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [device, size] of [
+      ["phone", PHONE],
+      ["desktop", {}],
+    ]) {
+      // prettier-ignore
+      test(`${device}, ${colorScheme}`, async () => {
+        await visit({ context: { ...size, colorScheme, bypassCSP: true } }, async (page) => {
+          await page.addScriptTag({ content: axe.source });
+          const check = async (screen) => {
+            // Colours that are still changing have no contrast to speak of.
+            await page.evaluate(() => Promise.all(document.getAnimations().filter((a) => a.effect.getTiming().iterations === 1).map((a) => a.finished))); // prettier-ignore
+            const { violations } = await page.evaluate(() => window.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })); // prettier-ignore
+            const told = violations.flatMap(({ id, nodes }) => nodes.map((n) => `${screen}: ${id}: ${n.html.slice(0, 160)} ${n.failureSummary}`));
+            assert.deepEqual(told, []);
+          };
+          await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+          await check("home");
+          await go(page, "#/history");
+          await page.getByText("Nothing here yet").waitFor();
+          await check("empty history");
+          await go(page, "#/");
+          await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+          await pick(page, sample("receipt.jpg"), sample("broken/bad-crc.png"));
+          await page.getByText("1 of 2 pictures").waitFor({ timeout: 60_000 });
+          await check("queue");
+          await page.getByRole("link", { name: /bad-crc/ }).click();
+          await page.getByRole("alert").waitFor();
+          await check("failed");
+          await go(page, "#/queue");
+          await page.getByRole("link", { name: /receipt/ }).click();
+          await page.getByRole("tab", { name: "Text" }).waitFor();
+          await check("read");
+          await page.getByRole("button", { name: "Crop and turn" }).click();
+          await page.getByRole("dialog").waitFor();
+          await check("crop");
+          await page.keyboard.press("Escape");
+          await go(page, "#/history");
+          await page.getByRole("searchbox").waitFor();
+          await check("history");
+          await go(page, "#/settings");
+          await page.getByText("for most text").waitFor();
+          await check("settings");
+          await go(page, "#/camera");
+          await page.getByRole("alert").waitFor();
+          await check("camera refused");
+        });
+      });
+    }
+  }
+});

@@ -1,0 +1,100 @@
+// The camera's way, with a video in place of a camera: a picture that moves.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { launch, open, readText } from "./browser.mjs";
+import { sample } from "./samples.mjs";
+import { serve } from "./serve.mjs";
+import { movingPicture, SWAY } from "./video.mjs";
+
+let browser;
+let server;
+
+before(async () => {
+  server = await serve();
+  const plain = await launch();
+  const video = await movingPicture(plain, sample("receipt.jpg"));
+  await plain.close();
+  browser = await launch(
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    `--use-file-for-fake-video-capture=${video}`,
+  );
+});
+
+after(async () => {
+  await browser.close();
+  await server.stop();
+});
+
+const context = { permissions: ["camera", "clipboard-read", "clipboard-write"] };
+
+test("live mode shows the right words and keeps them in place while the picture moves", async () => {
+  const opened = await open(browser, server.url, { context, start: "#/camera" });
+  const { page, faults } = opened;
+  const bakery = page.getByRole("button", { name: "CORNER BAKERY" });
+  await bakery.waitFor({ timeout: 60_000 });
+  await page.getByRole("button", { name: "Receipt 004217" }).waitFor();
+
+  // The same element all along, and it goes the way the picture goes: as far, and at the same time.
+  const { kept, boxes } = await page.evaluate(async () => {
+    const button = [...document.querySelectorAll(".tracks button")].find((b) => b.textContent.includes("BAKERY"));
+    const positions = [];
+    const scale = new DOMMatrix(getComputedStyle(button.closest("ul")).transform).a;
+    for (const until = performance.now() + 6000; performance.now() < until;) {
+      await new Promise(requestAnimationFrame);
+      const { left, top } = button.getBoundingClientRect();
+      if (button.isConnected) positions.push([left / scale, top / scale]);
+    }
+    return { kept: button.isConnected, boxes: positions };
+  });
+  assert.ok(kept, "the line's element was replaced");
+  const range = (axis) => {
+    const values = boxes.map((at) => at[axis]).sort((a, b) => a - b);
+    return values.at(-1) - values[0];
+  };
+  assert.ok(Math.abs(range(0) - 2 * SWAY) < 16, `moved over ${range(0)} px from side to side, the picture ${2 * SWAY}`);
+  assert.ok(Math.abs(range(1) - SWAY) < 14, `moved over ${range(1)} px up and down, the picture ${SWAY}`);
+  const steps = boxes.slice(1).map(([x, y], i) => Math.hypot(x - boxes[i][0], y - boxes[i][1]));
+  assert.ok(Math.max(...steps) < 20, `jumped by ${Math.max(...steps)} px`);
+
+  await page.getByRole("button", { name: "Freeze" }).click();
+  await bakery.click();
+  await page.getByText("Copied").waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "CORNER BAKERY");
+  await page.getByRole("button", { name: "Copy all" }).click();
+  await page.waitForFunction(async () => /CORNER BAKERY\n(.*\n)+/.test(await navigator.clipboard.readText()));
+
+  // A hidden page has no business with the camera.
+  const ended = await page.evaluate(() => {
+    const [track] = document.querySelector("video").srcObject.getTracks();
+    Object.defineProperty(document, "hidden", { value: true, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+    return track.readyState;
+  });
+  assert.equal(ended, "ended");
+  assert.deepEqual(faults, []);
+  await opened.context.close();
+});
+
+test("a photo is taken and read", async () => {
+  const opened = await open(browser, server.url, { context, start: "#/camera" });
+  const { page, faults } = opened;
+  await page.getByText("Photo", { exact: true }).click();
+  await page.waitForFunction(() => document.querySelector("video").videoWidth > 0);
+  await page.getByRole("button", { name: "Take picture" }).click();
+  assert.match(await readText(page), /CORNER BAKERY[^]*Sourdough/);
+  assert.deepEqual(faults, []);
+  await opened.context.close();
+});
+
+test("a refused camera says so, and offers pictures instead", async () => {
+  const other = await launch();
+  const opened = await open(other, server.url, { start: "#/camera" });
+  const alert = opened.page.getByRole("alert");
+  await alert.waitFor();
+  assert.match(await alert.innerText(), /isn't allowed|No camera found/);
+  await alert.getByRole("button", { name: "Choose a picture" }).waitFor();
+  await other.close();
+});

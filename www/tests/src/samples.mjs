@@ -1,0 +1,69 @@
+// Pictures, and what the command reads in them.
+
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+export const sample = (name) => resolve(import.meta.dirname, "../../../tests/samples", name);
+
+const TINY = ["ppocrv6-tiny-det.onnx", "ppocrv6-tiny-rec.onnx", "ppocrv6-tiny-dict.txt"];
+
+/** The command's text with the models that a first visit brings. */
+export function commandText(picture) {
+  const store = process.env.MAOOCR_MODELS ?? join(homedir(), ".cache/maoocr/models");
+  const models = mkdtempSync(join(tmpdir(), "maoocr-models-"));
+  for (const name of TINY) symlinkSync(join(store, name), join(models, name));
+  const options = ["recognize", "--json", "--device", "cpu", "--offline", "--models", models, picture];
+  const answer = execFileSync(process.env.MAOOCR_BIN ?? "maoocr", options, { encoding: "utf8" });
+  return JSON.parse(answer).text;
+}
+
+/** A PDF of one JPEG a page, px for points, and its path. */
+export function pdfOf(...jpegs) {
+  const objects = [];
+  const add = (...parts) => objects.push(Buffer.concat(parts.map((part) => Buffer.from(part)))) && objects.length;
+  const pagesAt = jpegs.length * 3 + 1;
+  const kids = jpegs.map((path) => {
+    const bytes = readFileSync(path);
+    const { width, height } = jpegSize(bytes);
+    const image = add(
+      `<</Type/XObject/Subtype/Image/Width ${width}/Height ${height}/ColorSpace/DeviceRGB/BitsPerComponent 8`,
+      `/Filter/DCTDecode/Length ${bytes.length}>>stream\n`,
+      bytes,
+      "\nendstream",
+    );
+    const draw = `${width} 0 0 ${height} 0 0 cm /I Do`;
+    const content = add(`<</Length ${draw.length}>>stream\n${draw}\nendstream`);
+    return add(
+      `<</Type/Page/Parent ${pagesAt} 0 R/MediaBox[0 0 ${width} ${height}]/Contents ${content} 0 R`,
+      `/Resources<</XObject<</I ${image} 0 R>>>>>>`,
+    );
+  });
+  add(`<</Type/Pages/Count ${kids.length}/Kids[${kids.map((kid) => `${kid} 0 R`).join(" ")}]>>`);
+  const catalog = add(`<</Type/Catalog/Pages ${pagesAt} 0 R>>`);
+
+  let file = Buffer.from("%PDF-1.4\n");
+  const offsets = objects.map((object, i) => {
+    const at = file.length;
+    file = Buffer.concat([file, Buffer.from(`${i + 1} 0 obj`), object, Buffer.from("endobj\n")]);
+    return at;
+  });
+  const table = offsets.map((at) => `${String(at).padStart(10, "0")} 00000 n \n`).join("");
+  const trailer = `<</Size ${objects.length + 1}/Root ${catalog} 0 R>>`;
+  const end = `xref\n0 ${objects.length + 1}\n0000000000 65535 f \n${table}trailer${trailer}startxref\n${file.length}\n%%EOF`;
+  const path = join(mkdtempSync(join(tmpdir(), "maoocr-pdf-")), "scan.pdf");
+  writeFileSync(path, Buffer.concat([file, Buffer.from(end)]));
+  return path;
+}
+
+/** From the frame header. */
+function jpegSize(bytes) {
+  for (let at = 2; at < bytes.length;) {
+    const marker = bytes[at + 1];
+    if (marker >= 0xc0 && marker <= 0xc2)
+      return { height: bytes.readUInt16BE(at + 5), width: bytes.readUInt16BE(at + 7) };
+    at += 2 + bytes.readUInt16BE(at + 2);
+  }
+  throw new Error("no frame header");
+}
