@@ -7,10 +7,12 @@ use anyhow::{Result, bail};
 use crate::command::command;
 
 /// What the machine is prepared for.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
 pub enum Purpose {
     /// Building and running `maoocr`.
     Run,
+    /// Building the web app too.
+    Web,
     /// The tests too.
     Test,
 }
@@ -23,7 +25,7 @@ struct Package {
     purpose: Purpose,
 }
 
-const PACKAGES: [Package; 9] = [
+const PACKAGES: [Package; 10] = [
     Package {
         name: "build-essential",
         there: || on_path("cc"),
@@ -49,13 +51,19 @@ const PACKAGES: [Package; 9] = [
     Package {
         name: "nodejs",
         there: || on_path("node"),
-        why: "runs the WebAssembly module",
-        purpose: Purpose::Test,
+        why: "builds the web app, runs the WebAssembly module",
+        purpose: Purpose::Web,
     },
     Package {
         name: "npm",
         there: || on_path("npm"),
-        why: "fetches what makes that module small",
+        why: "fetches what both need",
+        purpose: Purpose::Web,
+    },
+    Package {
+        name: "chromium",
+        there: || on_path("chromium"),
+        why: "the browser that the web app is tested in",
         purpose: Purpose::Test,
     },
     Package {
@@ -96,7 +104,7 @@ pub fn prepare(purpose: Purpose) -> Result<()> {
     }
     let missing: Vec<&Package> = PACKAGES
         .iter()
-        .filter(|p| (p.purpose == Purpose::Run || purpose == Purpose::Test) && !(p.there)())
+        .filter(|p| p.purpose <= purpose && !(p.there)())
         .collect();
     if missing.is_empty() {
         return Ok(());

@@ -3,9 +3,11 @@
 mod command;
 mod deny;
 mod machine;
+mod npm;
 mod python;
 mod sqlx;
 mod wasm;
+mod web;
 
 use std::env;
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ cargo xtask <command>
   test    everything a change must pass: set-up, formatting, lints, licences, tests on every executor
   sqlx    what the server's queries are checked against, after a change of its queries or tables
   wasm    the engine for JavaScript, into pkg/
+  web     the web app with its models, into www/app/dist
   setup   only prepare this machine for `test`
   check   formatting, lints and licences, without the tests
 ";
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["sqlx"] => sqlx::prepare(),
         ["wasm"] => wasm::build(),
+        ["web"] => web(),
         ["setup"] => setup(),
         ["check"] => check(),
         ["help" | "--help" | "-h"] | [] => {
@@ -68,6 +72,17 @@ fn start() -> Result<()> {
     command(&maoocr).arg("recognize").args(&samples).run()?;
     println!("\nRead your own: {} recognize PICTURE…", maoocr.display());
     Ok(())
+}
+
+/// The web app from a fresh checkout, with the models that it offers.
+fn web() -> Result<()> {
+    machine::prepare(Purpose::Web)?;
+    let maoocr = binary(&["--package", "maoocr-cli"])?;
+    command(&maoocr).args(["models", "pull"]).run()?;
+    if !root()?.join("pkg/web/maoocr_bg.wasm").exists() {
+        wasm::build()?;
+    }
+    web::build(&maoocr)
 }
 
 /// The machine as the tests need it: packages, Python with the reference engine, cargo-deny.
@@ -127,7 +142,9 @@ fn test() -> Result<()> {
     .env("MAOOCR_BIN", &maoocr)
     .run()?;
     wasm::build()?;
-    wasm::test(&maoocr)
+    wasm::test(&maoocr)?;
+    web::build(&maoocr)?;
+    web::test(&maoocr)
 }
 
 /// Builds `maoocr`, as part of what `selection` names, and says where it is.

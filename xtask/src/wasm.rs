@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::command::{cargo, command};
-use crate::{machine, root, target, tools};
+use crate::{machine, npm, root, target, tools};
 
 const TRIPLE: &str = "wasm32-unknown-unknown";
 /// Of the tool and of the crate: their interface is private and changes with every version.
@@ -172,20 +172,7 @@ fn bindgen() -> Result<PathBuf> {
 
 /// The npm packages of tests/wasm, without those of its benchmark.
 fn packages() -> Result<PathBuf> {
-    let folder = root()?.join("tests/wasm");
-    let modules = folder.join("node_modules");
-    let lock = std::fs::read_to_string(folder.join("package-lock.json"))?;
-    let installed = modules.join("installed.json");
-    if !std::fs::read_to_string(&installed).is_ok_and(|found| found == lock) {
-        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-        command(npm)
-            .args(["ci", "--omit=dev", "--no-audit", "--no-fund", "--prefix"])
-            .arg(&folder)
-            .run()?;
-        // Written last: an installation that was cut off is done again.
-        std::fs::write(&installed, lock)?;
-    }
-    Ok(modules)
+    npm::install(&root()?.join("tests/wasm"), &["--omit=dev"])
 }
 
 fn optimiser() -> Result<PathBuf> {

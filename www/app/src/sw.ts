@@ -47,6 +47,9 @@ registerRoute(
   },
 );
 
+// The first visit's page too: it is told of updates, and what it fetches is kept.
+self.addEventListener("activate", (event: ExtendableEvent) => event.waitUntil(self.clients.claim()));
+
 self.addEventListener("message", (event: ExtendableMessageEvent) => {
   if ((event.data as { type?: string } | null)?.type === "SKIP_WAITING") void self.skipWaiting();
 });

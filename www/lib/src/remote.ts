@@ -20,8 +20,16 @@ interface Problem {
 type ServerEvent =
   | { event: "detected"; boxes: Quad[] }
   | ({ event: "line" } & LineEvent)
-  | { event: "done"; document?: Document; documents?: Document[] }
-  | ({ event: "error" } & Problem);
+  | { event: "done"; document: Answered }
+  | { event: "error"; problem: Problem }
+  | { event: "skipped" | "cancelled" };
+
+/** A page; of a file with several, the first one with all of them. */
+type Answered = Document & { pages?: Document[] };
+
+/** Browsers can't set a WebSocket's headers: a key is offered as a sub-protocol, beside the one that is spoken. */
+const PROTOCOL = "maoocr";
+const KEY_PROTOCOL = "maoocr.key.";
 
 /** A server that hasn't answered a health check by then is taken for down, ms. */
 const HEALTH_TIMEOUT = 3000;
@@ -47,8 +55,7 @@ export class RemoteClient {
   /** One picture with requirements. Lines are told as they come where the server can be reached over a WebSocket. */
   async recognize(picture: Picture, call: RecognizeCall): Promise<Document[]> {
     const file = picture instanceof Blob ? picture : await encoded(picture);
-    // Browsers can't send a token with a WebSocket's first request.
-    if (this.#options.token || call.requirements?.batch_processing) return this.#post(file, call);
+    if (call.requirements?.batch_processing) return this.#post(file, call);
     const socket = await this.#open(call);
     return socket ? converse(socket, file, call) : this.#post(file, call);
   }
@@ -72,18 +79,17 @@ export class RemoteClient {
       throw new OcrError("network", `the server can't be reached: ${String(thrown)}`);
     }
     if (!response.ok) throw await problem(response);
-    const answer = (await response.json()) as Document | Document[];
-    return Array.isArray(answer) ? answer : [answer];
+    return pages((await response.json()) as Answered);
   }
 
   /** Null where there is no WebSocket: an old proxy, a server without. */
-  #open({ requirements, signal }: RecognizeCall): Promise<WebSocket | null> {
+  #open({ signal }: RecognizeCall): Promise<WebSocket | null> {
     const url = new URL("api/ocr/ws", this.#options.base);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.searchParams.set("requirements", JSON.stringify(requirements ?? {}));
+    const { token } = this.#options;
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(cancelled());
-      const socket = new WebSocket(url);
+      const socket = new WebSocket(url, token ? [PROTOCOL, KEY_PROTOCOL + token] : [PROTOCOL]);
       socket.onopen = () => resolve(socket);
       socket.onerror = () => resolve(null);
       signal?.addEventListener("abort", () => socket.readyState === WebSocket.CONNECTING && socket.close(), {
@@ -115,13 +121,14 @@ function converse(socket: WebSocket, file: Blob, call: RecognizeCall): Promise<D
         case "line":
           return call.onLine?.(message);
         case "done":
-          return finish(() => resolve(message.documents ?? (message.document ? [message.document] : [])));
+          return finish(() => resolve(pages(message.document)));
         case "error":
-          return finish(() => reject(new OcrError(message.code ?? "server", message.detail ?? "the server failed")));
+          return finish(() => reject(failure(message.problem)));
       }
     };
     if (call.signal?.aborted) return stop();
     call.signal?.addEventListener("abort", stop, { once: true });
+    socket.send(JSON.stringify({ requirements: call.requirements ?? {} }));
     socket.send(file);
     call.onStarted?.();
   });
@@ -129,8 +136,15 @@ function converse(socket: WebSocket, file: Blob, call: RecognizeCall): Promise<D
 
 async function problem(response: Response): Promise<OcrError> {
   const told = (await response.json().catch(() => ({}))) as Problem;
-  const detail = told.detail ?? told.title ?? `the server answered with HTTP ${response.status}`;
-  return new OcrError(told.code ?? "server", detail);
+  return failure({ title: `the server answered with HTTP ${response.status}`, ...told });
+}
+
+function failure({ code, detail, title }: Problem): OcrError {
+  return new OcrError(code ?? "server", detail ?? title ?? "the server failed");
+}
+
+function pages(answer: Answered): Document[] {
+  return answer.pages ?? [answer];
 }
 
 /** A frame as a file, for sending. */

@@ -20,7 +20,10 @@ class FakeSocket {
   onclose: (() => void) | null = null;
   onmessage: ((event: { data: string }) => void) | null = null;
 
-  constructor(readonly url: URL) {
+  constructor(
+    readonly url: URL,
+    readonly protocols: string[],
+  ) {
     FakeSocket.last = this;
     setTimeout(() => {
       this.readyState = 1;
@@ -64,14 +67,24 @@ describe("over a WebSocket", () => {
     await settle();
     await settle();
     const socket = FakeSocket.last;
-    expect(socket.url.href).toBe("wss://example.org/ocr/api/ocr/ws?requirements=%7B%22language%22%3A%22en%22%7D");
-    expect(socket.sent).toEqual([picture]);
+    expect([socket.url.href, socket.protocols]).toEqual(["wss://example.org/ocr/api/ocr/ws", ["maoocr"]]);
+    expect(socket.sent).toEqual(['{"requirements":{"language":"en"}}', picture]);
     socket.hear({ event: "detected", boxes: [] });
     socket.hear({ event: "line", index: 0, text: "first", confidence: 1, box: [] });
     socket.hear({ event: "done", document: DOCUMENT });
     await expect(read).resolves.toEqual([DOCUMENT]);
     expect(lines).toEqual(["first"]);
     expect(socket.closed).toBe(true);
+  });
+
+  test("with a key, as a sub-protocol; pages come as pages", async () => {
+    stub(no);
+    const read = new RemoteClient({ base: BASE, token: "mao_x" }).recognize(picture, {});
+    await settle();
+    await settle();
+    expect(FakeSocket.last.protocols).toEqual(["maoocr", "maoocr.key.mao_x"]);
+    FakeSocket.last.hear({ event: "done", document: { ...DOCUMENT, pages: [DOCUMENT, DOCUMENT] } });
+    await expect(read).resolves.toEqual([DOCUMENT, DOCUMENT]);
   });
 
   test("a cancel is sent", async () => {
@@ -92,7 +105,7 @@ describe("over a WebSocket", () => {
     const refused = expect(client.recognize(picture, {})).rejects.toMatchObject({ code: "malformed", message: "cut" });
     await settle();
     await settle();
-    FakeSocket.last.hear({ event: "error", code: "malformed", detail: "cut" });
+    FakeSocket.last.hear({ event: "error", picture: 0, problem: { code: "malformed", detail: "cut" } });
     await refused;
     const broken = expect(client.recognize(picture, {})).rejects.toMatchObject({ code: "network" });
     await settle();
@@ -119,8 +132,8 @@ describe("over HTTP", () => {
   test("with a key, as a bearer token", async () => {
     stub((_, { headers }) => {
       expect(headers).toEqual({ authorization: "Bearer secret" });
-      return Response.json([DOCUMENT]);
-    });
+      return Response.json(DOCUMENT);
+    }, false);
     await expect(new RemoteClient({ base: BASE, token: "secret" }).recognize(picture, {})).resolves.toEqual([DOCUMENT]);
   });
 

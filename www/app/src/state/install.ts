@@ -22,7 +22,13 @@ const SHARED = "maoocr-shared";
 export function install(): void {
   const update = registerSW({
     // The new version takes over when the person says so, or when every page of the old one is closed.
-    onNeedRefresh: () => notify(t().update.ready, { label: t().update.apply, run: () => void update(true) }),
+    onNeedRefresh: () => {
+      const run = () => {
+        navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
+        void update(true);
+      };
+      notify(t().update.ready, { label: t().update.apply, run });
+    },
     onOfflineReady: () => notify(t().offline),
   });
   (window as Launching).launchQueue?.setConsumer(({ files }) => {
