@@ -15,7 +15,12 @@ export default defineConfig({
   base: "./",
   resolve: { alias: { "maoocr-wasm": resolve(repository, "pkg/web/maoocr.js") } },
   worker: { format: "es" },
-  build: { target: "es2022", modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
+  build: {
+    target: "es2022",
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    license: { fileName: "licences.md" },
+  },
   server: { fs: { allow: [repository] } },
   plugins: [
     svelte(),
@@ -33,7 +38,7 @@ export default defineConfig({
       injectManifest: {
         // Models are kept by their hash; a PDF's rare character maps and fonts when they are first used.
         globPatterns: ["**/*.{js,css,html,svg,png,wasm,webmanifest}", "models.json"],
-        globIgnores: ["models/**", "pdf/cmaps/**", "pdf/standard_fonts/**"],
+        globIgnores: ["models/**", "pdf/cmaps/**", "pdf/standard_fonts/**", "pdf/wasm/*fallback.js"],
         maximumFileSizeToCacheInBytes: 6_000_000,
         minify: true,
         sourcemap: false,

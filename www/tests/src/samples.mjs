@@ -9,14 +9,21 @@ export const sample = (name) => resolve(import.meta.dirname, "../../../tests/sam
 
 const TINY = ["ppocrv6-tiny-det.onnx", "ppocrv6-tiny-rec.onnx", "ppocrv6-tiny-dict.txt"];
 
-/** The command's text with the models that a first visit brings. */
-export function commandText(picture) {
-  const store = process.env.MAOOCR_MODELS ?? join(homedir(), ".cache/maoocr/models");
-  const models = mkdtempSync(join(tmpdir(), "maoocr-models-"));
-  for (const name of TINY) symlinkSync(join(store, name), join(models, name));
+const store = process.env.MAOOCR_MODELS ?? join(homedir(), ".cache/maoocr/models");
+
+/** The command's text with the models that a first visit brings; or, with the store's folder, with all of them. */
+export function commandText(picture, models = tiny()) {
   const options = ["recognize", "--json", "--device", "cpu", "--offline", "--models", models, picture];
   const answer = execFileSync(process.env.MAOOCR_BIN ?? "maoocr", options, { encoding: "utf8" });
   return JSON.parse(answer).text;
+}
+
+export const allModels = store;
+
+function tiny() {
+  const models = mkdtempSync(join(tmpdir(), "maoocr-models-"));
+  for (const name of TINY) symlinkSync(join(store, name), join(models, name));
+  return models;
 }
 
 /** A PDF of one JPEG a page, px for points, and its path. */
