@@ -55,7 +55,6 @@ export type Reason =
   | "data_saver"
   | "slow_network"
   | "real_time"
-  | "device_ready"
   | "accuracy_needs_server"
   | "weak_device"
   | "low_battery"

@@ -1,4 +1,4 @@
-// Every screen at the size of a phone and of a desktop, light and dark: node tests/src/screens.mjs FOLDER
+// Every screen at the size of a phone and of a desktop, light and dark: node tests/src/screens.mjs [FOLDER]
 
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -7,7 +7,7 @@ import { launch, open, pick } from "./browser.mjs";
 import { serve } from "./serve.mjs";
 import { movingPicture } from "./video.mjs";
 
-const out = resolve(process.argv[2] ?? "screens");
+const out = resolve(process.argv[2] ?? join(import.meta.dirname, "../../../docs/screens"));
 mkdirSync(out, { recursive: true });
 const samples = (name) => resolve(import.meta.dirname, "../../../tests/samples", name);
 
@@ -30,7 +30,7 @@ for (const [device, viewport] of [
     const { page, context: opened, faults } = await open(browser, server.url, { context });
     const shot = async (name) => {
       await page.waitForTimeout(250);
-      await page.screenshot({ path: join(out, `${name}-${device}-${colorScheme}.png`) });
+      await page.screenshot({ path: join(out, `${name}-${device}-${colorScheme}.jpg`), type: "jpeg", quality: 72 });
     };
     const go = (hash) => page.evaluate((to) => (location.hash = to), hash);
     await shot("home");
@@ -59,7 +59,7 @@ for (const [device, viewport] of [
     await shot("home-recent");
     await go("#/settings");
     await page.getByText("on this device").first().waitFor();
-    await page.screenshot({ path: join(out, `settings-${device}-${colorScheme}.png`), fullPage: true });
+    await shot("settings");
     await go("#/camera");
     await page.locator(".tracks li").first().waitFor({ timeout: 60_000 });
     await shot("live");

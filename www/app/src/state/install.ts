@@ -2,6 +2,7 @@
 
 import { registerSW } from "virtual:pwa-register";
 
+import { ocr } from "./client.ts";
 import { t } from "./i18n.svelte.ts";
 import { read } from "./jobs.svelte.ts";
 import { notify } from "./notices.svelte.ts";
@@ -11,10 +12,6 @@ interface LaunchParams {
 }
 
 type Launching = Window & { launchQueue?: { setConsumer(consumer: (params: LaunchParams) => void): void } };
-
-export interface InstallPrompt extends Event {
-  prompt(): Promise<void>;
-}
 
 /** Where the worker leaves shared files. */
 const SHARED = "maoocr-shared";
@@ -31,10 +28,20 @@ export function install(): void {
     },
     onOfflineReady: () => notify(t().offline),
   });
+  if ("requestIdleCallback" in window) requestIdleCallback(prepare);
+  else setTimeout(prepare, 1000);
   (window as Launching).launchQueue?.setConsumer(({ files }) => {
     void Promise.all(files.map((handle) => handle.getFile())).then((opened) => read(opened));
   });
   if (new URLSearchParams(location.search).has("shared")) void takeShared();
+}
+
+/** Once the page has nothing better to do: the next picture finds its engine started, and old models give room. */
+function prepare(): void {
+  void ocr().warm();
+  void ocr()
+    .models.removeOutdated()
+    .catch(() => undefined);
 }
 
 async function takeShared(): Promise<void> {
