@@ -3,6 +3,7 @@
 
 mod api;
 mod attacks;
+mod contract;
 mod failures;
 mod jobs;
 mod load;

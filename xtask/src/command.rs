@@ -12,6 +12,9 @@ pub fn command(program: impl AsRef<OsStr>) -> Step {
     if let Ok(root) = crate::root() {
         command.current_dir(root);
     }
+    if let Some(path) = crate::node::path() {
+        command.env("PATH", path);
+    }
     Step(command)
 }
 

@@ -3,6 +3,7 @@
 mod command;
 mod deny;
 mod machine;
+mod node;
 mod npm;
 mod python;
 mod sqlx;
@@ -20,7 +21,7 @@ use machine::Purpose;
 const HELP: &str = "\
 cargo xtask <command>
 
-  start   what running needs, build, fetch the models, read tests/samples
+  start   what running needs, build, fetch the models, read tests/samples, serve the web app and the API
   test    everything a change must pass: set-up, formatting, lints, licences, tests on every executor
   sqlx    what the server's queries are checked against, after a change of its queries or tables
   wasm    the engine for JavaScript, into pkg/
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// From a fresh checkout to read pictures.
+/// From a fresh checkout to a read picture and a running server.
 fn start() -> Result<()> {
     machine::prepare(Purpose::Run)?;
     let maoocr = binary(&["--package", "maoocr-cli"])?;
@@ -70,8 +71,12 @@ fn start() -> Result<()> {
         samples.push(root()?.join("tests/samples").join(name));
     }
     command(&maoocr).arg("recognize").args(&samples).run()?;
-    println!("\nRead your own: {} recognize PICTURE…", maoocr.display());
-    Ok(())
+    if let Err(error) = web() {
+        eprintln!("xtask: {error:#}; going on without the web app");
+    }
+    eprintln!("\nThe server follows; Ctrl-C ends it. From another terminal:");
+    eprintln!("  curl -F image=@tests/samples/receipt.jpg http://127.0.0.1:8787/api/ocr/recognize");
+    command(&maoocr).arg("serve").run()
 }
 
 /// The web app from a fresh checkout, with the models that it offers.

@@ -2,17 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::command::command;
-use crate::{npm, root};
-
-/// The oldest Node.js that the bundler runs on.
-const NODE: (u32, u32) = (20, 19);
+use crate::{node, npm, root};
 
 /// Bundles the app; `maoocr` says where the models are that it offers.
 pub fn build(maoocr: &Path) -> Result<()> {
-    check_node()?;
+    node::prepare()?;
     npm::install(&folder()?, &[])?;
     npm::npm(&folder()?)
         .args(["run", "build"])
@@ -39,25 +36,4 @@ fn folder() -> Result<PathBuf> {
 fn models(maoocr: &Path) -> Result<String> {
     let path = command(maoocr).args(["models", "path"]).output()?;
     Ok(path.trim().into())
-}
-
-fn check_node() -> Result<()> {
-    let told = command("node").arg("--version").output()?;
-    let mut numbers = told
-        .trim()
-        .trim_start_matches('v')
-        .split('.')
-        .map(str::parse);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        bail!("node --version says {told:?}");
-    };
-    if (major, minor) < NODE {
-        bail!(
-            "Node.js is {}; building the web app needs {}.{} or newer: https://nodejs.org",
-            told.trim(),
-            NODE.0,
-            NODE.1
-        );
-    }
-    Ok(())
 }

@@ -48,6 +48,7 @@ pub type Memory = OwnedSemaphorePermit;
 /// The JSON form of a request: exactly one of `image_base64`, `image_url` and `image_path`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"image_base64": crate::api::EXAMPLE, "requirements": {"language": "english"}}))]
 pub struct JsonPicture {
     /// The file in base64, or a data URL.
     pub image_base64: Option<String>,

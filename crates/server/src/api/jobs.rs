@@ -146,6 +146,7 @@ pub struct Form {
 /// The JSON form of a job.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"images": [{"name": "page 1", "image_base64": crate::api::EXAMPLE}]}))]
 pub struct JsonJob {
     /// The pictures.
     images: Vec<JsonJobPicture>,

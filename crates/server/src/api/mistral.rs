@@ -23,6 +23,10 @@ use crate::{fetch, input};
 
 /// A document to read. Fields that ask for what is not done here are refused rather than ignored.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "model": "mistral-ocr-latest",
+    "document": {"type": "image_url", "image_url": format!("data:image/png;base64,{}", crate::api::EXAMPLE)}
+}))]
 pub struct OcrRequest {
     /// Any name; the plan chooses the models.
     model: Option<String>,

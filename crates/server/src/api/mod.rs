@@ -24,6 +24,9 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::problem::Problem;
 
+/// A white picture of 8 × 8 px, for the description's examples.
+pub(crate) const EXAMPLE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAADklEQVR42mP4DwUMlDEA98A/wa9cD80AAAAASUVORK5CYII=";
+
 #[derive(OpenApi)]
 #[openapi(
     info(
