@@ -14,7 +14,7 @@ use maoocr_engine::imaging::Limits;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
@@ -111,15 +111,9 @@ pub fn router(app: Arc<App>) -> Router {
         router = router.merge(metrics);
     }
     let router = match web_folder(&app.config) {
-        Some(folder) => {
-            let index = ServeFile::new(folder.join("index.html"));
-            let files = ServeDir::new(folder)
-                .precompressed_br()
-                .precompressed_gzip();
-            router
-                .nest("/api", Router::new().fallback(unknown))
-                .fallback_service(files.fallback(index))
-        }
+        Some(folder) => router
+            .nest("/api", Router::new().fallback(unknown))
+            .fallback_service(web_app(&folder)),
         None => router.fallback(unknown),
     };
     let router = router.method_not_allowed_fallback(wrong_method);
@@ -161,6 +155,43 @@ fn web_folder(config: &Config) -> Option<std::path::PathBuf> {
         folder.join("index.html").is_file().then_some(folder)
     };
     config.web.clone().or_else(usual)
+}
+
+/// The web app's files. Its pages are all the same file; what else isn't there isn't there.
+fn web_app(folder: &std::path::Path) -> Router {
+    let index = ServeFile::new(folder.join("index.html"));
+    let pages = tower::service_fn(move |request: Request| {
+        let wanted = request.headers().get(header::ACCEPT);
+        let page = wanted.is_some_and(|v| v.to_str().is_ok_and(|v| v.contains("text/html")));
+        let (index, uri) = (index.clone(), request.uri().clone());
+        async move {
+            if !page {
+                return Ok(unknown(uri).await.into_response());
+            }
+            index.oneshot(request).await.map(IntoResponse::into_response)
+        }
+    });
+    let files = ServeDir::new(folder)
+        .precompressed_br()
+        .precompressed_gzip()
+        .fallback(pages);
+    Router::new().fallback_service(files).layer(from_fn(cache_files))
+}
+
+/// Files whose name holds their hash never change; the others are asked for anew each time.
+async fn cache_files(request: Request, next: Next) -> Response {
+    let hashed = request.uri().path().starts_with("/assets/");
+    let mut response = next.run(request).await;
+    if response.status().is_success() {
+        let value = if hashed {
+            "public, max-age=31536000, immutable"
+        } else {
+            "no-cache"
+        };
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(header::CACHE_CONTROL, value);
+    }
+    response
 }
 
 async fn unknown(uri: Uri) -> Problem {
