@@ -303,7 +303,9 @@ def nginx(place, servers, grafana):
     conf.write_text(nginx_conf(environment))
     command = [program("nginx"), "-c", conf, "-e", "stderr"]
     tried = subprocess.run([*command, "-t"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **user)
-    assert tried.returncode == 0 and "[warn]" not in tried.stderr, tried.stderr
+    # Of the form of `listen` that old versions need, new ones say so.
+    warned = [line for line in tried.stderr.splitlines() if "[warn]" in line and "http2" not in line]
+    assert tried.returncode == 0 and not warned, tried.stderr
     log = place / "nginx.log"
     ready = functools.partial(answers, f"http://127.0.0.1:{http}/nginx-health")
     with service([*command, "-g", "daemon off;"], log, ready, **user):

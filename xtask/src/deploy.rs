@@ -3,18 +3,17 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::command::command;
 use crate::python;
 
-/// What is there in the environment and in `apt-get`'s packages must be prepared. `maoocr` is the command that serves;
-/// its usual models must be pulled.
+/// Runs the checks. `maoocr` is the command that serves, its usual models pulled; the machine and the environment
+/// [`python::DEPLOY`] are prepared.
 pub fn check(maoocr: &Path) -> Result<()> {
     if !cfg!(target_os = "linux") {
-        bail!(
-            "the services of deploy/ are checked on Linux alone: they come from Debian's packages"
-        );
+        eprintln!("xtask: deploy/ is for Linux: it was NOT checked");
+        return Ok(());
     }
     let models = command(maoocr).args(["models", "path"]).output()?;
     command(python::DEPLOY.interpreter()?)
