@@ -25,7 +25,7 @@ struct Package {
     purpose: Purpose,
 }
 
-const PACKAGES: [Package; 10] = [
+const PACKAGES: [Package; 14] = [
     Package {
         name: "build-essential",
         there: || on_path("cc"),
@@ -76,6 +76,31 @@ const PACKAGES: [Package; 10] = [
         name: "redis-server",
         there: || on_path("redis-server"),
         why: "what the server's replicas share",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "nginx",
+        // Off the path of ordinary users.
+        there: || on_path("nginx") || Path::new("/usr/sbin/nginx").is_file(),
+        why: "stands before the server in deploy/",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "prometheus",
+        there: || on_path("prometheus") && on_path("promtool"),
+        why: "evaluates the alerts and the dashboard of deploy/",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "systemd",
+        there: || on_path("systemd-analyze"),
+        why: "checks the unit of deploy/",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "openssl",
+        there: || on_path("openssl"),
+        why: "makes a certificate for nginx in the tests",
         purpose: Purpose::Test,
     },
     Package {

@@ -2,6 +2,7 @@
 
 mod command;
 mod deny;
+mod deploy;
 mod machine;
 mod node;
 mod npm;
@@ -26,6 +27,8 @@ cargo xtask <command>
   sqlx    what the server's queries are checked against, after a change of its queries or tables
   wasm    the engine for JavaScript, into pkg/
   web     the web app with its models, into www/app/dist
+  deploy-check
+          what deploy/ ships: linted, and run with nginx, Prometheus, PostgreSQL and Redis from packages
   setup   only prepare this machine for `test`
   check   formatting, lints and licences, without the tests
 ";
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         ["sqlx"] => sqlx::prepare(),
         ["wasm"] => wasm::build(),
         ["web"] => web(),
+        ["deploy-check"] => deploy_check(),
         ["setup"] => setup(),
         ["check"] => check(),
         ["help" | "--help" | "-h"] | [] => {
@@ -90,10 +94,20 @@ fn web() -> Result<()> {
     web::build(&maoocr)
 }
 
-/// The machine as the tests need it: packages, Python with the reference engine, cargo-deny.
+/// The files of `deploy/` alone, with what they need.
+fn deploy_check() -> Result<()> {
+    machine::prepare(Purpose::Test)?;
+    python::DEPLOY.prepare()?;
+    let maoocr = binary(&["--package", "maoocr-cli"])?;
+    command(&maoocr).args(["models", "pull"]).run()?;
+    deploy::check(&maoocr)
+}
+
+/// The machine as the tests need it: packages, Python with the reference engine and with linters, cargo-deny.
 fn setup() -> Result<()> {
     machine::prepare(Purpose::Test)?;
-    python::prepare()?;
+    python::PARITY.prepare()?;
+    python::DEPLOY.prepare()?;
     deny::prepare().map(drop)
 }
 
@@ -143,9 +157,10 @@ fn test() -> Result<()> {
         "--locked",
         "--no-fail-fast",
     ])
-    .env("MAOOCR_PYTHON", python::interpreter()?)
+    .env("MAOOCR_PYTHON", python::PARITY.interpreter()?)
     .env("MAOOCR_BIN", &maoocr)
     .run()?;
+    deploy::check(&maoocr)?;
     wasm::build()?;
     wasm::test(&maoocr)?;
     web::build(&maoocr)?;

@@ -1,4 +1,5 @@
-//! A virtual environment with ONNX Runtime, the reference that the executors are compared with.
+//! Virtual environments: with ONNX Runtime, the reference that the executors are compared with, and with what checks
+//! `deploy/`.
 
 use std::path::PathBuf;
 
@@ -7,45 +8,68 @@ use anyhow::{Context, Result};
 use crate::command::command;
 use crate::{root, tools};
 
-/// The environment's interpreter, whether it is there yet or not.
-pub fn interpreter() -> Result<PathBuf> {
-    let inside = if cfg!(windows) {
-        "Scripts/python.exe"
-    } else {
-        "bin/python"
-    };
-    Ok(tools()?.join("parity-venv").join(inside))
+/// An environment: its folder's name, what it holds, and a line of Python that fails where that isn't there.
+pub struct Environment {
+    name: &'static str,
+    requirements: &'static str,
+    probe: &'static str,
 }
 
-/// Makes the environment, or brings it up to date with tests/parity/requirements.txt.
-pub fn prepare() -> Result<()> {
-    let requirements = root()?.join("tests/parity/requirements.txt");
-    let wanted = std::fs::read_to_string(&requirements)
-        .with_context(|| requirements.display().to_string())?;
-    let venv = tools()?.join("parity-venv");
-    let installed = venv.join("installed.txt");
-    let working = command(interpreter()?)
-        .args(["-c", "import onnxruntime, numpy"])
-        .succeeds();
-    if working && std::fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
-        return Ok(());
+/// The reference engine.
+pub const PARITY: Environment = Environment {
+    name: "parity-venv",
+    requirements: "tests/parity/requirements.txt",
+    probe: "import onnxruntime, numpy",
+};
+
+/// Linters, validators and clients.
+pub const DEPLOY: Environment = Environment {
+    name: "deploy-venv",
+    requirements: "tests/deploy/requirements.txt",
+    probe: "import pytest, yaml, websockets, kubernetes_validate, grafana_foundation_sdk",
+};
+
+impl Environment {
+    /// Its interpreter, whether it is there yet or not.
+    pub fn interpreter(&self) -> Result<PathBuf> {
+        let inside = if cfg!(windows) {
+            "Scripts/python.exe"
+        } else {
+            "bin/python"
+        };
+        Ok(tools()?.join(self.name).join(inside))
     }
-    let system = if cfg!(windows) { "python" } else { "python3" };
-    command(system)
-        .args(["-m", "venv", "--clear"])
-        .arg(&venv)
-        .run()?;
-    command(interpreter()?)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--requirement",
-        ])
-        .arg(&requirements)
-        .run()?;
-    // Written last: an installation that was cut off is done again.
-    std::fs::write(&installed, wanted).with_context(|| installed.display().to_string())
+
+    /// Makes the environment, or brings it up to date with its requirements.
+    pub fn prepare(&self) -> Result<()> {
+        let requirements = root()?.join(self.requirements);
+        let wanted = std::fs::read_to_string(&requirements)
+            .with_context(|| requirements.display().to_string())?;
+        let venv = tools()?.join(self.name);
+        let installed = venv.join("installed.txt");
+        let working = command(self.interpreter()?)
+            .args(["-c", self.probe])
+            .succeeds();
+        if working && std::fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
+            return Ok(());
+        }
+        let system = if cfg!(windows) { "python" } else { "python3" };
+        command(system)
+            .args(["-m", "venv", "--clear"])
+            .arg(&venv)
+            .run()?;
+        command(self.interpreter()?)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--requirement",
+            ])
+            .arg(&requirements)
+            .run()?;
+        // Written last: an installation that was cut off is done again.
+        std::fs::write(&installed, wanted).with_context(|| installed.display().to_string())
+    }
 }

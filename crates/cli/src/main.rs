@@ -2,6 +2,8 @@
 
 mod batch;
 mod bench;
+#[cfg(feature = "serve")]
+mod health;
 mod load;
 mod models;
 mod overlay;
@@ -36,6 +38,9 @@ enum Command {
     /// Make, list and revoke the server's API keys.
     #[cfg(feature = "serve")]
     Keys(serve::KeyArguments),
+    /// Ask a server whether it can take work.
+    #[cfg(feature = "serve")]
+    Health(health::Arguments),
     /// List, fetch and check models.
     Models(models::Arguments),
     /// Measure processor time per stage, against peers if they are there.
@@ -50,6 +55,8 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(*arguments),
         #[cfg(feature = "serve")]
         Command::Keys(arguments) => serve::run_keys(arguments),
+        #[cfg(feature = "serve")]
+        Command::Health(arguments) => health::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
     };

@@ -1,0 +1,302 @@
+"""What can be said of the files without running anything they describe."""
+
+import json
+import re
+import subprocess
+
+import pytest
+import yaml
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from shipped import (
+    DEPLOY,
+    ENVIRONMENT,
+    PATH,
+    ROOT,
+    compose,
+    dashboard,
+    healthcheck,
+    image_environment,
+    interpolate,
+    panel_queries,
+    program,
+    raw_compose,
+    rules,
+)
+
+KUBERNETES = DEPLOY / "kubernetes"
+
+
+def run(*command, ok=True, **options):
+    result = subprocess.run(
+        [program(command[0]), *map(str, command[1:])],
+        capture_output=True,
+        text=True,
+        env={"PATH": PATH, "HOME": "/nonexistent"},
+        **options,
+    )
+    said = result.stdout + result.stderr
+    assert (result.returncode == 0) == ok, said
+    return said
+
+
+def test_the_images_are_linted():
+    run("hadolint", ROOT / "Dockerfile")
+
+
+def test_the_linter_of_images_finds_something(tmp_path):
+    (tmp_path / "Dockerfile").write_text("FROM debian\nRUN cd /tmp && apt-get install curl\n")
+    assert "DL3006" in run("hadolint", tmp_path / "Dockerfile", ok=False)
+
+
+def test_yaml_is_written_in_one_style():
+    style = {
+        "extends": "default",
+        "rules": {
+            "braces": {"min-spaces-inside": 0, "max-spaces-inside": 1},
+            "comments": {"min-spaces-from-content": 1},
+            "document-start": "disable",
+            "line-length": {"max": 120, "allow-non-breakable-words": True, "allow-non-breakable-inline-mappings": True},
+            "truthy": {"check-keys": False},
+        },
+    }
+    run("yamllint", "--strict", "-d", json.dumps(style), DEPLOY)
+
+
+def test_compose_files_have_the_form():
+    files = [DEPLOY / "compose.yaml", DEPLOY / "compose.gpu.yaml"]
+    run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", *files)
+
+
+def test_the_form_of_compose_files_is_really_checked(tmp_path):
+    wrong = raw_compose()
+    wrong["services"]["server"]["read_onyl"] = True
+    (tmp_path / "compose.yaml").write_text(yaml.safe_dump(wrong))
+    said = run(
+        "check-jsonschema", "--builtin-schema", "vendor.compose-spec", tmp_path / "compose.yaml", ok=False
+    )
+    assert "read_onyl" in said
+
+
+@pytest.mark.parametrize("name", raw_compose()["services"])
+def test_a_service_is_locked_down(name):
+    service = compose()["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "cap_add", "network_mode", "pid", "devices"} & service.keys()
+    assert {"cpus", "memory", "pids"} <= service["deploy"]["resources"]["limits"].keys()
+    assert ":" in service["image"] and not service["image"].endswith(":latest")
+    # The server's image has its check with it; what fetches the models ends.
+    assert "healthcheck" in service or name in ("server", "models")
+    for needed, how in service.get("depends_on", {}).items():
+        ends = needed == "models"
+        assert how["condition"] == ("service_completed_successfully" if ends else "service_healthy")
+
+
+def test_only_nginx_is_reached_from_outside():
+    file = compose()
+    assert [n for n, s in file["services"].items() if "ports" in s] == ["nginx"]
+    open_networks = {n for n, network in file["networks"].items() if not network.get("internal")}
+    outside = {n for n, s in file["services"].items() if open_networks & set(s["networks"])}
+    assert outside == {"nginx", "models"}
+    assert not set(file["services"]["nginx"]["networks"]) & set(file["services"]["postgres"]["networks"])
+
+
+def test_secrets_come_from_the_environment():
+    for name, service in raw_compose()["services"].items():
+        for key, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|AUTH$|_URL$", key) and key != "GF_SERVER_ROOT_URL" and value:
+                assert re.search(r"\$\{\w+:\?", value), f"{name}: {key}"
+    example = dict(
+        line.split("=", 1)
+        for line in (DEPLOY / ".env.example").read_text().splitlines()
+        if line and not line.startswith("#")
+    )
+    for key, value in example.items():
+        assert not value or key in ("MAOOCR_REPLICAS", "MAOOCR_CPUS", "MAOOCR_MEMORY"), key
+    # What must be given is in the example.
+    needed = set(re.findall(r"\$\{(\w+):\?", (DEPLOY / "compose.yaml").read_text()))
+    assert needed == {k for k, v in example.items() if not v} == ENVIRONMENT.keys() - {"MAOOCR_FRONT_SUBNET"}
+
+
+def test_a_missing_secret_stops_compose():
+    with pytest.raises(AssertionError, match="POSTGRES_PASSWORD"):
+        interpolate(raw_compose(), ENVIRONMENT | {"POSTGRES_PASSWORD": ""})
+
+
+def test_the_servers_options_exist(options):
+    """Every variable that is handed to the server is one that it reads."""
+    used = set(compose()["services"]["server"]["environment"])
+    config = yaml.safe_load((KUBERNETES / "base/configmap.yaml").read_text())
+    used |= set(config["data"]) | set(image_environment("cpu")) | set(image_environment("gpu"))
+    unit = (DEPLOY / "systemd/maoocr.service").read_text() + (DEPLOY / "systemd/gpu.conf").read_text()
+    used |= set(re.findall(r"\b(MAOOCR_\w+)=", unit))
+    elsewhere = {"RUST_LOG", "MAOOCR_MODELS", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"}
+    assert used - elsewhere <= options.keys()
+
+
+def test_the_operators_table_has_every_option_with_its_default(options):
+    text = (ROOT / "docs/operate.md").read_text()
+    table = dict(re.findall(r"^\| `([A-Z_]+)` \| ([^|]*?) \|", text, re.M))
+    assert table.keys() == options.keys()
+    for name, default in options.items():
+        if default:
+            assert table[name].split()[0].strip("`") == default, name
+
+
+def test_the_operators_tables_have_every_metric_and_alert():
+    text = (ROOT / "docs/operate.md").read_text()
+    source = (ROOT / "crates/server/src/metrics.rs").read_text()
+    for name in re.findall(r'"(maoocr_\w+)"', source):
+        assert f"| `{name}` |" in text, name
+    for rule in rules():
+        assert f"| `{rule['alert']}` |" in text, rule["alert"]
+
+
+def test_what_alerts_and_panels_count_exists():
+    source = (ROOT / "crates/server/src/metrics.rs").read_text()
+    counted = set(re.findall(r'"(maoocr_\w+)"', source))
+    sources = "".join(f.read_text() for f in (ROOT / "crates/server/src").rglob("*.rs"))
+    expressions = [rule["expr"] for rule in rules()] + [query for _, query in panel_queries()]
+    for expression in expressions:
+        for name in re.findall(r"\bmaoocr_\w+", expression):
+            assert re.sub("_(bucket|sum|count)$", "", name) in counted, name
+        for codes in re.findall(r'code=~?"([^"]*)"', expression):
+            for code in codes.split("|"):
+                assert f'"{code}"' in sources, code
+
+
+@pytest.mark.parametrize("folder", ["base", "overlays/gpu"])
+def test_kubernetes_takes_it(folder, tmp_path):
+    (tmp_path / "all.yaml").write_text(run("kubectl", "kustomize", KUBERNETES / folder))
+    said = run("kubernetes-validate", "--strict", tmp_path / "all.yaml")
+    assert said.count(" passed ") == 8, said
+
+
+def test_the_validator_of_kubernetes_finds_something(tmp_path):
+    text = (KUBERNETES / "base/deployment.yaml").read_text()
+    (tmp_path / "wrong.yaml").write_text(text.replace("readinessProbe:", "readynessProbe:"))
+    assert "readynessProbe" in run("kubernetes-validate", "--strict", tmp_path / "wrong.yaml", ok=False)
+
+
+@pytest.mark.parametrize("file", ["ingress.example.yaml", "base/secret.example.yaml"])
+def test_examples_for_kubernetes_are_valid(file):
+    run("kubernetes-validate", "--strict", KUBERNETES / file)
+
+
+def test_components_change_what_they_say(tmp_path):
+    kustomization = {
+        "resources": ["kubernetes/base"],
+        "components": ["kubernetes/components/models-in-image", "kubernetes/components/servicemonitor"],
+    }
+    (tmp_path / "kubernetes").symlink_to(KUBERNETES)
+    run("cp", "-rL", tmp_path / "kubernetes", tmp_path / "copy")
+    (tmp_path / "kubernetes").unlink()
+    (tmp_path / "copy").rename(tmp_path / "kubernetes")
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    built = list(yaml.safe_load_all(run("kubectl", "kustomize", tmp_path)))
+    kinds = [one["kind"] for one in built]
+    assert "PersistentVolumeClaim" not in kinds and "ServiceMonitor" in kinds
+    [pod] = [one["spec"]["template"]["spec"] for one in built if one["kind"] == "Deployment"]
+    assert "initContainers" not in pod
+    assert [v["name"] for v in pod["volumes"]] == ["scratch"]
+    [policy] = [one["spec"] for one in built if one["kind"] == "NetworkPolicy"]
+    assert 443 not in [port["port"] for rule in policy["egress"] for port in rule["ports"]]
+
+
+def test_a_pod_may_do_little():
+    [pod] = [
+        one["spec"]["template"]["spec"]
+        for one in yaml.safe_load_all(run("kubectl", "kustomize", KUBERNETES / "base"))
+        if one["kind"] == "Deployment"
+    ]
+    assert pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"]
+    for container in pod["containers"] + pod["initContainers"]:
+        security = container["securityContext"]
+        assert security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"]
+        assert security["capabilities"]["drop"] == ["ALL"]
+        assert "memory" in container["resources"]["limits"]
+    [server] = pod["containers"]
+    assert server["readinessProbe"]["httpGet"]["path"] == server["startupProbe"]["httpGet"]["path"] == "/ready"
+    assert server["livenessProbe"]["httpGet"]["path"] == "/health"
+
+
+def test_the_unit_is_valid_and_hardened(binary, tmp_path):
+    unit = tmp_path / "maoocr.service"
+    text = (DEPLOY / "systemd/maoocr.service").read_text()
+    unit.write_text(text.replace("/usr/bin/maoocr", str(binary)))
+    # What it doesn't understand it says, and goes on.
+    assert run("systemd-analyze", "verify", "--man=no", unit) == ""
+    # In tenths of the 10 that a service has which may do everything.
+    run("systemd-analyze", "security", "--offline=yes", "--threshold=15", unit)
+    drop_in = tmp_path / "maoocr.service.d/gpu.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text((DEPLOY / "systemd/gpu.conf").read_text())
+    assert run("systemd-analyze", "verify", "--man=no", unit) == ""
+    drop_in.write_text("[Service]\nRestrictNamespace=yes\n")
+    assert "RestrictNamespace" in run("systemd-analyze", "verify", "--man=no", unit)
+
+
+def test_the_dashboard_is_one_that_grafana_knows():
+    """Read into Grafana's own types and written again, nothing is lost."""
+    plugins.register_default_plugins()
+    written = JSONEncoder().encode(Dashboard.from_json(dashboard()))
+    assert lost(dashboard(), json.loads(written)) == []
+
+
+def lost(before, after, place=""):
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [
+            found
+            for key, value in before.items()
+            for found in (lost(value, after[key], f"{place}/{key}") if key in after else [f"{place}/{key}"])
+        ]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return [found for i, pair in enumerate(zip(before, after)) for found in lost(*pair, f"{place}/{i}")]
+    return [] if before == after else [f"{place}: {before} became {after}"]
+
+
+def test_panels_lie_beside_each_other():
+    taken = {}
+    for panel in dashboard()["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24, panel["title"]
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert (x, y) not in taken, f"{panel['title']} covers {taken.get((x, y))}"
+                taken[x, y] = panel["title"]
+    ids = [panel["id"] for panel in dashboard()["panels"]]
+    assert len(set(ids)) == len(ids)
+
+
+def test_grafana_is_given_what_it_looks_for():
+    grafana = compose()["services"]["grafana"]
+    [source] = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yaml").read_text())["datasources"]
+    assert source["url"].removeprefix("$") in grafana["environment"]
+    [variable] = [v for v in dashboard()["templating"]["list"] if v["name"] == "datasource"]
+    assert variable["current"]["value"] == source["uid"]
+    [provider] = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/maoocr.yaml").read_text())["providers"]
+    mounts = dict(volume.split(":")[:2] for volume in grafana["volumes"])
+    assert mounts["./grafana/dashboards"] == provider["options"]["path"]
+
+
+def test_prometheus_accepts_the_rules_and_they_do_what_they_should():
+    folder = DEPLOY / "prometheus"
+    run("promtool", "check", "config", folder / "prometheus.yml")
+    run("promtool", "check", "rules", "--lint=all", "--lint-fatal", folder / "alerts.yml")
+    run("promtool", "test", "rules", folder / "alerts.test.yml", cwd=folder)
+
+
+def test_every_alert_is_tested_to_fire_and_not_to():
+    tests = yaml.safe_load((DEPLOY / "prometheus/alerts.test.yml").read_text())["tests"]
+    checks = [check for test in tests for check in test["alert_rule_test"]]
+    for rule in rules():
+        mine = [bool(check.get("exp_alerts")) for check in checks if check["alertname"] == rule["alert"]]
+        assert True in mine and False in mine, rule["alert"]
+
+
+def test_both_images_check_their_health_alike():
+    assert healthcheck("cpu") == healthcheck("gpu") == ["/usr/bin/maoocr", "health"]
