@@ -199,6 +199,35 @@ test("only the named models are chosen from", async () => {
   assert.equal(await code(() => engine.recognize(sample("photo.png"), {}, { models: 7 })), "invalid_argument");
 });
 
+test("lines are spread over helpers, and read the same", async () => {
+  const helper = new maoocr.Engine();
+  await helper.load("ppocrv6-tiny-rec", model("ppocrv6-tiny-rec"));
+  const [alone] = await tiny.recognize(sample("columns.png"));
+  let lines = 0;
+  const helps = (name, input, shape) => {
+    lines += shape[0];
+    return helper.readLines(name, input, shape);
+  };
+  const [together] = await tiny.recognize(sample("columns.png"), {}, { helpers: [helps, helps] });
+  assert.deepEqual(together.lines, alone.lines);
+  assert.ok(lines > alone.lines.length / 4, `${lines} of ${alone.lines.length} lines`);
+
+  // Whatever becomes of a helper: the lines are read.
+  const bad = [
+    () => Promise.reject(new Error("gone")),
+    () => Promise.resolve({ batch: 1 }),
+    () => {
+      throw new Error("gone");
+    },
+    () => 7,
+  ];
+  const [despite] = await tiny.recognize(sample("columns.png"), {}, { helpers: bad });
+  assert.equal(despite.text, alone.text);
+  assert.equal(await code(() => tiny.recognize(sample("photo.png"), {}, { helpers: [7] })), "invalid_argument");
+  assert.equal(await code(() => tiny.recognize(sample("photo.png"), {}, { helpers: 7 })), "invalid_argument");
+  assert.equal(await code(() => helper.readLines("nobody", new Float32Array(1), [1])), "unknown_model");
+});
+
 test("pages are pixels, the way a person sees them", async () => {
   const [page, ...others] = await tiny.pages(sample("photo.png"));
   assert.deepEqual([page.width, page.height, others.length], [384, 191, 0]);

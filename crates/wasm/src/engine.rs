@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use js_sys::{Array, ArrayBuffer, JSON, Object, Promise, Reflect, Uint8Array, Uint8ClampedArray};
+use js_sys::{
+    Array, ArrayBuffer, Float32Array, JSON, Object, Promise, Reflect, Uint8Array, Uint8ClampedArray,
+};
 use maoocr_engine::imaging::{self, ImagingError, Limits, Page};
 use maoocr_engine::pipeline::{self, EngineError};
 use maoocr_engine::plan::{DeviceClass, Plan, Requirements};
 use maoocr_models::Manifest;
 use maoocr_models::manifest::{ModelEntry, Task};
-use maoocr_runtime::{Device, Session};
+use maoocr_runtime::{Device, Session, Tensor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -21,6 +23,7 @@ use crate::error::Failure;
 use crate::fence;
 use crate::observer::Listener;
 use crate::pause::Pausing;
+use crate::spread::{self, Spread};
 
 /// Reads pictures with the models it was given.
 #[wasm_bindgen]
@@ -32,6 +35,8 @@ struct Inner {
     manifest: Manifest,
     limits: Limits,
     parts: RefCell<Parts>,
+    /// Recognisers by name, for engines of other threads that spread their lines.
+    recognisers: RefCell<HashMap<String, Arc<dyn Session>>>,
 }
 
 /// What has come of recognisers whose other half hasn't.
@@ -95,6 +100,7 @@ impl Engine {
                     max_memory: given.max_memory.unwrap_or(default.max_memory),
                 },
                 parts: RefCell::default(),
+                recognisers: RefCell::default(),
             })))
         })
     }
@@ -169,13 +175,37 @@ impl Engine {
             let only = chosen_models(&options)?;
             let plan = inner.plan_of(&requirements, only.as_deref());
             let documents = match plan {
-                Ok(plan) => inner.read(&picture, &plan, &mut listener).await,
+                Ok(plan) => {
+                    let _helpers = spread::help(&options)?;
+                    inner.read(&picture, &plan, &mut listener).await
+                }
                 Err(failure) => Err(failure),
             };
             if let Some(thrown) = listener.thrown() {
                 return Err(thrown);
             }
             documents
+        })
+    }
+
+    /// Reads lines for an engine of another thread: what its helper (`helpers` in the options of `recognize`) is asked
+    /// for. The recogniser must be loaded here; its dictionary need not.
+    #[wasm_bindgen(js_name = readLines, unchecked_return_type = "Promise<BestPath>")]
+    pub fn read_lines(
+        &self,
+        recogniser: String,
+        input: Float32Array,
+        #[wasm_bindgen(unchecked_param_type = "ArrayLike<number>")] shape: Vec<u32>,
+    ) -> Promise {
+        let inner = self.0.clone();
+        fence::promise(async move {
+            let session = inner.recognisers.borrow().get(&recogniser).cloned();
+            let session = session.ok_or(Failure::UnknownModel(recogniser))?;
+            let shape: Vec<usize> = shape.into_iter().map(|side| side as usize).collect();
+            let best = session
+                .run_best(Tensor::new(shape, input.to_vec())?)
+                .await?;
+            Ok(spread::to_js(&best)?.into())
         })
     }
 
@@ -223,7 +253,13 @@ impl Inner {
             })?;
             return self.add_dictionary(name, text);
         }
-        let session: Arc<dyn Session> = Arc::new(Pausing(self.device.load(&bytes)?));
+        let mut session: Arc<dyn Session> = Arc::new(Pausing(self.device.load(&bytes)?));
+        if entry.task == Task::Recognition {
+            self.recognisers
+                .borrow_mut()
+                .insert(name.into(), session.clone());
+            session = Arc::new(Spread::new(name, session));
+        }
         let text = match &entry.dictionary {
             // A recogniser without one has its alphabet in itself.
             None => maoocr_runtime::onnx::metadata(&bytes, "character"),

@@ -10,6 +10,7 @@ mod fence;
 mod model;
 mod observer;
 mod pause;
+mod spread;
 mod types;
 
 use wasm_bindgen::prelude::wasm_bindgen;

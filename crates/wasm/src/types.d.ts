@@ -131,6 +131,25 @@ export interface RecognizeOptions {
   signal?: AbortSignal;
   /** Chooses among these of the loaded models only, by name. */
   models?: string[];
+  /**
+   * Engines of other threads that read a share of the lines: each function passes its arguments on to `readLines` of
+   * one, and its answer back. What one fails to do is done here.
+   */
+  helpers?: ((recogniser: string, input: Float32Array, shape: number[]) => Promise<BestPath>)[];
+}
+
+/** What decoding needs of a recogniser's output, for a batch of lines, line after line. */
+export interface BestPath {
+  /** Lines. */
+  batch: number;
+  /** Steps of each line. */
+  steps: number;
+  /** The most probable class of each step. */
+  classes: Uint32Array;
+  /** Its probability. */
+  probabilities: Float32Array;
+  /** Probability of the last class, the space. */
+  lastClass: Float32Array;
 }
 
 /** An entry of the manifest. */

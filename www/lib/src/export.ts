@@ -1,6 +1,5 @@
 // Documents as files.
 
-import { lineOffsets } from "./text.ts";
 import type { Document } from "./types.ts";
 
 export type Format = "txt" | "md" | "json";
@@ -16,26 +15,21 @@ export function toText(pages: Document[]): string {
   return pages.map((page) => `${page.text.trimEnd()}\n`).join("\f");
 }
 
-/** Blocks as paragraphs, with their line breaks; pages parted by a rule. */
+/** Paragraphs, which an empty line parts in a document's text, with their line breaks; pages parted by a rule. */
 export function toMarkdown(pages: Document[], title: string): string {
-  const bodies = pages.map((page) => blockTexts(page).map(paragraph).join("\n\n"));
+  const bodies = pages.map(({ text }) =>
+    text
+      .trim()
+      .split(/\n{2,}/)
+      .map(paragraph)
+      .join("\n\n"),
+  );
   return `# ${escaped(title)}\n\n${bodies.join("\n\n---\n\n")}\n`;
 }
 
 /** The answer as the engine gave it: an object, or an array of them for several pages. */
 export function toJson(pages: Document[]): string {
   return `${JSON.stringify(pages.length === 1 ? pages[0] : pages, null, 2)}\n`;
-}
-
-function blockTexts(page: Document): string[] {
-  const offsets = lineOffsets(page);
-  return page.blocks.flatMap((block) => {
-    const placed = block.lines.filter((index) => (offsets[index] ?? -1) >= 0);
-    const [first, last] = [placed[0], placed.at(-1)];
-    if (first === undefined || last === undefined) return [];
-    const end = (offsets[last] ?? 0) + (page.lines[last]?.text.length ?? 0);
-    return [page.text.slice(offsets[first], end)];
-  });
 }
 
 /** A backslash at a line's end keeps its break. */

@@ -5,6 +5,6 @@ export { ModelStore, type ModelFile, type StoredModel, type Usage } from "./mode
 export { grey, shift, type Grey, type Shift } from "./motion.ts";
 export { LARGEST, pace, type Pace } from "./pace.ts";
 export { route, type Conditions } from "./route.ts";
-export { findLines, folded, lineOffsets, spacedWords, withLine } from "./text.ts";
+export { findLines, folded, spacedWords, withLine } from "./text.ts";
 export { bounds, Tracks, type Track } from "./tracks.ts";
 export type * from "./types.ts";

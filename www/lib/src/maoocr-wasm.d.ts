@@ -1,7 +1,14 @@
 // The engine's module, which `cargo xtask wasm` builds: the part of its interface that the worker calls, so that types
 // can be checked without a build.
 
-import type { Document, Frame, Plan, RecognizeOptions, Requirements } from "../../../crates/wasm/src/types.d.ts";
+import type {
+  BestPath,
+  Document,
+  Frame,
+  Plan,
+  RecognizeOptions,
+  Requirements,
+} from "../../../crates/wasm/src/types.d.ts";
 
 export class Engine {
   load(name: string, bytes: Uint8Array): Promise<void>;
@@ -11,6 +18,7 @@ export class Engine {
     requirements?: Requirements,
     options?: RecognizeOptions,
   ): Promise<Document[]>;
+  readLines(recogniser: string, input: Float32Array, shape: ArrayLike<number>): Promise<BestPath>;
   pages(file: Uint8Array | ArrayBuffer): Promise<Frame[]>;
 }
 

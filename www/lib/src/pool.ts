@@ -62,17 +62,43 @@ export class EnginePool {
   async #recognize(picture: Picture, call: RecognizeCall): Promise<Document[]> {
     const requirements = call.requirements ?? {};
     return this.#with(call.signal, async (engine) => {
-      const names = await this.#prepare(engine, call);
+      const { names, recogniser } = await this.#prepare(engine, call);
+      const helping = call.alone ? await this.#lend(recogniser) : [];
       call.onStarted?.();
-      const pixels = picture instanceof Blob ? await picture.arrayBuffer() : picture;
-      const request = { kind: "recognize", picture: pixels, requirements, models: names } as const;
-      const transfer = pixels instanceof ArrayBuffer ? [pixels] : [];
-      return engine.call(request, call, call.signal, transfer);
+      try {
+        const pixels = picture instanceof Blob ? await picture.arrayBuffer() : picture;
+        const helpers = helping.map(({ port }) => port);
+        const request = { kind: "recognize", picture: pixels, requirements, models: names, helpers } as const;
+        const transfer = pixels instanceof ArrayBuffer ? [pixels, ...helpers] : helpers;
+        return await engine.call(request, call, call.signal, transfer);
+      } finally {
+        for (const { helper } of helping) this.#give(helper);
+      }
     });
   }
 
+  /** Idle engines with the recogniser, each with the end of a channel to it. The page itself reads nothing meanwhile. */
+  async #lend(recogniser: string): Promise<{ helper: WorkerEngine; port: MessagePort }[]> {
+    const { size } = this.#options;
+    const idle = this.#idle.splice(0);
+    while (this.#engines.length < size) idle.push(this.#start());
+    const lent = idle.map(async (helper) => {
+      try {
+        if (!helper.has(recogniser)) await this.#load(helper, recogniser);
+        const { port1, port2 } = new MessageChannel();
+        await helper.call({ kind: "help", port: port1 }, {}, undefined, [port1]);
+        return [{ helper, port: port2 }];
+      } catch {
+        // It is faster with helpers, no more.
+        this.#give(helper);
+        return [];
+      }
+    });
+    return (await Promise.all(lent)).flat();
+  }
+
   /** Brings the models that the requirements ask for into the engine. Returns their names. */
-  async #prepare(engine: WorkerEngine, call: RecognizeCall): Promise<string[]> {
+  async #prepare(engine: WorkerEngine, call: RecognizeCall): Promise<{ names: string[]; recogniser: string }> {
     const { models, thrift } = this.#options;
     const requirements = call.requirements ?? {};
     const list = await models.list();
@@ -86,7 +112,7 @@ export class EnginePool {
     const missing = names.filter((name) => !engine.has(name));
     await models.ensure(missing, call.onModels, call.signal);
     for (const name of missing) await this.#load(engine, name);
-    return names;
+    return { names, recogniser: plan.recogniser };
   }
 
   async #load(engine: WorkerEngine, name: string): Promise<void> {

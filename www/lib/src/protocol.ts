@@ -1,17 +1,26 @@
 // What goes between the page and an engine's worker.
 
-import type { Document, Frame, LineEvent, Plan, Quad, Requirements } from "./types.ts";
+import type { BestPath, Document, Frame, LineEvent, Plan, Quad, Requirements } from "./types.ts";
 
 export type Request =
   | { kind: "plan"; requirements: Requirements; available: string[] }
   | { kind: "load"; name: string; bytes: ArrayBuffer }
-  | { kind: "recognize"; picture: ArrayBuffer | Frame; requirements: Requirements; models: string[] }
+  | {
+      kind: "recognize";
+      picture: ArrayBuffer | Frame;
+      requirements: Requirements;
+      models: string[];
+      /** Each leads to a worker that reads a share of the lines. */
+      helpers: MessagePort[];
+    }
+  | { kind: "help"; port: MessagePort }
   | { kind: "pages"; file: ArrayBuffer };
 
 export interface Replies {
   plan: Plan;
   load: undefined;
   recognize: Document[];
+  help: undefined;
   pages: Frame[];
 }
 
@@ -24,3 +33,17 @@ export type FromWorker =
   | { id: number; failure: { code: string; message: string } }
   | { id: number; detected: Quad[] }
   | { id: number; line: LineEvent };
+
+/** Between a worker and its helper. */
+export interface LinesAsked {
+  id: number;
+  recogniser: string;
+  input: Float32Array<ArrayBuffer>;
+  shape: number[];
+}
+
+/** `best` is null where it couldn't be done. */
+export interface LinesRead {
+  id: number;
+  best: BestPath | null;
+}

@@ -1,6 +1,7 @@
 // What the engine takes and answers, and what this client adds to it.
 
 export type {
+  BestPath,
   Block,
   Document,
   Frame,
@@ -39,6 +40,8 @@ export interface Events {
 export interface RecognizeCall extends Events {
   requirements?: Requirements;
   signal?: AbortSignal;
+  /** Nothing else waits to be read: engines that are idle take a share of its lines. */
+  alone?: boolean;
 }
 
 /** A place, and why, as a code and its figures: the app puts it into words. */

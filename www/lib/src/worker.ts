@@ -3,6 +3,7 @@
 
 import init, { Engine } from "maoocr-wasm";
 
+import { help, helper } from "./helpers.ts";
 import type { FromWorker, Replies, Request, ToWorker } from "./protocol.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
@@ -24,12 +25,20 @@ async function answer(id: number, request: Request, signal: AbortSignal): Promis
       await engine.load(request.name, new Uint8Array(request.bytes));
       return undefined;
     case "recognize":
-      return engine.recognize(request.picture, request.requirements, {
-        onDetected: (boxes) => tell({ id, detected: boxes }),
-        onLine: (line) => tell({ id, line }),
-        signal,
-        models: request.models,
-      });
+      try {
+        return await engine.recognize(request.picture, request.requirements, {
+          onDetected: (boxes) => tell({ id, detected: boxes }),
+          onLine: (line) => tell({ id, line }),
+          signal,
+          models: request.models,
+          helpers: request.helpers.map(helper),
+        });
+      } finally {
+        for (const port of request.helpers) port.close();
+      }
+    case "help":
+      help(request.port, (...asked) => engine.readLines(...asked));
+      return undefined;
     case "pages":
       return engine.pages(request.file);
   }

@@ -30,6 +30,7 @@ class FakeWorker {
   terminated = false;
   cancelled: number[] = [];
   pings = 0;
+  seen: string[] = [];
 
   constructor(readonly behaviour: Behaviour) {
     FakeWorker.made.push(this);
@@ -40,8 +41,10 @@ class FakeWorker {
     if ("ping" in message) this.pings += 1;
     else if ("cancel" in message) this.cancelled.push(message.id);
     else if (message.request.kind === "plan") this.say({ id: message.id, value: PLAN });
-    else if (message.request.kind === "load") this.say({ id: message.id, value: undefined });
-    else this.behaviour(this, message.id, message.request);
+    else if (message.request.kind === "load" || message.request.kind === "help") {
+      this.seen.push(message.request.kind);
+      this.say({ id: message.id, value: undefined });
+    } else this.behaviour(this, message.id, message.request);
   }
 
   say(data: FromWorker): void {
@@ -127,6 +130,28 @@ describe("a pool of engines", () => {
     await all;
     expect(most).toBe(2);
     expect(FakeWorker.made).toHaveLength(2);
+  });
+
+  test("has idle workers help with a picture that is alone, and takes them back", async () => {
+    let helpers = -1;
+    const counts: Behaviour = (worker, id, request) => {
+      if (request.kind === "recognize") {
+        helpers = request.helpers.length;
+        for (const port of request.helpers) port.close();
+      }
+      worker.say({ id, value: [DOCUMENT] });
+    };
+    const engines = pool(3, counts, reads, reads);
+    await engines.recognize(picture, { alone: true });
+    expect(helpers).toBe(2);
+    expect(FakeWorker.made.slice(1).map(({ seen }) => seen)).toEqual([
+      ["load", "help"],
+      ["load", "help"],
+    ]);
+    helpers = -1;
+    await Promise.all(Array.from({ length: 3 }, () => engines.recognize(picture, {})));
+    expect(FakeWorker.made).toHaveLength(3);
+    expect(helpers).toBe(0);
   });
 
   test("replaces a worker that crashed, and reads the picture again", async () => {

@@ -155,6 +155,15 @@ describe("a picture", () => {
     });
   });
 
+  test("is spread over the device's cores, and reads the same", async () => {
+    const init = () => Object.defineProperty(navigator, "hardwareConcurrency", { value: 4 });
+    await visit({ init }, async (page) => {
+      await pick(page, sample("columns.png"));
+      assert.equal(await readText(page), commandText(sample("columns.png")));
+      assert.equal(page.workers().length, 3);
+    });
+  });
+
   test("may be dropped, pasted, or of a kind that browsers can't show", async () => {
     await visit({}, async (page) => {
       const given = await page.evaluateHandle(
@@ -277,19 +286,17 @@ describe("several pictures", () => {
 
 describe("the device", () => {
   test("without room for models reads all the same", async () => {
-    const { context, page, faults } = await open(browser, "about:blank");
-    await context.addInitScript(() => {
+    const init = () => {
       Cache.prototype.put = () => Promise.reject(new DOMException("full", "QuotaExceededError"));
       IDBObjectStore.prototype.put = () => {
         throw new DOMException("full", "QuotaExceededError");
       };
+    };
+    await visit({ init }, async (page) => {
+      await pick(page, sample("photo.png"));
+      assert.match(await readText(page), /Region-based segmentation/);
+      await page.getByText("storage is full").waitFor();
     });
-    faults.length = 0;
-    await page.goto(server.url);
-    await pick(page, sample("photo.png"));
-    assert.match(await readText(page), /Region-based segmentation/);
-    await page.getByText("storage is full").waitFor();
-    await context.close();
   });
 
   test("without a network says so, and tries again", async () => {

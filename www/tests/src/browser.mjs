@@ -17,8 +17,8 @@ export function launch(...more) {
   });
 }
 
-/** A page of the app; `faults` is what must be empty in the end. */
-export async function open(browser, url, { context: options = {}, start = "" } = {}) {
+/** A page of the app; `faults` is what must be empty in the end. `init` runs in the page before anything else. */
+export async function open(browser, url, { context: options = {}, start = "", init } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: "en-GB", ...options });
   const faults = [];
   const { origin } = new URL(url);
@@ -36,6 +36,7 @@ export async function open(browser, url, { context: options = {}, start = "" } =
       console.error(`Content Security Policy: ${violatedDirective} ${blockedURI}`),
     );
   });
+  if (init) await page.addInitScript(init);
   await page.goto(url + start);
   return { context, page, faults };
 }

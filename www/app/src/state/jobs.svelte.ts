@@ -115,6 +115,7 @@ async function run(job: Job): Promise<void> {
     const answer = await ocr().recognize(job.picture, {
       requirements: $state.snapshot(settings.requirements),
       place: settings.place,
+      alone: queue.jobs.every((other) => other === job || (other.status !== "waiting" && other.status !== "reading")),
       signal,
       onModels: (progress) => (job.models = progress),
       onStarted: () => (job.started = true),

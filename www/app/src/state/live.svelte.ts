@@ -133,6 +133,7 @@ export class Live {
     const answer = await ocr().recognize(frame, {
       requirements: { real_time: true, speed_requirement: "high", language: settings.requirements.language },
       place: "device",
+      alone: true,
       signal: this.#stop.signal,
     });
     const lines = (answer.documents[0]?.lines ?? []).map((line) => ({
