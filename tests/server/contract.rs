@@ -34,7 +34,11 @@ async fn nothing_that_the_description_allows_gets_an_answer_it_lacks() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(said.contains("Tested: 17"), "{said}");
     server.ready().await.unwrap();
 }
@@ -50,6 +54,10 @@ async fn mistrals_own_client_reads_a_picture() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(said.contains("CORNER BAKERY"), "{said}");
 }

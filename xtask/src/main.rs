@@ -107,6 +107,7 @@ fn deploy_check() -> Result<()> {
 fn setup() -> Result<()> {
     machine::prepare(Purpose::Test)?;
     python::PARITY.prepare()?;
+    python::API.prepare()?;
     python::DEPLOY.prepare()?;
     deny::prepare().map(drop)
 }
@@ -158,6 +159,7 @@ fn test() -> Result<()> {
         "--no-fail-fast",
     ])
     .env("MAOOCR_PYTHON", python::PARITY.interpreter()?)
+    .env("MAOOCR_API_PYTHON", python::API.interpreter()?)
     .env("MAOOCR_BIN", &maoocr)
     .run()?;
     deploy::check(&maoocr)?;

@@ -25,9 +25,19 @@ pub fn prepare() -> Result<()> {
     );
     let folder = folder()?;
     let system = if cfg!(windows) { "python" } else { "python3" };
-    command(system).args(["-m", "venv", "--clear"]).arg(&folder).run()?;
+    command(system)
+        .args(["-m", "venv", "--clear"])
+        .arg(&folder)
+        .run()?;
     command(programs()?.join("python"))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", WHEEL])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            WHEEL,
+        ])
         .run()?;
     match version() {
         Some(version) if version >= OLDEST => Ok(()),
@@ -48,7 +58,11 @@ fn version() -> Option<(u32, u32)> {
         return None;
     }
     let told = command("node").arg("--version").output().ok()?;
-    let mut numbers = told.trim().trim_start_matches('v').split('.').map(str::parse);
+    let mut numbers = told
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 

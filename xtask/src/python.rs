@@ -1,5 +1,5 @@
-//! Virtual environments: with ONNX Runtime, the reference that the executors are compared with, and with what checks
-//! `deploy/`.
+//! Virtual environments: with ONNX Runtime, the reference that the executors are compared with, with what checks
+//! `deploy/`, and with what calls the server as strangers do.
 
 use std::path::PathBuf;
 
@@ -27,6 +27,13 @@ pub const DEPLOY: Environment = Environment {
     name: "deploy-venv",
     requirements: "tests/deploy/requirements.txt",
     probe: "import pytest, yaml, websockets, kubernetes_validate, grafana_foundation_sdk",
+};
+
+/// A fuzzer of interfaces and another service's client.
+pub const API: Environment = Environment {
+    name: "api-venv",
+    requirements: "tests/server/requirements.txt",
+    probe: "import schemathesis, mistralai.client",
 };
 
 impl Environment {

@@ -168,14 +168,19 @@ fn web_app(folder: &std::path::Path) -> Router {
             if !page {
                 return Ok(unknown(uri).await.into_response());
             }
-            index.oneshot(request).await.map(IntoResponse::into_response)
+            index
+                .oneshot(request)
+                .await
+                .map(IntoResponse::into_response)
         }
     });
     let files = ServeDir::new(folder)
         .precompressed_br()
         .precompressed_gzip()
         .fallback(pages);
-    Router::new().fallback_service(files).layer(from_fn(cache_files))
+    Router::new()
+        .fallback_service(files)
+        .layer(from_fn(cache_files))
 }
 
 /// Files whose name holds their hash never change; the others are asked for anew each time.
