@@ -15,6 +15,12 @@ const PROBABILITY: f32 = 0.15;
 const GAP: f32 = 1.6;
 /// That probability. Without it word F1 falls by up to 2.6.
 const TRACE: f32 = 0.02;
+/// Between two letters whose gap is narrower than this many usual advances …
+const NARROW: f32 = 1.2;
+/// … only a space with this probability counts: `tiny` sees some inside words (`k labnik`). Without this, word F1 of
+/// printed pages is up to 9 lower at tiny. Between letters and signs a gap says little, and the same bar costs 0.3 at
+/// small.
+const IN_WORD: f32 = 0.4;
 /// Within numbers (1,234.56, 12:30) only a clear space counts.
 const IN_NUMBER: f32 = 0.4;
 
@@ -91,7 +97,14 @@ fn swallowed(characters: &[&Step], index: usize, advance: f32, probability: f32)
         return probability >= IN_NUMBER;
     }
     let gap = (after.center - before.center) / advance;
+    if gap < NARROW && is_letters(&before.text) && is_letters(&after.text) {
+        return probability >= IN_WORD;
+    }
     probability >= PROBABILITY || (gap >= GAP && probability >= TRACE)
+}
+
+fn is_letters(text: &str) -> bool {
+    text.chars().all(char::is_alphabetic)
 }
 
 /// Whether the place before the character at `index` touches a sign between two digits. A sign with a digit on one
@@ -136,8 +149,8 @@ mod tests {
             text(&[
                 ("a", 10.0, 0.0),
                 ("b", 30.0, 0.0),
-                ("c", 50.0, 0.3),
-                ("d", 70.0, 0.0)
+                ("c", 56.0, 0.3),
+                ("d", 76.0, 0.0)
             ]),
             "ab cd"
         );
@@ -163,6 +176,21 @@ mod tests {
             ]),
             "abcd"
         );
+    }
+
+    #[test]
+    fn inside_a_word_only_a_clear_space_counts() {
+        let line = |second: &'static str, space| {
+            text(&[
+                ("a", 10.0, 0.0),
+                ("b", 30.0, 0.0),
+                (second, 50.0, space),
+                ("d", 70.0, 0.0),
+            ])
+        };
+        assert_eq!(line("c", 0.3), "abcd");
+        assert_eq!(line("c", 0.5), "ab cd");
+        assert_eq!(line("(", 0.3), "ab (d");
     }
 
     #[test]
