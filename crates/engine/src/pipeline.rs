@@ -23,7 +23,7 @@ use crate::vertical;
 /// `drop_score`).
 const MIN_CONFIDENCE: f32 = 0.5;
 /// A character that stands alone must be read at least this surely: specks, bullets and parts of pictures look like
-/// one. On pages this adds 0.15 to the share of lines found at either tier and costs no word.
+/// one. Alone, this takes the lines found from 92.2 to 92.4 % at tiny and from 93.3 to 93.5 % at small.
 const MIN_LONE_CONFIDENCE: f32 = 0.7;
 
 /// Why a picture could not be read.
