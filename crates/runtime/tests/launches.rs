@@ -59,7 +59,8 @@ fn launches_and_pipelines_are_bounded() {
         let mut pipelines = BTreeSet::new();
         for (index, shape) in shapes.iter().enumerate() {
             let watch = Watch::new();
-            let input = common::noise(shape);
+            // As the pipeline lays it out.
+            let input = common::channels_last(&common::noise(shape));
             if best {
                 pollster::block_on(session.run_best(input)).unwrap();
             } else {

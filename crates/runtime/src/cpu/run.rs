@@ -58,7 +58,8 @@ impl Run<'_> {
     /// All steps, one after the other.
     ///
     /// # Safety
-    /// The processor has `isa`, the input has the shape that the plan was made for, and the arena its length.
+    /// The processor has `isa`, the input has the shape and layout that the plan was made for, and the arena
+    /// its length.
     pub(super) unsafe fn steps(&self) {
         for step in &self.plan.steps {
             // SAFETY: the caller's.

@@ -12,7 +12,7 @@ use super::threads::threads;
 use super::weights::{Weights, pack};
 use crate::graph::Graph;
 use crate::specialise::specialise;
-use crate::{BestPath, RunFuture, RuntimeError, Session, Tensor, onnx, rewrite};
+use crate::{BestPath, Layout, RunFuture, RuntimeError, Session, Tensor, onnx, rewrite};
 
 /// Plans kept per session. They are small: steps and places, no weights.
 const MAX_PLANS: usize = 128;
@@ -46,7 +46,7 @@ pub struct StepCost {
 
 #[derive(Default)]
 struct Plans {
-    by_shape: HashMap<(Vec<usize>, bool), (Arc<Plan>, u64)>,
+    by_input: HashMap<(Vec<usize>, Layout, bool), (Arc<Plan>, u64)>,
     /// Counts uses, to know which plan was not used for the longest time.
     clock: u64,
 }
@@ -93,14 +93,9 @@ impl CpuSession {
         })
     }
 
-    /// Floats that a run on an input of this shape works in.
-    pub fn arena_len(&self, shape: &[usize]) -> Result<usize, RuntimeError> {
-        Ok(self.plan(shape, false)?.arena)
-    }
-
     /// How long each step of a run takes, the least of `rounds`, in the order in which they run.
     pub fn profile(&self, input: &Tensor, rounds: usize) -> Result<Vec<StepCost>, RuntimeError> {
-        let plan = self.plan(input.shape(), true)?;
+        let plan = self.plan(input, true)?;
         self.with_run(input, &plan, |run| {
             let mut costs: Vec<StepCost> = plan
                 .steps
@@ -139,29 +134,29 @@ impl CpuSession {
         })
     }
 
-    fn plan(&self, shape: &[usize], best: bool) -> Result<Arc<Plan>, RuntimeError> {
+    fn plan(&self, input: &Tensor, best: bool) -> Result<Arc<Plan>, RuntimeError> {
         let locked = || self.plans.lock().unwrap_or_else(|e| e.into_inner());
-        let key = (shape.to_vec(), best);
+        let key = (input.shape().to_vec(), input.layout(), best);
         {
             let mut plans = locked();
             plans.clock += 1;
             let now = plans.clock;
-            if let Some((plan, used)) = plans.by_shape.get_mut(&key) {
+            if let Some((plan, used)) = plans.by_input.get_mut(&key) {
                 *used = now;
                 return Ok(plan.clone());
             }
         }
-        let special = specialise(&self.graph, shape)?;
-        let plan = Arc::new(Plan::new(&special, &self.weights, best)?);
+        let special = specialise(&self.graph, input.shape())?;
+        let plan = Arc::new(Plan::new(&special, input.layout(), &self.weights, best)?);
         let mut plans = locked();
-        if plans.by_shape.len() >= MAX_PLANS {
-            let oldest = plans.by_shape.iter().min_by_key(|(_, (_, used))| *used);
+        if plans.by_input.len() >= MAX_PLANS {
+            let oldest = plans.by_input.iter().min_by_key(|(_, (_, used))| *used);
             if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                plans.by_shape.remove(&oldest);
+                plans.by_input.remove(&oldest);
             }
         }
         let now = plans.clock;
-        plans.by_shape.insert(key, (plan.clone(), now));
+        plans.by_input.insert(key, (plan.clone(), now));
         Ok(plan)
     }
 
@@ -181,8 +176,8 @@ impl CpuSession {
             input: input.data(),
             arena: memory.as_mut_ptr(),
         };
-        // SAFETY: `load_for` checked the instruction set, the plan was made for the input's shape, and the arena is as
-        // long as the plan says.
+        // SAFETY: `load_for` checked the instruction set, the plan was made for the input's shape and layout, and the
+        // arena is as long as the plan says.
         unsafe { run.steps() };
         let result = then(&run);
         locked().push(memory);
@@ -190,7 +185,7 @@ impl CpuSession {
     }
 
     fn run_now(&self, input: &Tensor) -> Result<Tensor, RuntimeError> {
-        let plan = self.plan(input.shape(), false)?;
+        let plan = self.plan(input, false)?;
         self.with_run(input, &plan, |run| {
             // SAFETY: the steps have run.
             Tensor::new(plan.output.shape.clone(), unsafe { run.output() })
@@ -198,7 +193,7 @@ impl CpuSession {
     }
 
     fn best_now(&self, input: &Tensor) -> Result<BestPath, RuntimeError> {
-        let plan = self.plan(input.shape(), true)?;
+        let plan = self.plan(input, true)?;
         let Some(head) = &plan.head else {
             return BestPath::from_scores(&self.run_now(input)?);
         };
