@@ -7,7 +7,7 @@ use web_time::Instant;
 use super::buffer::Buffer;
 use super::plan::Plan;
 use super::run::{Run, arena};
-use super::simd::Isa;
+use super::simd::{DotIsa, Isa};
 use super::threads::threads;
 use super::weights::{Weights, pack};
 use crate::graph::Graph;
@@ -25,7 +25,7 @@ pub struct CpuSession {
     graph: Graph,
     weights: Weights,
     isa: Isa,
-    int8: bool,
+    int8: Option<DotIsa>,
     plans: Mutex<Plans>,
     /// Arenas that no run uses at the moment.
     arenas: Mutex<Vec<Buffer>>,
@@ -57,16 +57,26 @@ impl CpuSession {
         Self::load_for(onnx, Isa::best())
     }
 
-    /// Reads an ONNX file and rounds most of its weights to 8 bits. Much faster on processors that multiply bytes, an
-    /// error on others; what it gives is close to the exact result, not equal to it.
+    /// Reads an ONNX file and rounds most of its weights to 8 bits. Faster on processors that multiply small integers
+    /// faster than floats, an error on others; what it gives is close to the exact result, not equal to it.
     pub fn load_int8(onnx: &[u8]) -> Result<Self, RuntimeError> {
-        let isa = Isa::best();
-        if !isa.has_dot() {
+        let dot = DotIsa::best().ok_or_else(|| RuntimeError::Device {
+            reason: format!(
+                "{} here multiplies 8-bit integers no faster than floats; take cpu",
+                Isa::best().name()
+            ),
+        })?;
+        Self::make(onnx, dot.isa(), Some(dot))
+    }
+
+    /// The same for an instruction set's products, which this processor must have.
+    pub fn load_int8_for(onnx: &[u8], dot: DotIsa) -> Result<Self, RuntimeError> {
+        if !DotIsa::available().contains(&dot) {
             return Err(RuntimeError::Device {
-                reason: format!("{} here has no products of bytes (VNNI)", isa.name()),
+                reason: format!("this processor has no {}", dot.name()),
             });
         }
-        Self::make(onnx, isa, true)
+        Self::make(onnx, dot.isa(), Some(dot))
     }
 
     /// Reads an ONNX file for an instruction set, which this processor must have.
@@ -76,10 +86,10 @@ impl CpuSession {
                 reason: format!("this processor has no {}", isa.name()),
             });
         }
-        Self::make(onnx, isa, false)
+        Self::make(onnx, isa, None)
     }
 
-    fn make(onnx: &[u8], isa: Isa, int8: bool) -> Result<Self, RuntimeError> {
+    fn make(onnx: &[u8], isa: Isa, int8: Option<DotIsa>) -> Result<Self, RuntimeError> {
         let mut graph = onnx::load(onnx)?;
         rewrite::simplify(&mut graph)?;
         let weights = pack(&mut graph, isa, int8)?;
@@ -176,8 +186,8 @@ impl CpuSession {
             input: input.data(),
             arena: memory.as_mut_ptr(),
         };
-        // SAFETY: `load_for` checked the instruction set, the plan was made for the input's shape and layout, and the
-        // arena is as long as the plan says.
+        // SAFETY: loading checked the instruction sets, the plan was made for the input's shape and layout, and the arena is as
+        // long as the plan says.
         unsafe { run.steps() };
         let result = then(&run);
         locked().push(memory);
@@ -230,7 +240,9 @@ impl Session for CpuSession {
     }
 
     fn executor(&self) -> String {
-        let int8 = if self.int8 { ", int8" } else { "" };
-        format!("cpu ({}{int8})", self.isa.name())
+        match self.int8 {
+            Some(dot) => format!("cpu ({}, int8)", dot.name()),
+            None => format!("cpu ({})", self.isa.name()),
+        }
     }
 }
