@@ -47,6 +47,28 @@ impl Tensor {
         })
     }
 
+    /// Tensors one after the other along the first axis; an error when there are none, or when their other sizes or
+    /// their layouts differ.
+    pub fn concat(tensors: impl IntoIterator<Item = Self>) -> Result<Self, RuntimeError> {
+        let mut tensors = tensors.into_iter();
+        let error = |shape: &[usize], reason: &str| RuntimeError::Input {
+            shape: shape.to_vec(),
+            reason: reason.into(),
+        };
+        let mut all = tensors
+            .next()
+            .filter(|first| !first.shape.is_empty())
+            .ok_or_else(|| error(&[], "there is nothing to put together"))?;
+        for next in tensors {
+            if next.shape.get(1..) != Some(&all.shape[1..]) || next.layout != all.layout {
+                return Err(error(&next.shape, "it doesn't go with the one before it"));
+            }
+            all.shape[0] += next.shape[0];
+            all.data.extend_from_slice(&next.data);
+        }
+        Ok(all)
+    }
+
     /// A row-major tensor of zeros.
     pub fn zeros(shape: impl Into<Vec<usize>>) -> Self {
         let shape = shape.into();
@@ -123,6 +145,20 @@ mod tests {
         );
         assert_eq!(planes.data()[12..16], [12., 15., 18., 21.]);
         assert_eq!(planes.clone().into_row_major(), planes);
+    }
+
+    #[test]
+    fn pictures_are_put_together_as_they_lie() {
+        let picture = |n: usize| Tensor::channels_last([n, 3, 1, 2], vec![n as f32; n * 6]);
+        let both = Tensor::concat([picture(1).unwrap(), picture(2).unwrap()]).unwrap();
+        assert_eq!(both.shape(), [3, 3, 1, 2]);
+        assert_eq!(both.layout(), Layout::ChannelsLast);
+        assert_eq!(both.data()[4..8], [1., 1., 2., 2.]);
+        for other in [Tensor::zeros([1, 3, 1, 2]), Tensor::zeros([1, 3, 2, 1])] {
+            assert!(Tensor::concat([picture(1).unwrap(), other]).is_err());
+        }
+        assert!(Tensor::concat([Tensor::zeros([1, 2]), Tensor::zeros([])]).is_err());
+        assert!(Tensor::concat([]).is_err());
     }
 
     #[test]
