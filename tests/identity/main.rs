@@ -81,7 +81,7 @@ impl Session for ReferenceSession {
     fn run(&self, input: Tensor) -> RunFuture<'_, Tensor> {
         Box::pin(async move {
             let mut reference = self.reference.lock().unwrap_or_else(|e| e.into_inner());
-            let output = reference.run(&self.model, &input);
+            let output = reference.run(&self.model, &input.into_row_major());
             output.map_err(|error| RuntimeError::Run {
                 reason: format!("{error:#}"),
             })

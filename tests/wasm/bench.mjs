@@ -1,4 +1,5 @@
-// CPU time of the WebAssembly module against onnxruntime-web's: same weights, same inputs, one thread, one process.
+// CPU time of the WebAssembly module, with floats and with 8-bit weights, against onnxruntime-web's: same weights, same
+// inputs, one thread, one process.
 // node bench.mjs [--runs N] [--only PART]
 
 import { parseArgs } from "node:util";
@@ -47,11 +48,13 @@ for (const tier of ["tiny", "small"]) {
     if (!name.includes(values.only)) continue;
     const bytes = model(name);
     const ours = await maoocr.Model.load(bytes);
+    const int8 = await maoocr.Model.load(bytes, "cpu:int8");
     const theirs = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
     for (const shape of shapes) {
       const data = input(shape.reduce((a, b) => a * b));
       let [our, their] = [null, null];
       const one = async () => (our = (await ours.run(data, shape)).data);
+      const small = () => int8.run(data, shape);
       const other = async () => {
         const feeds = { [theirs.inputNames[0]]: new ort.Tensor("float32", data, shape) };
         their = (await theirs.run(feeds))[theirs.outputNames[0]].data;
@@ -59,11 +62,13 @@ for (const tier of ["tiny", "small"]) {
       // The first runs plan and compile.
       for (let i = 0; i < 2; i++) {
         await one();
+        await small();
         await other();
       }
-      const times = { one: [], other: [] };
+      const times = { one: [], small: [], other: [] };
       for (let i = 0; i < runs; i++) {
         times.one.push(await cpuTime(one));
+        times.small.push(await cpuTime(small));
         times.other.push(await cpuTime(other));
       }
       let difference = our.length === their.length ? 0 : NaN;
@@ -74,13 +79,16 @@ for (const tier of ["tiny", "small"]) {
         "MaoOCR ms": median(times.one).toFixed(1),
         "ort-web ms": median(times.other).toFixed(1),
         ratio: (median(times.one) / median(times.other)).toFixed(2),
+        "int8 ms": median(times.small).toFixed(1),
+        "int8 ratio": (median(times.small) / median(times.other)).toFixed(2),
         "max abs difference": difference.toExponential(1),
       });
       console.error(Object.values(rows.at(-1)).join("  "));
     }
-    console.error(`  ${name}: ${ours.executor}`);
+    console.error(`  ${name}: ${ours.executor}, ${int8.executor}`);
     await theirs.release();
     ours.free();
+    int8.free();
   }
 }
 console.table(rows);

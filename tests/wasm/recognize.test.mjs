@@ -166,6 +166,23 @@ test("requirements are checked", async () => {
   await assert.rejects(tiny.recognize(sample("photo.png"), circle), TypeError);
 });
 
+test("8-bit weights read the same words", async () => {
+  const engine = await reader(TINY, { device: "cpu:int8" });
+  assert.match(engine.device, /simd128, int8/);
+  const [document] = await engine.recognize(sample("photo.png"));
+  assert.match(document.text, /Region-based segmentation/);
+  assert.match(document.device, /int8/);
+
+  const shape = [1, 3, 48, 64];
+  const input = Float32Array.from({ length: 3 * 48 * 64 }, (_, i) => Math.sin(i));
+  const scores = async (device) => (await (await maoocr.Model.load(model(TINY[1]), device)).run(input, shape)).data;
+  const [exact, rounded] = [await scores("cpu"), await scores("cpu:int8")];
+  assert.equal(exact.length, rounded.length);
+  const differences = exact.map((score, i) => Math.abs(score - rounded[i]));
+  const largest = Math.max(...differences);
+  assert.ok(largest > 0 && largest < 0.2, `${largest}`);
+});
+
 test("models come in any order, and only the right bytes", async () => {
   const engine = new maoocr.Engine({ constrained: true });
   const picture = sample("photo.png");

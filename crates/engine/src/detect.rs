@@ -2,11 +2,12 @@
 //! Differentiable Binarization") and its post-processing.
 
 use fast_image_resize::FilterType;
-use maoocr_models::manifest::{Channels, Detection};
+use maoocr_models::manifest::Detection;
 use maoocr_runtime::{RuntimeError, Session, Tensor};
 
 use crate::geometry::{Point, Quad};
 use crate::imaging::Page;
+use crate::input::Normalise;
 use crate::scale::scale;
 
 /// A line of text that was found.
@@ -189,22 +190,13 @@ async fn run(
 ) -> Result<Vec<f32>, RuntimeError> {
     let (w, h) = (width as usize, height as usize);
     let mut data = vec![0.0; 3 * w * h];
-    for (index, plane) in data.chunks_exact_mut(w * h).enumerate() {
-        let channel = match constants.channels {
-            Channels::Rgb => index,
-            Channels::Bgr => 2 - index,
-        };
-        let table: Vec<f32> = (0..=255u8)
-            .map(|v| (f32::from(v) / 255.0 - constants.mean[index]) / constants.std[index])
-            .collect();
-        for (y, row) in plane.chunks_exact_mut(w).enumerate() {
-            let from = ((y0 as usize + y) * view_width as usize + x0 as usize) * 3;
-            for (value, pixel) in row.iter_mut().zip(view[from..from + w * 3].chunks_exact(3)) {
-                *value = table[usize::from(pixel[channel])];
-            }
-        }
+    let normalise = Normalise::new(constants.channels, constants.mean, constants.std);
+    for (y, row) in data.chunks_exact_mut(w * 3).enumerate() {
+        let from = ((y0 as usize + y) * view_width as usize + x0 as usize) * 3;
+        normalise.write(&view[from..from + w * 3], row);
     }
-    let map = session.run(Tensor::new([1, 3, h, w], data)?).await?;
+    let input = Tensor::channels_last([1, 3, h, w], data)?;
+    let map = session.run(input).await?;
     if map.data().len() != w * h {
         return Err(RuntimeError::Run {
             reason: format!(
@@ -462,6 +454,7 @@ pub fn unclip(rectangle: &Quad, ratio: f32) -> Quad {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use maoocr_models::manifest::Channels;
     use proptest::prelude::*;
 
     fn constants() -> Detection {
@@ -550,12 +543,10 @@ mod tests {
         fn run(&self, input: Tensor) -> maoocr_runtime::RunFuture<'_, Tensor> {
             Box::pin(async move {
                 let &[_, _, h, w] = input.shape() else {
-                    unreachable!("the input is NCHW")
+                    unreachable!("the input is a picture")
                 };
-                let map = input.data()[..h * w]
-                    .iter()
-                    .map(|v| v * 0.5 + 0.5)
-                    .collect();
+                let pixels = input.data().chunks_exact(3);
+                let map = pixels.map(|pixel| pixel[0] * 0.5 + 0.5).collect();
                 Tensor::new([1, 1, h, w], map)
             })
         }

@@ -11,6 +11,7 @@ pub mod document;
 pub mod export;
 pub mod geometry;
 pub mod imaging;
+mod input;
 pub mod orient;
 pub mod pipeline;
 pub mod plan;

@@ -1,12 +1,13 @@
 //! Which way up: lines (0/180°) and pages (0/90/180/270°).
 
 use fast_image_resize::FilterType;
-use maoocr_models::manifest::{Channels, Classification};
+use maoocr_models::manifest::Classification;
 use maoocr_runtime::{RuntimeError, Session, Tensor};
 
 use crate::crop::Strip;
 use crate::geometry::{Point, Quad};
 use crate::imaging::Page;
+use crate::input::Normalise;
 use crate::scale::scale;
 
 /// The clockwise turn that makes a page upright.
@@ -185,6 +186,7 @@ pub async fn lines(
 /// A batch for a classifier.
 struct Input<'a> {
     constants: &'a Classification,
+    normalise: Normalise,
     data: Vec<f32>,
     count: usize,
 }
@@ -194,6 +196,7 @@ impl<'a> Input<'a> {
         let size = (constants.width * constants.height * 3) as usize;
         Self {
             constants,
+            normalise: Normalise::new(constants.channels, constants.mean, constants.std),
             data: Vec::with_capacity(count * size),
             count: 0,
         }
@@ -215,18 +218,9 @@ impl<'a> Input<'a> {
             (self.constants.width, self.constants.height),
             FilterType::Bilinear,
         )?;
-        for index in 0..3 {
-            let channel = match self.constants.channels {
-                Channels::Rgb => index,
-                Channels::Bgr => 2 - index,
-            };
-            let (mean, std) = (self.constants.mean[index], self.constants.std[index]);
-            self.data.extend(
-                pixels
-                    .chunks_exact(3)
-                    .map(|p| (f32::from(p[channel]) / 255.0 - mean) / std),
-            );
-        }
+        let start = self.data.len();
+        self.data.resize(start + pixels.len(), 0.0);
+        self.normalise.write(&pixels, &mut self.data[start..]);
         self.count += 1;
         Ok(())
     }
@@ -241,9 +235,8 @@ impl<'a> Input<'a> {
         let mut answers = Vec::with_capacity(self.count);
         for pictures in self.data.chunks(3 * w * h * session.batch().max(1)) {
             let count = pictures.len() / (3 * w * h);
-            let output = session
-                .run(Tensor::new([count, 3, h, w], pictures.to_vec())?)
-                .await?;
+            let input = Tensor::channels_last([count, 3, h, w], pictures.to_vec())?;
+            let output = session.run(input).await?;
             let nothing = || RuntimeError::Run {
                 reason: "the classifier answered nothing".into(),
             };

@@ -3,10 +3,11 @@
 use std::ops::{ControlFlow, Range};
 
 use fast_image_resize::FilterType;
-use maoocr_models::manifest::{Channels, Recognition};
+use maoocr_models::manifest::Recognition;
 use maoocr_runtime::{BestPath, RuntimeError, Session, Tensor};
 
 use crate::crop::Strip;
+use crate::input::Normalise;
 use crate::scale::scale;
 
 mod spaces;
@@ -285,7 +286,7 @@ fn parts(width: u32) -> Vec<(u32, u32)> {
         .collect()
 }
 
-/// `[N, 3, height, bucket]`: parts of lines at the left, zeros to their right. All have the same bucket.
+/// `[N, 3, height, bucket]`, channels last: parts of lines at the left, zeros to their right. All have the same bucket.
 fn input(
     lines: &[(Vec<u8>, u32)],
     parts: &[(usize, (u32, u32))],
@@ -296,28 +297,18 @@ fn input(
         constants.height as usize,
         bucket(widest.unwrap_or(0)) as usize,
     );
-    let table: Vec<f32> = (0..=255u8)
-        .map(|v| (f32::from(v) / 255.0 - constants.mean) / constants.std)
-        .collect();
+    let normalise = Normalise::new(constants.channels, [constants.mean; 3], [constants.std; 3]);
     let mut data = vec![0.0; parts.len() * 3 * height * padded];
     let pictures = data.chunks_exact_mut(3 * height * padded);
     for (picture, &(line, (from, to))) in pictures.zip(parts) {
         let (pixels, width) = &lines[line];
-        for (index, plane) in picture.chunks_exact_mut(height * padded).enumerate() {
-            let channel = match constants.channels {
-                Channels::Rgb => index,
-                Channels::Bgr => 2 - index,
-            };
-            for (y, row) in plane.chunks_exact_mut(padded).enumerate() {
-                let start = (y * *width as usize + from as usize) * 3;
-                let end = (y * *width as usize + to as usize) * 3;
-                for (value, pixel) in row.iter_mut().zip(pixels[start..end].chunks_exact(3)) {
-                    *value = table[usize::from(pixel[channel])];
-                }
-            }
+        for (y, row) in picture.chunks_exact_mut(3 * padded).enumerate() {
+            let start = (y * *width as usize + from as usize) * 3;
+            let end = (y * *width as usize + to as usize) * 3;
+            normalise.write(&pixels[start..end], row);
         }
     }
-    Tensor::new([parts.len(), 3, height, padded], data)
+    Tensor::channels_last([parts.len(), 3, height, padded], data)
 }
 
 /// A character that CTC found, before spaces are settled.
@@ -452,6 +443,7 @@ pub fn is_unspaced(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use maoocr_models::manifest::Channels;
     use maoocr_runtime::RunFuture;
 
     const DICTIONARY: &str = "a\nb\nc\nd\n";
@@ -530,6 +522,7 @@ mod tests {
             };
             self.runs.lock().unwrap().push(batch);
             let mut classes = Vec::new();
+            let input = input.into_row_major();
             for picture in input.data().chunks_exact(channels * height * width) {
                 let row = &picture[24 * width..25 * width];
                 let shades = row.chunks_exact(8).map(|c| {

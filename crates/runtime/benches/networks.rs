@@ -6,7 +6,7 @@
 mod common;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use maoocr_runtime::cpu::{CpuSession, Isa, set_threads};
+use maoocr_runtime::cpu::{CpuSession, DotIsa, Isa, set_threads};
 use maoocr_runtime::tract::TractSession;
 use maoocr_runtime::{Session, Tensor};
 
@@ -35,7 +35,7 @@ fn networks(criterion: &mut Criterion) {
         let Some(onnx) = common::model(name) else {
             continue;
         };
-        let input = common::noise(shape);
+        let input = common::channels_last(&common::noise(shape));
         let case = format!("{name} {shape:?}");
         for isa in Isa::available() {
             if isa == Isa::Scalar {
@@ -46,8 +46,10 @@ fn networks(criterion: &mut Criterion) {
                 b.iter(|| run(&session, input));
             });
         }
-        if let Ok(session) = CpuSession::load_int8(&onnx) {
-            group.bench_with_input(BenchmarkId::new("int8", &case), &input, |b, input| {
+        for dot in DotIsa::available() {
+            let session = CpuSession::load_int8_for(&onnx, dot).expect("the processor has it");
+            let name = format!("{}, int8", dot.name());
+            group.bench_with_input(BenchmarkId::new(name, &case), &input, |b, input| {
                 b.iter(|| run(&session, input));
             });
         }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::cpu::{CpuSession, Isa};
+use crate::cpu::{CpuSession, DotIsa, Isa};
 use crate::{BestPath, RunFuture, RuntimeError, Session, Tensor};
 
 /// What a model is to run on, as a person names it.
@@ -14,7 +14,8 @@ pub enum Device {
     Auto,
     /// This project's own CPU executor.
     Cpu,
-    /// The same with 8-bit weights, where the processor multiplies bytes: about twice as fast, not quite as exact.
+    /// The same with 8-bit weights, where the processor multiplies small integers faster than floats: not quite as
+    /// exact.
     CpuInt8,
     /// The GPU with this number, or the first real one. A number may name a software rasteriser too.
     Gpu(Option<usize>),
@@ -91,7 +92,10 @@ impl Device {
         match self {
             Self::Auto => gpu::look().map_or_else(|_| cpu(), |adapter| gpu::describe(&adapter)),
             Self::Cpu => cpu(),
-            Self::CpuInt8 => format!("CPU ({}, int8)", Isa::best().name()),
+            Self::CpuInt8 => match DotIsa::best() {
+                Some(dot) => format!("CPU ({}, int8)", dot.name()),
+                None => format!("CPU ({}, which has no int8)", Isa::best().name()),
+            },
             Self::Tract => tract::describe().to_string(),
             Self::Gpu(number) => {
                 gpu::pick(*number).map_or_else(|e| e.to_string(), |adapter| gpu::describe(&adapter))

@@ -22,4 +22,4 @@ pub mod tract;
 pub use device::Device;
 pub use error::RuntimeError;
 pub use session::{BestPath, RunFuture, Session};
-pub use tensor::Tensor;
+pub use tensor::{Layout, Tensor};

@@ -11,7 +11,7 @@ pub type RunFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RuntimeError>>
 /// Runs are asynchronous because a browser's GPU can't be waited for; on CPU executors the future is ready at
 /// its first poll.
 pub trait Session: Send + Sync {
-    /// Runs the model on `input` and reads its whole output back.
+    /// Runs the model on `input`, in whichever layout, and reads its whole output back, row-major.
     fn run(&self, input: Tensor) -> RunFuture<'_, Tensor>;
 
     /// Runs a model whose output is a probability distribution over its last axis, `[N, T, V]`, and reads back

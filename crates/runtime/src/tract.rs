@@ -80,6 +80,7 @@ impl TractSession {
         let failed = |e: TractError| RuntimeError::Run {
             reason: format!("{e:#}"),
         };
+        let input = input.into_row_major();
         let plan = self.plan(input.shape())?;
         let shape = input.shape().to_vec();
         let value =

@@ -46,6 +46,15 @@ fn agrees_with_tract() {
                     eprintln!("{name} {shape:?} on {}: {difference:e}", session.executor());
                     assert!(difference < 1e-3, "{name} {shape:?}: {difference}");
                 }
+                let pixels = common::channels_last(&input);
+                let planes = pollster::block_on(session.run(input.clone())).unwrap();
+                assert_eq!(
+                    pollster::block_on(session.run(pixels.clone())).unwrap(),
+                    planes
+                );
+                // Taken where they are.
+                let first = &session.profile(&pixels, 1).unwrap()[0];
+                assert_ne!(first.kernel, "copy", "{name}");
                 if theirs.shape().len() == 3 {
                     let best = pollster::block_on(session.run_best(input)).unwrap();
                     let expected = BestPath::from_scores(&theirs).unwrap();

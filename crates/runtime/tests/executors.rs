@@ -32,13 +32,20 @@ fn compare(name: &str, shape: &[usize], load: Load<'_>, bound: f32) {
     let session = load(&onnx);
     let ours = pollster::block_on(session.run(input.clone())).unwrap();
     let reference = TractSession::load(&onnx).unwrap();
-    let theirs = pollster::block_on(reference.run(input)).unwrap();
+    let theirs = pollster::block_on(reference.run(input.clone())).unwrap();
     let difference = common::difference(&ours, &theirs);
     eprintln!(
         "{name} {shape:?} on {}: max abs difference {difference:e}",
         session.executor()
     );
     assert!(difference < bound, "{name} {shape:?}: {difference}");
+    let pixels = common::channels_last(&input);
+    let executors: [&dyn Session; 2] = [&*session, &reference];
+    for (executor, planes) in executors.into_iter().zip([&ours, &theirs]) {
+        let made = pollster::block_on(executor.run(pixels.clone())).unwrap();
+        let difference = common::difference(&made, planes);
+        assert!(difference < 1e-5, "{name} {shape:?}, NHWC: {difference}");
+    }
 }
 
 /// Greedy decoding's needs from the device against those from the whole output.

@@ -50,20 +50,24 @@ impl Batching {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// The first that waits, and those of its shape that fit into one batch with it.
+    /// The first that waits, and those of its shape and layout that fit into one batch with it.
     fn next(&self) -> Vec<Waiting> {
         let mut state = self.lock();
         let Some(first) = state.waiting.pop_front() else {
             return Vec::new();
         };
-        let shape = first.input.shape()[1..].to_vec();
+        let (shape, layout) = (first.input.shape()[1..].to_vec(), first.input.layout());
         let mut size = first.input.shape()[0];
         let mut batch = vec![first];
         let mut index = 0;
         while index < state.waiting.len() {
-            let next = state.waiting[index].input.shape();
-            if next[1..] == shape && size + next[0] <= self.session.batch() {
-                size += next[0];
+            let next = &state.waiting[index].input;
+            let (count, alike) = (
+                next.shape()[0],
+                next.shape()[1..] == shape && next.layout() == layout,
+            );
+            if alike && size + count <= self.session.batch() {
+                size += count;
                 batch.extend(state.waiting.remove(index));
             } else {
                 index += 1;
@@ -81,7 +85,7 @@ impl Batching {
         metrics::batch(sizes.iter().sum());
         let (inputs, turns): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|w| (w.input, w.turn)).unzip();
-        let result = match join(inputs) {
+        let result = match Tensor::concat(inputs) {
             Ok(input) => self.session.run_best(input).await,
             Err(error) => Err(error),
         };
@@ -160,21 +164,6 @@ impl Drop for HandOn<'_> {
         }
         state.running = false;
     }
-}
-
-/// Inputs of one shape after the first dimension, one after the other.
-fn join(inputs: Vec<Tensor>) -> Result<Tensor, RuntimeError> {
-    let mut inputs = inputs.into_iter();
-    let Some(first) = inputs.next() else {
-        return Ok(Tensor::zeros([0]));
-    };
-    let mut shape = first.shape().to_vec();
-    let mut data = first.into_data();
-    for input in inputs {
-        shape[0] += input.shape()[0];
-        data.extend_from_slice(input.data());
-    }
-    Tensor::new(shape, data)
 }
 
 /// The paths of batches of these sizes.

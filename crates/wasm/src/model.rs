@@ -19,7 +19,7 @@ pub struct Model {
 
 #[wasm_bindgen]
 impl Model {
-    /// Loads the bytes of an ONNX file onto a device (`auto`, `cpu`, …).
+    /// Loads the bytes of an ONNX file onto a device (`auto`, `cpu`, `cpu:int8`, …).
     #[wasm_bindgen(unchecked_return_type = "Promise<Model>")]
     pub fn load(bytes: Uint8Array, device: Option<String>) -> Promise {
         fence::promise(async move {

@@ -96,7 +96,7 @@ export interface Limits {
 }
 
 export interface EngineOptions {
-  /** `auto` (default), `cpu`, `tract`. */
+  /** `auto` (default), `cpu`, `cpu:int8` (8-bit weights: faster, not quite as exact), `tract`. */
   device?: string;
   /** So little memory that only tiny models will do. */
   constrained?: boolean;

@@ -116,11 +116,11 @@ pub fn run(engine: &EngineArguments, rounds: u32, against: bool, profile: bool) 
     Ok(Outcome::Complete)
 }
 
-/// Values as a normalised picture has them, the same on every machine.
+/// Values as a normalised picture has them, the same on every machine, laid out as the pipeline does.
 fn input(shape: &[usize; 4]) -> Result<Tensor> {
     let len = shape.iter().product::<usize>();
     let data = (0..len).map(|i| ((i * 7919) % 255) as f32 / 127.5 - 1.0);
-    Ok(Tensor::new(shape.to_vec(), data.collect())?)
+    Ok(Tensor::channels_last(*shape, data.collect())?)
 }
 
 /// ONNX Runtime in a process that waits for its turn.

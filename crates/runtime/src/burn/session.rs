@@ -9,7 +9,7 @@ use super::kernels::Kernels;
 use super::step::{self, Form, Operand, Value};
 use crate::graph::{Constant, Graph, Op, ValueId};
 use crate::specialise::{Specialised, specialise};
-use crate::{BestPath, RunFuture, RuntimeError, Session, Tensor, onnx, rewrite};
+use crate::{BestPath, Layout, RunFuture, RuntimeError, Session, Tensor, onnx, rewrite};
 
 /// Plans kept per session. Shapes come in buckets, so this is rarely full; then all go at once.
 const MAX_PLANS: usize = 64;
@@ -133,9 +133,7 @@ impl<B: Kernels> BurnSession<B> {
     ) -> Result<FloatTensor<B>, RuntimeError> {
         let graph = &plan.special.graph;
         let mut values: Vec<Option<Value<B>>> = vec![None; graph.values];
-        let shape = input.shape().to_vec();
-        let data = TensorData::new(input.into_data(), shape);
-        values[graph.input] = Some(Value::plain(B::float_from_data(data, &self.device)));
+        values[graph.input] = Some(self.put(input));
         for (index, step) in plan.steps[..steps].iter().enumerate() {
             let node = &step.node;
             let mut operands = Vec::with_capacity(node.inputs.len());
@@ -179,6 +177,22 @@ impl<B: Kernels> BurnSession<B> {
             None => Err(RuntimeError::Run {
                 reason: "the model's output is a constant".into(),
             }),
+        }
+    }
+
+    /// Puts the input on the device, as it lies where the kernels take it so.
+    fn put(&self, input: Tensor) -> Value<B> {
+        let put = |shape: Vec<usize>, data: Vec<f32>| {
+            B::float_from_data(TensorData::new(data, shape), &self.device)
+        };
+        match (input.layout(), input.shape()) {
+            (Layout::ChannelsLast, &[n, c, h, w]) if B::LIMITS.is_some() => {
+                Value::picture(put(vec![n, h, w, c], input.into_data()))
+            }
+            _ => {
+                let input = input.into_row_major();
+                Value::plain(put(input.shape().to_vec(), input.into_data()))
+            }
         }
     }
 

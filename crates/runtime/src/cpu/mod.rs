@@ -21,7 +21,7 @@ mod view;
 mod weights;
 
 pub use session::{CpuSession, StepCost};
-pub use simd::Isa;
+pub use simd::{DotIsa, Isa};
 pub use threads::set_threads;
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use super::fuse::{Job, Work, fuse, is_pointwise};
 use super::memory::{Lifetime, arrange};
 use super::view::{BufferId, Matrix, Pictures, View};
 use super::weights::{Packed, Weights};
-use crate::RuntimeError;
 use crate::graph::{Binary, Constant, Graph, Node, Op, Padding, Pool, Unary, ValueId, Window};
 use crate::specialise::Specialised;
+use crate::{Layout, RuntimeError};
 
 /// A place in a buffer.
 #[derive(Clone, Copy, Debug)]
@@ -295,11 +295,12 @@ impl Plan {
     /// Plans a run; with `best` one that ends before the head, where the model has one.
     pub(super) fn new(
         special: &Specialised,
+        layout: Layout,
         weights: &Weights,
         best: bool,
     ) -> Result<Self, RuntimeError> {
         let jobs = fuse(&special.graph, &special.shapes, weights);
-        Lowering::new(special, weights, &jobs).run(&jobs, best)
+        Lowering::new(special, weights, &jobs).run(&jobs, layout, best)
     }
 
     pub(super) fn place(&self, at: At) -> (Place, usize) {
@@ -410,9 +411,13 @@ impl<'a> Lowering<'a> {
         self.roots.get(&value).copied().unwrap_or(value)
     }
 
-    fn run(mut self, jobs: &[Job], best: bool) -> Result<Plan, RuntimeError> {
+    fn run(mut self, jobs: &[Job], layout: Layout, best: bool) -> Result<Plan, RuntimeError> {
         let input = self.buffer(Place::Input, 0);
-        let view = View::row_major(input, &self.shapes[self.graph.input]);
+        let shape = &self.shapes[self.graph.input];
+        let view = match layout {
+            Layout::RowMajor => View::row_major(input, shape),
+            Layout::ChannelsLast => View::channels_last(input, shape),
+        };
         self.views.insert(self.graph.input, view);
         let body = match self.head(jobs) {
             Some(_) if best => jobs.len() - 2,

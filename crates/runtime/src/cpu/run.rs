@@ -58,7 +58,7 @@ impl Run<'_> {
     /// All steps, one after the other.
     ///
     /// # Safety
-    /// The processor has `isa`, the input has the shape that the plan was made for, and the arena its length.
+    /// The processor has `isa`, the input has the shape and layout that the plan was made for, and the arena its length.
     pub(super) unsafe fn steps(&self) {
         for step in &self.plan.steps {
             // SAFETY: the caller's.
@@ -386,7 +386,7 @@ impl Run<'_> {
                     scratch.reserve(from + scratch_len(weights));
                     let bytes: *mut u8 = scratch.as_mut_ptr().wrapping_add(from).cast();
                     let mut ranges = [[0.0; 2]; TILE];
-                    self.isa.run_dot(Quantise {
+                    panels.dot().run(Quantise {
                         rows: input,
                         pitch,
                         count: m,
@@ -394,7 +394,7 @@ impl Run<'_> {
                         bytes,
                         ranges: &mut ranges,
                     });
-                    self.isa.run_dot(QuantGemm {
+                    panels.dot().run(QuantGemm {
                         bytes,
                         ranges: &ranges,
                         m,

@@ -7,12 +7,12 @@ use web_time::Instant;
 use super::buffer::Buffer;
 use super::plan::Plan;
 use super::run::{Run, arena};
-use super::simd::Isa;
+use super::simd::{DotIsa, Isa};
 use super::threads::threads;
 use super::weights::{Weights, pack};
 use crate::graph::Graph;
 use crate::specialise::specialise;
-use crate::{BestPath, RunFuture, RuntimeError, Session, Tensor, onnx, rewrite};
+use crate::{BestPath, Layout, RunFuture, RuntimeError, Session, Tensor, onnx, rewrite};
 
 /// Plans kept per session. They are small: steps and places, no weights.
 const MAX_PLANS: usize = 128;
@@ -25,7 +25,7 @@ pub struct CpuSession {
     graph: Graph,
     weights: Weights,
     isa: Isa,
-    int8: bool,
+    int8: Option<DotIsa>,
     plans: Mutex<Plans>,
     /// Arenas that no run uses at the moment.
     arenas: Mutex<Vec<Buffer>>,
@@ -46,7 +46,7 @@ pub struct StepCost {
 
 #[derive(Default)]
 struct Plans {
-    by_shape: HashMap<(Vec<usize>, bool), (Arc<Plan>, u64)>,
+    by_input: HashMap<(Vec<usize>, Layout, bool), (Arc<Plan>, u64)>,
     /// Counts uses, to know which plan was not used for the longest time.
     clock: u64,
 }
@@ -57,16 +57,26 @@ impl CpuSession {
         Self::load_for(onnx, Isa::best())
     }
 
-    /// Reads an ONNX file and rounds most of its weights to 8 bits. Much faster on processors that multiply bytes, an
-    /// error on others; what it gives is close to the exact result, not equal to it.
+    /// Reads an ONNX file and rounds most of its weights to 8 bits. Faster on processors that multiply small integers
+    /// faster than floats, an error on others; what it gives is close to the exact result, not equal to it.
     pub fn load_int8(onnx: &[u8]) -> Result<Self, RuntimeError> {
-        let isa = Isa::best();
-        if !isa.has_dot() {
+        let dot = DotIsa::best().ok_or_else(|| RuntimeError::Device {
+            reason: format!(
+                "{} here multiplies 8-bit integers no faster than floats; take cpu",
+                Isa::best().name()
+            ),
+        })?;
+        Self::make(onnx, dot.isa(), Some(dot))
+    }
+
+    /// The same for an instruction set's products, which this processor must have.
+    pub fn load_int8_for(onnx: &[u8], dot: DotIsa) -> Result<Self, RuntimeError> {
+        if !DotIsa::available().contains(&dot) {
             return Err(RuntimeError::Device {
-                reason: format!("{} here has no products of bytes (VNNI)", isa.name()),
+                reason: format!("this processor has no {}", dot.name()),
             });
         }
-        Self::make(onnx, isa, true)
+        Self::make(onnx, dot.isa(), Some(dot))
     }
 
     /// Reads an ONNX file for an instruction set, which this processor must have.
@@ -76,10 +86,10 @@ impl CpuSession {
                 reason: format!("this processor has no {}", isa.name()),
             });
         }
-        Self::make(onnx, isa, false)
+        Self::make(onnx, isa, None)
     }
 
-    fn make(onnx: &[u8], isa: Isa, int8: bool) -> Result<Self, RuntimeError> {
+    fn make(onnx: &[u8], isa: Isa, int8: Option<DotIsa>) -> Result<Self, RuntimeError> {
         let mut graph = onnx::load(onnx)?;
         rewrite::simplify(&mut graph)?;
         let weights = pack(&mut graph, isa, int8)?;
@@ -93,14 +103,9 @@ impl CpuSession {
         })
     }
 
-    /// Floats that a run on an input of this shape works in.
-    pub fn arena_len(&self, shape: &[usize]) -> Result<usize, RuntimeError> {
-        Ok(self.plan(shape, false)?.arena)
-    }
-
     /// How long each step of a run takes, the least of `rounds`, in the order in which they run.
     pub fn profile(&self, input: &Tensor, rounds: usize) -> Result<Vec<StepCost>, RuntimeError> {
-        let plan = self.plan(input.shape(), true)?;
+        let plan = self.plan(input, true)?;
         self.with_run(input, &plan, |run| {
             let mut costs: Vec<StepCost> = plan
                 .steps
@@ -139,29 +144,29 @@ impl CpuSession {
         })
     }
 
-    fn plan(&self, shape: &[usize], best: bool) -> Result<Arc<Plan>, RuntimeError> {
+    fn plan(&self, input: &Tensor, best: bool) -> Result<Arc<Plan>, RuntimeError> {
         let locked = || self.plans.lock().unwrap_or_else(|e| e.into_inner());
-        let key = (shape.to_vec(), best);
+        let key = (input.shape().to_vec(), input.layout(), best);
         {
             let mut plans = locked();
             plans.clock += 1;
             let now = plans.clock;
-            if let Some((plan, used)) = plans.by_shape.get_mut(&key) {
+            if let Some((plan, used)) = plans.by_input.get_mut(&key) {
                 *used = now;
                 return Ok(plan.clone());
             }
         }
-        let special = specialise(&self.graph, shape)?;
-        let plan = Arc::new(Plan::new(&special, &self.weights, best)?);
+        let special = specialise(&self.graph, input.shape())?;
+        let plan = Arc::new(Plan::new(&special, input.layout(), &self.weights, best)?);
         let mut plans = locked();
-        if plans.by_shape.len() >= MAX_PLANS {
-            let oldest = plans.by_shape.iter().min_by_key(|(_, (_, used))| *used);
+        if plans.by_input.len() >= MAX_PLANS {
+            let oldest = plans.by_input.iter().min_by_key(|(_, (_, used))| *used);
             if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                plans.by_shape.remove(&oldest);
+                plans.by_input.remove(&oldest);
             }
         }
         let now = plans.clock;
-        plans.by_shape.insert(key, (plan.clone(), now));
+        plans.by_input.insert(key, (plan.clone(), now));
         Ok(plan)
     }
 
@@ -181,7 +186,7 @@ impl CpuSession {
             input: input.data(),
             arena: memory.as_mut_ptr(),
         };
-        // SAFETY: `load_for` checked the instruction set, the plan was made for the input's shape, and the arena is as
+        // SAFETY: loading checked the instruction sets, the plan was made for the input's shape and layout, and the arena is as
         // long as the plan says.
         unsafe { run.steps() };
         let result = then(&run);
@@ -190,7 +195,7 @@ impl CpuSession {
     }
 
     fn run_now(&self, input: &Tensor) -> Result<Tensor, RuntimeError> {
-        let plan = self.plan(input.shape(), false)?;
+        let plan = self.plan(input, false)?;
         self.with_run(input, &plan, |run| {
             // SAFETY: the steps have run.
             Tensor::new(plan.output.shape.clone(), unsafe { run.output() })
@@ -198,7 +203,7 @@ impl CpuSession {
     }
 
     fn best_now(&self, input: &Tensor) -> Result<BestPath, RuntimeError> {
-        let plan = self.plan(input.shape(), true)?;
+        let plan = self.plan(input, true)?;
         let Some(head) = &plan.head else {
             return BestPath::from_scores(&self.run_now(input)?);
         };
@@ -235,7 +240,9 @@ impl Session for CpuSession {
     }
 
     fn executor(&self) -> String {
-        let int8 = if self.int8 { ", int8" } else { "" };
-        format!("cpu ({}{int8})", self.isa.name())
+        match self.int8 {
+            Some(dot) => format!("cpu ({}, int8)", dot.name()),
+            None => format!("cpu ({})", self.isa.name()),
+        }
     }
 }

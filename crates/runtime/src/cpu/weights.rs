@@ -8,7 +8,7 @@ use super::depthwise::DepthwiseWeights;
 use super::fuse::is_pointwise;
 use super::gemm::Panels;
 use super::quant::QuantPanels;
-use super::simd::Isa;
+use super::simd::{DotIsa, Isa};
 use crate::RuntimeError;
 use crate::graph::{Constant, Data, Graph, Node, Op, Padding, ValueId};
 
@@ -39,8 +39,12 @@ pub(super) type Weights = HashMap<ValueId, Arc<Packed>>;
 
 /// Packs what the kernels have a form for and drops the originals, of which only the shapes are needed from then on.
 ///
-/// With `int8`, layers that see whole pictures or lines get 8-bit weights.
-pub(super) fn pack(graph: &mut Graph, isa: Isa, int8: bool) -> Result<Weights, RuntimeError> {
+/// With `int8`, layers that see whole pictures or lines get 8-bit weights for its products.
+pub(super) fn pack(
+    graph: &mut Graph,
+    isa: Isa,
+    int8: Option<DotIsa>,
+) -> Result<Weights, RuntimeError> {
     let mut weights = Weights::new();
     let mut packed_nodes = Vec::new();
     // Values of one number for each channel: a gate's, whose layers are too small to gain anything.
@@ -60,7 +64,7 @@ pub(super) fn pack(graph: &mut Graph, isa: Isa, int8: bool) -> Result<Weights, R
         }
         // The classes decide between neighbours: the last layer stays exact.
         let last = matches!(&node.op, Op::Linear { .. }) && ends_in(graph, node);
-        if let Some(packed) = pack_node(graph, node, isa, int8 && !vector && !last)? {
+        if let Some(packed) = pack_node(graph, node, isa, int8.filter(|_| !vector && !last))? {
             weights.insert(node.output, Arc::new(packed));
             packed_nodes.push(index);
         }
@@ -99,7 +103,7 @@ fn pack_node(
     graph: &Graph,
     node: &Node,
     isa: Isa,
-    int8: bool,
+    int8: Option<DotIsa>,
 ) -> Result<Option<Packed>, RuntimeError> {
     let constant = |index: usize| -> Option<&Constant> { graph.constants.get(&node.input(index)?) };
     let Some((weights, shape)) = constant(1).and_then(|c| Some((c.as_f32()?, &c.shape))) else {
@@ -170,14 +174,15 @@ const MIN_QUANTISED: usize = 32;
 
 fn product(
     isa: Isa,
-    int8: bool,
+    int8: Option<DotIsa>,
     [inner, outputs]: [usize; 2],
     bias: Option<&[f32]>,
     at: impl Fn(usize, usize) -> f32,
 ) -> Packed {
-    if int8 && inner >= MIN_QUANTISED && outputs >= MIN_QUANTISED {
-        Packed::Quantised(QuantPanels::pack(isa, inner, outputs, bias, at))
-    } else {
-        Packed::Panels(Panels::pack(isa, inner, outputs, bias, at))
+    match int8 {
+        Some(dot) if inner >= MIN_QUANTISED && outputs >= MIN_QUANTISED => {
+            Packed::Quantised(QuantPanels::pack(dot, inner, outputs, bias, at))
+        }
+        _ => Packed::Panels(Panels::pack(isa, inner, outputs, bias, at)),
     }
 }

@@ -35,6 +35,19 @@ pub fn noise(shape: &[usize]) -> Tensor {
     Tensor::new(shape, data).expect("as many values as the shape says")
 }
 
+/// The same pictures with their channels side by side.
+pub fn channels_last(planes: &Tensor) -> Tensor {
+    let &[n, c, h, w] = planes.shape() else {
+        panic!("{:?} are no pictures", planes.shape());
+    };
+    let at = |i: usize| {
+        let (picture, pixel, channel) = (i / (c * h * w), i / c % (h * w), i % c);
+        planes.data()[(picture * c + channel) * h * w + pixel]
+    };
+    let data = (0..n * c * h * w).map(at).collect();
+    Tensor::channels_last([n, c, h, w], data).expect("as many values")
+}
+
 /// The largest difference between two tensors of one shape.
 pub fn difference(a: &Tensor, b: &Tensor) -> f32 {
     assert_eq!(a.shape(), b.shape());

@@ -51,32 +51,46 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn reduce_max(a: Self::V) -> f32;
 }
 
-/// Dot products of bytes, for instruction sets that have them.
-///
-/// The same rules as for [`Simd`]; entered through [`Isa::run_dot`].
-pub(super) trait Dot: Simd {
-    /// A vector of 32-bit integers.
+/// Vectors of 32-bit integers beside the floats. The same rules as for [`Simd`].
+pub(super) trait Ints: Simd {
+    /// A vector of as many lanes.
     type I: Copy;
 
-    unsafe fn zero() -> Self::I;
-    /// Four bytes for each lane.
-    unsafe fn load_i8(from: *const i8) -> Self::I;
-    /// The same four bytes for all lanes.
-    unsafe fn splat_group(from: *const u8) -> Self::I;
-    /// Adds the products of the four bytes of each lane, unsigned `a` and signed `b`.
-    unsafe fn dot(acc: Self::I, a: Self::I, b: Self::I) -> Self::I;
+    /// The pointer need not be aligned.
+    unsafe fn load_ints(from: *const i32) -> Self::I;
+    unsafe fn splat_int(x: i32) -> Self::I;
     unsafe fn to_floats(a: Self::I) -> Self::V;
-    /// Rounds to the nearest byte, 0 to 255, and writes one byte for each lane.
-    unsafe fn store_bytes(to: *mut u8, v: Self::V);
 }
 
-/// A piece of work with dot products of bytes.
+/// Dot products of small integers: unsigned numbers of 8 bits with signed ones.
+///
+/// A number takes [`Dot::BYTES`] bytes, and each lane of a vector holds four bytes, a group of numbers. The sums are
+/// exact, so all instruction sets get the same. The same rules as for [`Simd`]; entered through [`DotIsa::run`].
+pub(super) trait Dot: Copy + 'static {
+    /// The vectors.
+    type V: Ints;
+    /// Bytes of a number: 1, or 2 where only wider ones are multiplied exactly.
+    const BYTES: usize;
+    /// What is taken off the unsigned numbers to store them: 128 where both sides are signed.
+    const OFFSET: i32 = 0;
+
+    /// Adds the products of each lane's groups: `a` as `store_rounded` writes them, signed `b`.
+    unsafe fn dot(
+        acc: <Self::V as Ints>::I,
+        a: <Self::V as Ints>::I,
+        b: <Self::V as Ints>::I,
+    ) -> <Self::V as Ints>::I;
+    /// Rounds to the nearest number from 0 to 255, of two the even one, and writes a number for each lane.
+    unsafe fn store_rounded(to: *mut u8, v: <Self::V as Simd>::V);
+}
+
+/// A piece of work with dot products of small integers.
 pub(super) trait DotKernel {
     /// Must be `#[inline(always)]`, with everything below it.
     ///
     /// # Safety
-    /// The processor has the instructions of `S`, and the kernel's pointers are good.
-    unsafe fn run<S: Dot>(self);
+    /// The processor has the instructions of `D`, and the kernel's pointers are good.
+    unsafe fn run<D: Dot>(self);
 }
 
 /// A piece of work that is compiled for each instruction set.
@@ -147,15 +161,6 @@ impl Isa {
             Self::Neon => neon::Neon::LANES,
             #[cfg(target_arch = "wasm32")]
             Self::Simd128 => wasm::Simd128::LANES,
-        }
-    }
-
-    /// Whether the processor multiplies bytes with it, several times as fast as floats.
-    pub fn has_dot(self) -> bool {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => is_x86_feature_detected!("avx512vnni"),
-            _ => false,
         }
     }
 
@@ -232,23 +237,144 @@ impl Isa {
             }
         }
     }
+}
 
-    /// Runs a kernel with dot products of bytes.
+/// An instruction set's products of small integers, for the instruction sets where these are faster than floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DotIsa {
+    /// AVX-512 VNNI.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+    /// AVX-VNNI, the same for vectors of 8.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    /// AVX2. Its products of bytes saturate, so numbers take 16 bits.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// NEON's `sdot`, which processors have from Armv8.2 on.
+    #[cfg(target_arch = "aarch64")]
+    NeonDotprod,
+    /// WebAssembly's simd128, with numbers of 16 bits.
+    #[cfg(target_arch = "wasm32")]
+    Simd128,
+}
+
+impl DotIsa {
+    /// Those this processor has, the best one first.
+    pub fn available() -> Vec<Self> {
+        let mut found = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let isas = Isa::available();
+            if isas.contains(&Isa::Avx512) && is_x86_feature_detected!("avx512vnni") {
+                found.push(Self::Avx512Vnni);
+            }
+            if isas.contains(&Isa::Avx2) && is_x86_feature_detected!("avxvnni") {
+                found.push(Self::AvxVnni);
+            }
+            if isas.contains(&Isa::Avx2) {
+                found.push(Self::Avx2);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("dotprod") {
+            found.push(Self::NeonDotprod);
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        found.push(Self::Simd128);
+        found
+    }
+
+    /// The one that goes with the best instruction set for floats; none where that is as fast with floats.
+    pub fn best() -> Option<Self> {
+        Self::available()
+            .into_iter()
+            .find(|dot| dot.isa() == Isa::best())
+    }
+
+    /// The instruction set for what stays in floats.
+    pub fn isa(self) -> Isa {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => Isa::Avx512,
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni | Self::Avx2 => Isa::Avx2,
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDotprod => Isa::Neon,
+            #[cfg(target_arch = "wasm32")]
+            Self::Simd128 => Isa::Simd128,
+        }
+    }
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => "AVX-512 VNNI",
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => "AVX-VNNI",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDotprod => "NEON dotprod",
+            #[cfg(target_arch = "wasm32")]
+            Self::Simd128 => "simd128",
+        }
+    }
+
+    /// How numbers are stored.
+    pub(super) fn form(self) -> DotForm {
+        fn of<D: Dot>() -> DotForm {
+            DotForm {
+                bytes: D::BYTES,
+                offset: D::OFFSET,
+            }
+        }
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => of::<x86::Avx512Vnni>(),
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => of::<x86::AvxVnni>(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => of::<x86::Avx2Madd>(),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDotprod => of::<neon::Dotprod>(),
+            #[cfg(target_arch = "wasm32")]
+            Self::Simd128 => of::<wasm::Simd128>(),
+        }
+    }
+
+    /// Runs a kernel.
     ///
     /// # Safety
-    /// This processor has it, `has_dot` says so, and the kernel's pointers are good.
+    /// This processor has the instructions, and the kernel's pointers are good.
     #[inline]
-    pub(super) unsafe fn run_dot<K: DotKernel>(self, kernel: K) {
+    pub(super) unsafe fn run<K: DotKernel>(self, kernel: K) {
+        // On a processor without any there is no value of this type.
+        let _ = &kernel;
         // SAFETY: the caller's.
         unsafe {
             match self {
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => x86::avx512_vnni(kernel),
-                _ => {
-                    debug_assert!(false, "{self:?} has no dot products");
-                    let _ = kernel;
-                }
+                Self::Avx512Vnni => x86::avx512_vnni(kernel),
+                #[cfg(target_arch = "x86_64")]
+                Self::AvxVnni => x86::avx_vnni(kernel),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => x86::avx2_madd(kernel),
+                #[cfg(target_arch = "aarch64")]
+                Self::NeonDotprod => neon::dotprod(kernel),
+                #[cfg(target_arch = "wasm32")]
+                Self::Simd128 => kernel.run::<wasm::Simd128>(),
             }
         }
     }
+}
+
+/// How the numbers of a [`Dot`] are stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DotForm {
+    /// [`Dot::BYTES`].
+    pub(super) bytes: usize,
+    /// [`Dot::OFFSET`].
+    pub(super) offset: i32,
 }

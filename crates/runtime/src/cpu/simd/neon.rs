@@ -2,7 +2,14 @@
 
 use core::arch::aarch64::*;
 
-use super::Simd;
+use core::arch::asm;
+
+use super::{Dot, DotKernel, Ints, Simd};
+
+#[target_feature(enable = "dotprod")]
+pub(super) unsafe fn dotprod<K: DotKernel>(kernel: K) {
+    unsafe { kernel.run::<Dotprod>() }
+}
 
 #[derive(Clone, Copy)]
 pub(super) struct Neon;
@@ -90,5 +97,59 @@ impl Simd for Neon {
     #[inline(always)]
     unsafe fn reduce_max(a: float32x4_t) -> f32 {
         unsafe { vmaxvq_f32(a) }
+    }
+}
+
+impl Ints for Neon {
+    type I = int32x4_t;
+
+    #[inline(always)]
+    unsafe fn load_ints(from: *const i32) -> int32x4_t {
+        unsafe { vld1q_s32(from) }
+    }
+    #[inline(always)]
+    unsafe fn splat_int(x: i32) -> int32x4_t {
+        unsafe { vdupq_n_s32(x) }
+    }
+    #[inline(always)]
+    unsafe fn to_floats(a: int32x4_t) -> float32x4_t {
+        unsafe { vcvtq_f32_s32(a) }
+    }
+}
+
+/// Products of `sdot`, which takes both sides signed.
+#[derive(Clone, Copy)]
+pub(super) struct Dotprod;
+
+impl Dot for Dotprod {
+    type V = Neon;
+    const BYTES: usize = 1;
+    const OFFSET: i32 = 128;
+
+    #[inline(always)]
+    unsafe fn dot(mut acc: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        // Rust has no stable name for it yet.
+        // SAFETY: it only computes, on registers.
+        unsafe {
+            asm!(
+                "sdot {acc:v}.4s, {a:v}.16b, {b:v}.16b",
+                acc = inout(vreg) acc,
+                a = in(vreg) a,
+                b = in(vreg) b,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        }
+        acc
+    }
+    #[inline(always)]
+    unsafe fn store_rounded(to: *mut u8, v: float32x4_t) {
+        unsafe {
+            let wide = vqmovun_s32(vcvtnq_s32_f32(v));
+            let bytes = vqmovn_u16(vcombine_u16(wide, wide));
+            // 128 less.
+            let bytes = veor_u8(bytes, vdup_n_u8(0x80));
+            let lane = vget_lane_u32::<0>(vreinterpret_u32_u8(bytes));
+            to.cast::<u32>().write_unaligned(lane);
+        }
     }
 }

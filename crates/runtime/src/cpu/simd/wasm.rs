@@ -2,7 +2,7 @@
 
 use core::arch::wasm32::*;
 
-use super::Simd;
+use super::{Dot, Ints, Simd};
 
 #[derive(Clone, Copy)]
 pub(super) struct Simd128;
@@ -92,5 +92,40 @@ impl Simd for Simd128 {
     unsafe fn reduce_max(a: v128) -> f32 {
         let a = f32x4_pmax(a, i32x4_shuffle::<2, 3, 0, 1>(a, a));
         f32x4_extract_lane::<0>(a).max(f32x4_extract_lane::<1>(a))
+    }
+}
+
+impl Ints for Simd128 {
+    type I = v128;
+
+    #[inline(always)]
+    unsafe fn load_ints(from: *const i32) -> v128 {
+        unsafe { v128_load(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn splat_int(x: i32) -> v128 {
+        i32x4_splat(x)
+    }
+    #[inline(always)]
+    unsafe fn to_floats(a: v128) -> v128 {
+        f32x4_convert_i32x4(a)
+    }
+}
+
+/// Numbers of 16 bits. Relaxed SIMD's products of bytes are exact for 7 bits only, and a module with them is refused
+/// whole where they aren't known.
+impl Dot for Simd128 {
+    type V = Self;
+    const BYTES: usize = 2;
+
+    #[inline(always)]
+    unsafe fn dot(acc: v128, a: v128, b: v128) -> v128 {
+        i32x4_add(acc, i32x4_dot_i16x8(a, b))
+    }
+    #[inline(always)]
+    unsafe fn store_rounded(to: *mut u8, v: v128) {
+        let v = f32x4_pmin(f32x4_splat(255.0), f32x4_pmax(f32x4_splat(0.0), v));
+        let v = i32x4_trunc_sat_f32x4(f32x4_nearest(v));
+        unsafe { v128_store64_lane::<0>(i16x8_narrow_i32x4(v, v), to.cast()) };
     }
 }

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{Dot, DotKernel, Kernel, Simd};
+use super::{Dot, DotKernel, Ints, Kernel, Simd};
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn avx2<K: Kernel>(kernel: K) -> K::Output {
@@ -16,7 +16,17 @@ pub(super) unsafe fn avx512<K: Kernel>(kernel: K) -> K::Output {
 
 #[target_feature(enable = "avx512f,avx512vnni,avx2,fma")]
 pub(super) unsafe fn avx512_vnni<K: DotKernel>(kernel: K) {
-    unsafe { kernel.run::<Avx512>() }
+    unsafe { kernel.run::<Avx512Vnni>() }
+}
+
+#[target_feature(enable = "avxvnni,avx2,fma")]
+pub(super) unsafe fn avx_vnni<K: DotKernel>(kernel: K) {
+    unsafe { kernel.run::<AvxVnni>() }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn avx2_madd<K: DotKernel>(kernel: K) {
+    unsafe { kernel.run::<Avx2Madd>() }
 }
 
 #[derive(Clone, Copy)]
@@ -116,6 +126,23 @@ impl Simd for Avx2 {
     }
 }
 
+impl Ints for Avx2 {
+    type I = __m256i;
+
+    #[inline(always)]
+    unsafe fn load_ints(from: *const i32) -> __m256i {
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn splat_int(x: i32) -> __m256i {
+        unsafe { _mm256_set1_epi32(x) }
+    }
+    #[inline(always)]
+    unsafe fn to_floats(a: __m256i) -> __m256 {
+        unsafe { _mm256_cvtepi32_ps(a) }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub(super) struct Avx512;
 
@@ -194,35 +221,90 @@ impl Simd for Avx512 {
     }
 }
 
-impl Dot for Avx512 {
+impl Ints for Avx512 {
     type I = __m512i;
 
     #[inline(always)]
-    unsafe fn zero() -> __m512i {
-        unsafe { _mm512_setzero_si512() }
-    }
-    #[inline(always)]
-    unsafe fn load_i8(from: *const i8) -> __m512i {
+    unsafe fn load_ints(from: *const i32) -> __m512i {
         unsafe { _mm512_loadu_si512(from.cast()) }
     }
     #[inline(always)]
-    unsafe fn splat_group(from: *const u8) -> __m512i {
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
-    }
-    #[inline(always)]
-    unsafe fn dot(acc: __m512i, a: __m512i, b: __m512i) -> __m512i {
-        unsafe { _mm512_dpbusd_epi32(acc, a, b) }
+    unsafe fn splat_int(x: i32) -> __m512i {
+        unsafe { _mm512_set1_epi32(x) }
     }
     #[inline(always)]
     unsafe fn to_floats(a: __m512i) -> __m512 {
         unsafe { _mm512_cvtepi32_ps(a) }
     }
+}
+
+/// Products of AVX-512 VNNI.
+#[derive(Clone, Copy)]
+pub(super) struct Avx512Vnni;
+
+impl Dot for Avx512Vnni {
+    type V = Avx512;
+    const BYTES: usize = 1;
+
     #[inline(always)]
-    unsafe fn store_bytes(to: *mut u8, v: __m512) {
+    unsafe fn dot(acc: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_dpbusd_epi32(acc, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn store_rounded(to: *mut u8, v: __m512) {
         unsafe {
             // Below 0 is 0: rounding can leave the least value a little below it.
             let v = _mm512_cvtps_epi32(_mm512_max_ps(v, _mm512_setzero_ps()));
             _mm_storeu_si128(to.cast(), _mm512_cvtusepi32_epi8(v));
         }
+    }
+}
+
+/// Eight rounded numbers of 16 bits, from 0 to 255.
+#[inline(always)]
+unsafe fn rounded(v: __m256) -> __m128i {
+    unsafe {
+        let v = _mm256_min_ps(_mm256_max_ps(v, _mm256_setzero_ps()), _mm256_set1_ps(255.0));
+        let v = _mm256_cvtps_epi32(v);
+        _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v))
+    }
+}
+
+/// Products of AVX-VNNI.
+#[derive(Clone, Copy)]
+pub(super) struct AvxVnni;
+
+impl Dot for AvxVnni {
+    type V = Avx2;
+    const BYTES: usize = 1;
+
+    #[inline(always)]
+    unsafe fn dot(acc: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        unsafe { _mm256_dpbusd_avx_epi32(acc, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn store_rounded(to: *mut u8, v: __m256) {
+        unsafe {
+            let v = rounded(v);
+            _mm_storel_epi64(to.cast(), _mm_packus_epi16(v, v));
+        }
+    }
+}
+
+/// Products of AVX2 alone: `maddubs` on bytes saturates at 16 bits, `madd` on 16-bit numbers is exact.
+#[derive(Clone, Copy)]
+pub(super) struct Avx2Madd;
+
+impl Dot for Avx2Madd {
+    type V = Avx2;
+    const BYTES: usize = 2;
+
+    #[inline(always)]
+    unsafe fn dot(acc: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        unsafe { _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)) }
+    }
+    #[inline(always)]
+    unsafe fn store_rounded(to: *mut u8, v: __m256) {
+        unsafe { _mm_storeu_si128(to.cast(), rounded(v)) }
     }
 }
