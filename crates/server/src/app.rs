@@ -28,6 +28,7 @@ use crate::api::{self, status};
 use crate::auth::{self, Keys};
 use crate::cache::{Cache, Limiter};
 use crate::config::Config;
+use crate::drain;
 use crate::etag;
 use crate::fetch::Fetcher;
 use crate::input::Memory;
@@ -125,6 +126,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(from_fn(count))
         .layer(from_fn(headers))
         .layer(cors(&app.config))
+        .layer(from_fn(drain::rest))
         .layer(from_fn_with_state(app.clone(), check_host))
         .layer(compression())
         .layer(from_fn(etag::tag))

@@ -224,10 +224,7 @@ fn counted(address: IpAddr) -> String {
 pub async fn check(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     match admit(&app, &mut request).await {
         Ok(()) => next.run(request).await,
-        Err(problem) => {
-            crate::input::discard(request.into_body());
-            problem.into_response()
-        }
+        Err(problem) => problem.into_response(),
     }
 }
 

@@ -27,8 +27,6 @@ use crate::{fetch, files};
 const REST: usize = 64 << 10;
 /// Longest name of a picture that is kept, characters.
 const NAME: usize = 200;
-/// What is read of a body that is of no interest, so that the client gets to read why. Bytes.
-const DISCARDED: usize = 16 << 20;
 
 /// A picture that arrived.
 pub struct Upload {
@@ -349,21 +347,6 @@ pub async fn collect(body: Body, limit: usize) -> Result<Bytes, BodyError> {
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
-}
-
-/// Reads a body away while its request is being refused: a client that still sends when the connection is closed may
-/// never see the answer.
-pub fn discard(body: Body) {
-    tokio::spawn(tokio::time::timeout(Duration::from_secs(5), async move {
-        let mut stream = body.into_data_stream();
-        let mut seen = 0;
-        while let Some(Ok(chunk)) = stream.next().await {
-            seen += chunk.len();
-            if seen > DISCARDED {
-                break;
-            }
-        }
-    }));
 }
 
 /// A name as it is kept.

@@ -9,6 +9,7 @@ pub mod auth;
 pub mod batching;
 pub mod cache;
 pub mod config;
+pub mod drain;
 pub mod etag;
 pub mod fetch;
 pub mod files;

@@ -134,13 +134,8 @@ pub async fn ocr(
 ) -> Result<Json<OcrResponse>, Problem> {
     caller.needs(Scope::Recognize)?;
     let wanted = wanted(request.headers())?;
-    if let Err(refused) = app
-        .pool
-        .admits(&Stop::at(Some(reading::deadline(&app, wanted))))
-    {
-        input::discard(request.into_body());
-        return Err(refused.into());
-    }
+    app.pool
+        .admits(&Stop::at(Some(reading::deadline(&app, wanted))))?;
     let memory = app.memory(app.config.file_bytes())?;
     let (picture, request) = receive(&app, request).await?;
     let requirements = match &request.requirements {

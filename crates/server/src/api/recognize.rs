@@ -93,10 +93,7 @@ async fn answer(app: Arc<App>, caller: Caller, request: Request) -> Result<Respo
     let wanted = wanted(request.headers())?;
     let deadline = reading::deadline(&app, wanted);
     // Before the body is read: refusing must cost next to nothing.
-    if let Err(refused) = app.pool.admits(&Stop::at(Some(deadline))) {
-        input::discard(request.into_body());
-        return Err(refused.into());
-    }
+    app.pool.admits(&Stop::at(Some(deadline)))?;
     let upload = input::upload(&app, request).await?;
     // The sender's pace is not held against it.
     let deadline = reading::deadline(&app, wanted);
