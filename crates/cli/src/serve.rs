@@ -1,13 +1,15 @@
 //! `maoocr serve` and `maoocr keys`.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use maoocr_models::Manifest;
-use maoocr_server::Config;
 use maoocr_server::keys::{self, KeyInfo};
 use maoocr_server::store::Scope;
-use std::path::PathBuf;
+use maoocr_server::{Config, ServeError};
 
+use crate::load::NotReady;
 use crate::{Outcome, models};
 
 /// Options of `serve`.
@@ -21,9 +23,15 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> Result<Outcome> {
     let config = arguments.config;
     let store = models::store(config.models.clone())?;
-    models::pull(&store, &Manifest::built_in(), &[], config.offline)?;
-    maoocr_server::serve(config, store)?;
-    Ok(Outcome::Complete)
+    models::pull(&store, &Manifest::built_in(), &[], config.offline)
+        .map_err(|e| NotReady(format!("{e:#}")))?;
+    match maoocr_server::serve(config, store) {
+        Ok(()) => Ok(Outcome::Complete),
+        Err(error @ (ServeError::Device(_) | ServeError::WarmUp(_))) => {
+            Err(NotReady(error.to_string()).into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Options of `keys`.

@@ -441,7 +441,7 @@ mod tests {
     fn background_work_waits_but_never_starves() {
         let (pool, hold) = held(100);
         let (sender, order) = mpsc::channel();
-        let mut submit = |lane, name: &'static str| {
+        let submit = |lane, name: &'static str| {
             let sender = sender.clone();
             pool.submit(lane, never(), move || sender.send(name).unwrap())
                 .unwrap();

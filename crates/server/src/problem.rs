@@ -1,52 +1,98 @@
 //! Every error that leaves the server: a problem document (RFC 9457) with a stable `code`.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maoocr_engine::imaging::ImagingError;
 use maoocr_engine::pipeline::EngineError;
 use maoocr_engine::plan::{PlanError, RequirementError};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::store::StoreError;
 
-/// What went wrong, and what to do about it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+/// What went wrong, and what to do about it. As JSON it is a [`ProblemDocument`].
+#[derive(Clone, Debug)]
 pub struct Problem {
-    /// `urn:maoocr:problem:` and the code.
-    #[serde(rename = "type")]
-    #[schema(rename = "type", example = "urn:maoocr:problem:truncated")]
-    pub kind: String,
-    /// The status in words.
-    pub title: &'static str,
     /// The HTTP status.
-    pub status: u16,
+    pub status: StatusCode,
     /// What is wrong with this very request, and what to do.
     pub detail: String,
     /// A stable word for programs.
-    #[schema(example = "truncated")]
     pub code: &'static str,
     /// The field of the request that can't be used, where it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// What may stand there instead.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
     pub allowed: Vec<String>,
     /// Seconds after which another try makes sense.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+}
+
+/// A problem as callers see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument<'a> {
+    /// `urn:maoocr:problem:` and the code.
+    #[schema(example = "urn:maoocr:problem:truncated")]
+    r#type: String,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong with this very request, and what to do.
+    detail: &'a str,
+    /// A stable word for programs.
+    #[schema(example = "truncated")]
+    code: &'static str,
+    /// The field of the request that can't be used, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    /// What may stand there instead.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    #[schema(required = false)]
+    allowed: &'a [String],
+    /// Seconds after which another try makes sense.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ProblemDocument {
+            r#type: format!("urn:maoocr:problem:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            field: self.field.as_deref(),
+            allowed: &self.allowed,
+            retry_after: self.retry_after,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        ProblemDocument::schema()
+    }
+}
+
+impl ToSchema for Problem {
+    fn name() -> Cow<'static, str> {
+        "Problem".into()
+    }
 }
 
 impl Problem {
     /// A problem of this status and code.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:maoocr:problem:{code}"),
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
+            status,
             detail: detail.into(),
             code,
             field: None,
@@ -97,11 +143,6 @@ impl Problem {
         self
     }
 
-    /// Its status.
-    pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-
     /// The document, for places that carry no HTTP status.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or(Value::Null)
@@ -110,7 +151,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status();
+        let status = self.status;
         let retry_after = self.retry_after;
         let code = self.code;
         let mut response = (status, Json(self)).into_response();
