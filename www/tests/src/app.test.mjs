@@ -155,6 +155,17 @@ describe("a picture", () => {
     });
   });
 
+  test("that was hard to read is read again by larger models", async () => {
+    await visit({}, async (page) => {
+      await pick(page, sample("vertical.jpg"));
+      await readText(page);
+      await page.getByRole("button", { name: "Read again, more accurately" }).click();
+      assert.match(await readText(page), /どこで生れた/);
+      await page.getByText("Details").click();
+      await page.getByText(/ppocrv6-small-rec/).waitFor();
+    });
+  });
+
   test("is spread over the device's cores, and reads the same", async () => {
     const init = () => Object.defineProperty(navigator, "hardwareConcurrency", { value: 4 });
     await visit({ init }, async (page) => {

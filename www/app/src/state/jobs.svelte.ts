@@ -11,6 +11,7 @@ import {
   type Document,
   type LineEvent,
   type Quad,
+  type Requirements,
 } from "@maoocr/lib";
 
 import { ocr } from "./client.ts";
@@ -42,6 +43,8 @@ export class Job {
   decision = $state.raw<Decision | null>(null);
   error = $state.raw<OcrError | null>(null);
   thumbnail = $state.raw<Blob | null>(null);
+  /** What is asked for this picture beyond the settings. */
+  extra: Requirements = {};
   /** Before it was cropped or turned. */
   original: Blob | null = null;
   controller = new AbortController();
@@ -113,7 +116,7 @@ async function run(job: Job): Promise<void> {
     job.picture ??= await job.source();
     signal.throwIfAborted();
     const answer = await ocr().recognize(job.picture, {
-      requirements: $state.snapshot(settings.requirements),
+      requirements: { ...$state.snapshot(settings.requirements), ...job.extra },
       place: settings.place,
       alone: queue.jobs.every((other) => other === job || (other.status !== "waiting" && other.status !== "reading")),
       signal,
@@ -157,6 +160,13 @@ export function retry(job: Job): void {
   if (!queue.jobs.includes(job)) queue.jobs.push(job);
   job.status = "waiting";
   pump();
+}
+
+/** Reads it again with larger models. */
+export function improve(job: Job): void {
+  job.extra = { accuracy_requirement: "high" };
+  job.document = null;
+  retry(job);
 }
 
 /** Reads another picture in its place: the same one, cropped or turned. */
