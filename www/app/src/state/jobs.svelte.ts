@@ -19,7 +19,7 @@ import * as kept from "./history.ts";
 import { t } from "./i18n.svelte.ts";
 import { notify } from "./notices.svelte.ts";
 import { pagesOf, thumbnail, type Page } from "./pictures.ts";
-import { go } from "./route.svelte.ts";
+import { go, screen } from "./route.svelte.ts";
 import { settings } from "./settings.svelte.ts";
 
 export type Status = "waiting" | "reading" | "done" | "failed" | "cancelled";
@@ -145,6 +145,9 @@ async function save(job: Job, document: Document, decision: Decision): Promise<v
   const entry = { id, name, page, created, text: document.text, lines: document.lines.length };
   try {
     await kept.keep({ ...entry, thumbnail: job.thumbnail }, { id, document, decision }, picture);
+    // A hundred pages are on disk now, not in memory: whoever opens one gets its picture back.
+    const now = screen();
+    if (now.name !== "read" || now.id !== id) job.picture = null;
   } catch (thrown) {
     const full = thrown instanceof DOMException && thrown.name === "QuotaExceededError";
     notify(full ? t().history.full : t().history.blocked);
@@ -180,7 +183,10 @@ export function reread(job: Job, picture: Blob): void {
 /** A job of this visit, or one from the history; null for one that is in neither. */
 export async function open(id: string): Promise<Job | null> {
   const here = queue.jobs.find((job) => job.id === id) ?? opened.get(id);
-  if (here) return here;
+  if (here) {
+    if (here.status === "done") here.picture ??= (await kept.find(id).catch(() => null))?.picture ?? null;
+    return here;
+  }
   const found = await kept.find(id).catch(() => null);
   if (!found) return null;
   const job = new Job({ name: found.entry.name, page: found.entry.page, picture: async () => found.picture }, id);
