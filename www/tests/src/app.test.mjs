@@ -162,7 +162,10 @@ describe("a picture", () => {
       await page.getByRole("button", { name: "Read again, more accurately" }).click();
       assert.match(await readText(page), /どこで生れた/);
       await page.getByText("Details").click();
-      await page.getByText(/ppocrv6-small-rec/).first().waitFor();
+      await page
+        .getByText(/ppocrv6-small-rec/)
+        .first()
+        .waitFor();
     });
   });
 
