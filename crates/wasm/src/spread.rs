@@ -58,13 +58,14 @@ impl Spread {
         }
     }
 
-    /// Asks a helper for the lines of `part`.
-    fn ask(&self, helper: &Function, part: &Tensor) -> Option<Promise> {
+    /// Asks a helper for the lines of `part`. The answer is listened to from the start: a promise that is rejected before
+    /// would be reported as nobody's.
+    fn ask(&self, helper: &Function, part: &Tensor) -> Option<JsFuture> {
         let shape: Array = part.shape().iter().map(|&s| JsValue::from(s)).collect();
         let input = Float32Array::from(part.data());
         let name = JsValue::from_str(&self.name);
         let asked = helper.call3(&JsValue::UNDEFINED, &name, &input, &shape);
-        asked.ok()?.dyn_into().ok()
+        Some(asked.ok()?.dyn_into::<Promise>().ok()?.into())
     }
 }
 
@@ -81,15 +82,15 @@ impl Session for Spread {
                 return Ok(BestPath::default());
             };
             // The others begin before this thread is busy with its share.
-            let asked: Vec<(Option<Promise>, Tensor)> = helpers
+            let asked: Vec<(Option<JsFuture>, Tensor)> = helpers
                 .iter()
                 .zip(parts)
                 .map(|(helper, part)| (self.ask(helper, &part), part))
                 .collect();
             let mut best = self.session.run_best(own).await?;
-            for (promise, part) in asked {
-                let answer = match promise {
-                    Some(promise) => JsFuture::from(promise).await.ok(),
+            for (answer, part) in asked {
+                let answer = match answer {
+                    Some(answer) => answer.await.ok(),
                     None => None,
                 };
                 let answer = answer.and_then(|answer| from_js(&answer, part.shape()[0]));

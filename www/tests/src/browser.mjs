@@ -27,6 +27,8 @@ export async function open(browser, url, { context: options = {}, start = "", in
     if (to.protocol !== "blob:" && to.origin !== origin) faults.push(`a request to ${to.href}`);
   });
   const page = await context.newPage();
+  // A machine that does other things meanwhile takes its time.
+  page.setDefaultTimeout(60_000);
   page.on("pageerror", (error) => faults.push(error.stack ?? error.message));
   page.on("console", (message) => {
     if (/content security policy|trusted type/i.test(message.text())) faults.push(message.text());
@@ -48,6 +50,6 @@ export async function pick(page, ...files) {
 
 /** The text over the picture, once it was read. */
 export async function readText(page) {
-  await page.getByRole("tab", { name: "Text" }).click({ timeout: 60_000 });
+  await page.getByRole("tab", { name: "Text" }).click();
   return page.getByRole("textbox", { name: "All text" }).inputValue();
 }

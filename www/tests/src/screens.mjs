@@ -38,7 +38,7 @@ for (const [device, viewport] of [
     await shot("history-empty");
     await go("#/");
     await pick(page, samples("receipt.jpg"));
-    await page.getByRole("tab", { name: "Text" }).waitFor({ timeout: 60_000 });
+    await page.getByRole("tab", { name: "Text" }).waitFor();
     await shot("read");
     await page.getByRole("button", { name: "Crop and turn" }).click();
     await shot("crop");
@@ -46,8 +46,8 @@ for (const [device, viewport] of [
     await go("#/");
     await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
     await pick(page, samples("photo.png"), samples("chinese.jpg"), samples("dark.png"), samples("broken/bad-crc.png"));
-    await page.getByText("1 failed").waitFor({ timeout: 60_000 });
-    await page.getByText("4 of 5 pictures").waitFor({ timeout: 60_000 });
+    await page.getByText("1 failed").waitFor();
+    await page.getByText("4 of 5 pictures").waitFor();
     await shot("queue");
     await page.locator("li a", { hasText: "bad-crc" }).click();
     await page.getByRole("alert").waitFor();
@@ -61,7 +61,7 @@ for (const [device, viewport] of [
     await page.getByText("on this device").first().waitFor();
     await shot("settings");
     await go("#/camera");
-    await page.locator(".tracks li").first().waitFor({ timeout: 60_000 });
+    await page.locator(".tracks li").first().waitFor();
     await shot("live");
     if (faults.length > 0) console.error(faults);
     await opened.close();

@@ -11,6 +11,7 @@ import {
   type Document,
   type LineEvent,
   type Quad,
+  type Requirements,
 } from "@maoocr/lib";
 
 import { ocr } from "./client.ts";
@@ -18,7 +19,7 @@ import * as kept from "./history.ts";
 import { t } from "./i18n.svelte.ts";
 import { notify } from "./notices.svelte.ts";
 import { pagesOf, thumbnail, type Page } from "./pictures.ts";
-import { go } from "./route.svelte.ts";
+import { go, screen } from "./route.svelte.ts";
 import { settings } from "./settings.svelte.ts";
 
 export type Status = "waiting" | "reading" | "done" | "failed" | "cancelled";
@@ -42,6 +43,8 @@ export class Job {
   decision = $state.raw<Decision | null>(null);
   error = $state.raw<OcrError | null>(null);
   thumbnail = $state.raw<Blob | null>(null);
+  /** What is asked for this picture beyond the settings. */
+  extra: Requirements = {};
   /** Before it was cropped or turned. */
   original: Blob | null = null;
   controller = new AbortController();
@@ -113,7 +116,7 @@ async function run(job: Job): Promise<void> {
     job.picture ??= await job.source();
     signal.throwIfAborted();
     const answer = await ocr().recognize(job.picture, {
-      requirements: $state.snapshot(settings.requirements),
+      requirements: { ...$state.snapshot(settings.requirements), ...job.extra },
       place: settings.place,
       alone: queue.jobs.every((other) => other === job || (other.status !== "waiting" && other.status !== "reading")),
       signal,
@@ -142,6 +145,9 @@ async function save(job: Job, document: Document, decision: Decision): Promise<v
   const entry = { id, name, page, created, text: document.text, lines: document.lines.length };
   try {
     await kept.keep({ ...entry, thumbnail: job.thumbnail }, { id, document, decision }, picture);
+    // A hundred pages are on disk now, not in memory: whoever opens one gets its picture back.
+    const now = screen();
+    if (now.name !== "read" || now.id !== id) job.picture = null;
   } catch (thrown) {
     const full = thrown instanceof DOMException && thrown.name === "QuotaExceededError";
     notify(full ? t().history.full : t().history.blocked);
@@ -159,6 +165,13 @@ export function retry(job: Job): void {
   pump();
 }
 
+/** Reads it again with larger models. */
+export function improve(job: Job): void {
+  job.extra = { accuracy_requirement: "high" };
+  job.document = null;
+  retry(job);
+}
+
 /** Reads another picture in its place: the same one, cropped or turned. */
 export function reread(job: Job, picture: Blob): void {
   job.original ??= job.picture;
@@ -170,7 +183,10 @@ export function reread(job: Job, picture: Blob): void {
 /** A job of this visit, or one from the history; null for one that is in neither. */
 export async function open(id: string): Promise<Job | null> {
   const here = queue.jobs.find((job) => job.id === id) ?? opened.get(id);
-  if (here) return here;
+  if (here) {
+    if (here.status === "done") here.picture ??= (await kept.find(id).catch(() => null))?.picture ?? null;
+    return here;
+  }
   const found = await kept.find(id).catch(() => null);
   if (!found) return null;
   const job = new Job({ name: found.entry.name, page: found.entry.page, picture: async () => found.picture }, id);

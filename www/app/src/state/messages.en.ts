@@ -31,6 +31,8 @@ export const en = {
     done: (lines: number) => `${plural(lines, "line", "lines")} read`,
     none: "No text found",
     noneHint: "Try a sharper picture, or cut out the part with the text.",
+    hard: "Some of it was hard to read.",
+    improve: "Read again, more accurately",
     failed: "This picture couldn't be read",
     cancelled: "Stopped",
     retry: "Try again",

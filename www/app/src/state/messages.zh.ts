@@ -31,6 +31,8 @@ export const zh: Messages = {
     done: (lines) => `已识别 ${lines} 行`,
     none: "没有找到文字",
     noneHint: "换一张更清晰的图片，或只裁出有文字的部分。",
+    hard: "有些地方难以辨认。",
+    improve: "用更精确的模型重读",
     failed: "无法识别这张图片",
     cancelled: "已停止",
     retry: "重试",

@@ -13,7 +13,7 @@ const LONGEST = 2600;
 
 export interface Pdf {
   pages: number;
-  /** From 1. */
+  /** From 1; each page once. */
   draw(page: number): Promise<Blob>;
 }
 
@@ -26,7 +26,17 @@ export async function openPdf(file: Blob): Promise<Pdf> {
       standardFontDataUrl: assets("standard_fonts"),
       wasmUrl: assets("wasm"),
     }).promise;
-    return { pages: pdf.numPages, draw: async (number) => draw(await pdf.getPage(number)) };
+    const left = new Set(Array.from({ length: pdf.numPages }, (_, i) => i + 1));
+    return {
+      pages: pdf.numPages,
+      draw: async (number) => {
+        const picture = await draw(await pdf.getPage(number));
+        left.delete(number);
+        // Every page is a picture now: the file and what was decoded of it give their memory back.
+        if (left.size === 0) void pdf.loadingTask.destroy();
+        return picture;
+      },
+    };
   } catch (thrown) {
     const encrypted = thrown instanceof Error && thrown.name === "PasswordException";
     throw new OcrError(encrypted ? "encrypted" : "pdf", String(thrown));
