@@ -5,15 +5,23 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::command::command;
-use crate::{node, npm, root};
+use crate::{node, npm, root, target};
 
 /// Bundles the app; `maoocr` says where the models are that it offers.
 pub fn build(maoocr: &Path) -> Result<()> {
     node::prepare()?;
     npm::install(&folder()?, &[])?;
+    let compact = target()?.join("compact-models");
+    command(maoocr)
+        .args(["models", "compact", "--out"])
+        .arg(&compact)
+        .args(["ppocrv6-tiny-det", "ppocrv6-tiny-rec"])
+        .args(["ppocrv6-small-det", "ppocrv6-small-rec"])
+        .run()?;
     npm::npm(&folder()?)
         .args(["run", "build"])
         .env("MAOOCR_MODELS", models(maoocr)?)
+        .env("MAOOCR_COMPACT_MODELS", compact)
         .run()
 }
 

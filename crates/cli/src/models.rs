@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use maoocr_models::manifest::{Manifest, ModelEntry, Task, Tier};
 use maoocr_models::{Options, Progress, Store};
+use sha2::{Digest, Sha256};
 
 use crate::Outcome;
 
@@ -96,9 +97,24 @@ fn known<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a ModelEntry> {
 fn compact(store: &Store, manifest: &Manifest, names: &[String], out: &Path) -> Result<Outcome> {
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
     for name in names {
-        let name = &known(manifest, name)?.name;
+        let entry = known(manifest, name)?;
+        let name = &entry.name;
         let onnx = store.read(name)?;
         let small = maoocr_runtime::onnx::compact(&onnx).with_context(|| name.clone())?;
+        if let Some(wanted) = &entry.compact {
+            let hash: String = Sha256::digest(&small)
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect();
+            if hash != wanted.sha256 || small.len() as u64 != wanted.bytes {
+                bail!(
+                    "{name}: this makes {} bytes of SHA-256 {hash}, and the manifest's compact file has {} of {}",
+                    small.len(),
+                    wanted.bytes,
+                    wanted.sha256
+                );
+            }
+        }
         let path = out.join(format!("{name}.onnx"));
         std::fs::write(&path, &small).with_context(|| path.display().to_string())?;
         println!(

@@ -37,6 +37,9 @@ pub struct ModelEntry {
     /// BCP 47 languages or scripts (`zh-Hans`, `en`, `ja`, `cyrillic`) it reads; empty where that means nothing.
     #[serde(default)]
     pub languages: Vec<String>,
+    /// The same network with its weights as half floats, for places that fetch it over a network: what
+    /// `maoocr models compact` makes of the file.
+    pub compact: Option<Compact>,
     /// Name of the dictionary entry a recogniser needs.
     pub dictionary: Option<String>,
     /// Where to get it, tried in order.
@@ -52,6 +55,16 @@ pub struct ModelEntry {
     /// Anything a later reader wants to know.
     #[serde(default)]
     pub notes: BTreeMap<String, String>,
+}
+
+/// A file of half the size.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compact {
+    /// File size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: String,
 }
 
 /// What a model is for.

@@ -69,6 +69,25 @@ impl Tensor {
         Ok(all)
     }
 
+    /// Tensors of `rows` along the first axis, the last one of what is left, in the same layout: what
+    /// [`concat`](Self::concat) puts together again. An error where that axis, or `rows`, is none.
+    pub fn chunks(&self, rows: usize) -> Result<Vec<Self>, RuntimeError> {
+        let all = self.shape.first().copied().unwrap_or(0);
+        if all == 0 || rows == 0 {
+            return Err(RuntimeError::Input {
+                shape: self.shape.clone(),
+                reason: "there is nothing to take apart".into(),
+            });
+        }
+        let row = self.data.len() / all;
+        let parts = self.data.chunks(rows * row).map(|data| {
+            let mut shape = self.shape.clone();
+            shape[0] = data.len() / row;
+            Self::of(shape, self.layout, data.to_vec())
+        });
+        parts.collect()
+    }
+
     /// A row-major tensor of zeros.
     pub fn zeros(shape: impl Into<Vec<usize>>) -> Self {
         let shape = shape.into();
@@ -154,6 +173,13 @@ mod tests {
         assert_eq!(both.shape(), [3, 3, 1, 2]);
         assert_eq!(both.layout(), Layout::ChannelsLast);
         assert_eq!(both.data()[4..8], [1., 1., 2., 2.]);
+        let parts = both.chunks(2).unwrap();
+        assert_eq!(
+            parts.iter().map(|p| p.shape()[0]).collect::<Vec<_>>(),
+            [2, 1]
+        );
+        assert_eq!(Tensor::concat(parts).unwrap(), both);
+        assert!(both.chunks(0).is_err() && Tensor::zeros([0, 2]).chunks(1).is_err());
         for other in [Tensor::zeros([1, 3, 1, 2]), Tensor::zeros([1, 3, 2, 1])] {
             assert!(Tensor::concat([picture(1).unwrap(), other]).is_err());
         }

@@ -150,8 +150,8 @@ impl Engine {
         })
     }
 
-    /// Loads a model or a dictionary of the manifest from the bytes of its file, in any order. Bytes of another
-    /// SHA-256 than the manifest's are refused.
+    /// Loads a model or a dictionary of the manifest from the bytes of its file, or of its compact one, in any order.
+    /// Bytes of another SHA-256 than the manifest's are refused.
     #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
     pub fn load(&self, name: String, bytes: Uint8Array) -> Promise {
         let inner = self.0.clone();
@@ -189,7 +189,8 @@ impl Engine {
     }
 
     /// Reads lines for an engine of another thread: what its helper (`helpers` in the options of `recognize`) is asked
-    /// for. The recogniser must be loaded here; its dictionary need not.
+    /// for: `shape` is `[N, C, H, W]`, and `input` lies as `[N, H, W, C]`. The recogniser must be loaded here; its dictionary
+    /// need not.
     #[wasm_bindgen(js_name = readLines, unchecked_return_type = "Promise<BestPath>")]
     pub fn read_lines(
         &self,
@@ -202,9 +203,10 @@ impl Engine {
             let session = inner.recognisers.borrow().get(&recogniser).cloned();
             let session = session.ok_or(Failure::UnknownModel(recogniser))?;
             let shape: Vec<usize> = shape.into_iter().map(|side| side as usize).collect();
-            let best = session
-                .run_best(Tensor::new(shape, input.to_vec())?)
-                .await?;
+            let shape = <[usize; 4]>::try_from(shape)
+                .map_err(|_| Failure::Argument("a batch of lines has four sizes".into()))?;
+            let input = Tensor::channels_last(shape, input.to_vec())?;
+            let best = session.run_best(input).await?;
             Ok(spread::to_js(&best)?.into())
         })
     }
@@ -419,16 +421,24 @@ fn verify(entry: &ModelEntry, bytes: &[u8]) -> Result<(), Failure> {
         name: entry.name.clone(),
         reason,
     };
-    if bytes.len() as u64 != entry.bytes {
+    let files = [
+        Some((entry.bytes, &entry.sha256)),
+        entry.compact.as_ref().map(|c| (c.bytes, &c.sha256)),
+    ];
+    let length = bytes.len() as u64;
+    let Some((_, sha256)) = files
+        .into_iter()
+        .flatten()
+        .find(|(size, _)| *size == length)
+    else {
         return Err(wrong(format!(
-            "there are {}, and its file has {}",
-            bytes.len(),
+            "there are {length}, and its file has {}",
             entry.bytes
         )));
-    }
+    };
     let hash = Sha256::digest(bytes);
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    if hex != entry.sha256 {
+    if hex != *sha256 {
         return Err(wrong("their SHA-256 is another".into()));
     }
     Ok(())

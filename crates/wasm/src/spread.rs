@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use js_sys::{Array, Float32Array, Function, Object, Promise, Reflect, Uint32Array};
-use maoocr_runtime::{BestPath, RunFuture, RuntimeError, Session, Tensor};
+use maoocr_runtime::{BestPath, Layout, RunFuture, RuntimeError, Session, Tensor};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -61,6 +61,10 @@ impl Spread {
     /// Asks a helper for the lines of `part`. The answer is listened to from the start: a promise that is rejected before
     /// would be reported as nobody's.
     fn ask(&self, helper: &Function, part: &Tensor) -> Option<JsFuture> {
+        // The one layout that helpers take.
+        if part.layout() != Layout::ChannelsLast {
+            return None;
+        }
         let shape: Array = part.shape().iter().map(|&s| JsValue::from(s)).collect();
         let input = Float32Array::from(part.data());
         let name = JsValue::from_str(&self.name);
@@ -126,17 +130,10 @@ impl Session for Spread {
 
 /// A batch in at most `count` parts, as equal as may be.
 fn parted(input: Tensor, count: usize) -> Result<Vec<Tensor>, RuntimeError> {
-    let (batch, rest) = match input.shape() {
-        [batch, rest @ ..] if *batch > 1 && count > 1 => (*batch, rest.to_vec()),
-        _ => return Ok(vec![input]),
-    };
-    let one: usize = rest.iter().product();
-    let share = batch.div_ceil(count);
-    let parts = input.data().chunks(share * one).map(|data| {
-        let shape = [&[data.len() / one], &rest[..]].concat();
-        Tensor::new(shape, data.to_vec())
-    });
-    parts.collect()
+    match input.shape().first() {
+        Some(&batch) if batch > 1 && count > 1 => input.chunks(batch.div_ceil(count)),
+        _ => Ok(vec![input]),
+    }
 }
 
 /// `{batch, steps, classes, probabilities, lastClass}`.
@@ -190,7 +187,10 @@ mod tests {
 
     #[test]
     fn batches_are_parted_evenly_and_completely() {
-        let batch = |n: usize| Tensor::new(vec![n, 2, 3], (0..n * 6).map(|v| v as f32).collect());
+        let batch = |n: usize| {
+            let numbers = (0..n * 6).map(|v| v as f32).collect();
+            Tensor::channels_last([n, 3, 1, 2], numbers)
+        };
         for (lines, count, shares) in [
             (1, 4, vec![1]),
             (5, 1, vec![5]),
@@ -204,8 +204,7 @@ mod tests {
                 parts.iter().map(|p| p.shape()[0]).collect::<Vec<_>>(),
                 shares
             );
-            let together: Vec<f32> = parts.iter().flat_map(|p| p.data().to_vec()).collect();
-            assert_eq!(together, batch(lines).unwrap().data());
+            assert_eq!(Tensor::concat(parts).unwrap(), batch(lines).unwrap());
         }
     }
 }

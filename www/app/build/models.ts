@@ -14,6 +14,7 @@ interface Entry {
   tier?: ModelFile["tier"];
   bytes: number;
   sha256: string;
+  compact?: { bytes: number; sha256: string };
   languages?: string[];
   dictionary?: string;
 }
@@ -21,6 +22,17 @@ interface Entry {
 /** What `maoocr models pull` filled. */
 function folder(): string {
   return process.env["MAOOCR_MODELS"] ?? join(homedir(), ".cache/maoocr/models");
+}
+
+/** Where a file of a model is: one of half the size, where `maoocr models compact` made it. */
+function path(file: string): string {
+  const compact = join(process.env["MAOOCR_COMPACT_MODELS"] ?? "", file);
+  return process.env["MAOOCR_COMPACT_MODELS"] && existsSync(compact) ? compact : join(folder(), file);
+}
+
+/** Size and hash of that file. */
+function identity({ bytes, sha256, compact }: Entry, file: string): { bytes: number; sha256: string } {
+  return compact && path(file) !== join(folder(), file) ? compact : { bytes, sha256 };
 }
 
 /** Whether a browser has use for it: no layout, no medium models, of PP-OCRv5 the scripts that PP-OCRv6 lacks. */
@@ -31,21 +43,23 @@ function useful(entry: Entry): boolean {
 
 function entries(manifest: string): ModelFile[] {
   const { model } = parse(readFileSync(manifest, "utf8")) as unknown as { model: Entry[] };
-  return model.filter(useful).map((entry) => ({
-    name: entry.name,
-    file: `${entry.name}.${entry.task === "dictionary" ? "txt" : "onnx"}`,
-    task: entry.task,
-    tier: entry.tier ?? null,
-    bytes: entry.bytes,
-    sha256: entry.sha256,
-    languages: entry.languages ?? [],
-    dictionary: entry.dictionary ?? null,
-  }));
+  return model.filter(useful).map((entry) => {
+    const file = `${entry.name}.${entry.task === "dictionary" ? "txt" : "onnx"}`;
+    return {
+      name: entry.name,
+      file,
+      task: entry.task,
+      tier: entry.tier ?? null,
+      ...identity(entry, file),
+      languages: entry.languages ?? [],
+      dictionary: entry.dictionary ?? null,
+    };
+  });
 }
 
 /** Those that are on this machine, with what the app needs to know of them. */
 function available(manifest: string): ModelFile[] {
-  const found = entries(manifest).filter(({ file }) => existsSync(join(folder(), file)));
+  const found = entries(manifest).filter(({ file }) => existsSync(path(file)));
   if (!found.some(({ task, tier }) => task === "recognition" && tier === "tiny")) {
     throw new Error(`${folder()} has no models: run \`maoocr models pull ppocrv6-tiny-det ppocrv6-tiny-rec\``);
   }
@@ -63,12 +77,12 @@ export function models(manifest: string): Plugin {
     },
     configureServer(server) {
       server.middlewares.use((request, response, next) => {
-        const path = new URL(request.url ?? "/", "http://localhost").pathname;
-        if (path === "/models.json") {
+        const { pathname } = new URL(request.url ?? "/", "http://localhost");
+        if (pathname === "/models.json") {
           response.setHeader("content-type", "application/json");
           response.end(json());
-        } else if (path.startsWith("/models/")) {
-          const file = join(folder(), basename(path));
+        } else if (pathname.startsWith("/models/")) {
+          const file = path(basename(pathname));
           if (!existsSync(file)) return next();
           createReadStream(file).pipe(response);
         } else next();
@@ -79,7 +93,7 @@ export function models(manifest: string): Plugin {
     },
     async writeBundle() {
       await mkdir(join(out, "models"), { recursive: true });
-      for (const { file } of available(manifest)) await copyFile(join(folder(), file), join(out, "models", file));
+      for (const { file } of available(manifest)) await copyFile(path(file), join(out, "models", file));
     },
   };
 }
