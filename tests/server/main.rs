@@ -8,4 +8,5 @@ mod failures;
 mod jobs;
 mod load;
 mod stand;
+mod telemetry;
 mod ws;

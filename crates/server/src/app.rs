@@ -21,7 +21,7 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::services::{ServeDir, ServeFile};
-use tower_http::trace::TraceLayer;
+use tracing::Instrument;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::api::{self, status};
@@ -121,7 +121,7 @@ pub fn router(app: Arc<App>) -> Router {
     // Large pictures come; each handler has a limit of its own.
     let layers = ServiceBuilder::new()
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
-        .layer(trace())
+        .layer(from_fn(trace))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(from_fn(count))
         .layer(from_fn(headers))
@@ -228,21 +228,30 @@ fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
     Problem::internal("server_failed", cause).into_response()
 }
 
-#[allow(clippy::type_complexity)] // The layer's own type.
-fn trace() -> TraceLayer<
-    tower_http::classify::SharedClassifier<tower_http::classify::ServerErrorsAsFailures>,
-    impl Fn(&Request) -> tracing::Span + Clone,
-> {
-    // Neither query nor headers: they may hold what is nobody's business.
-    TraceLayer::new_for_http().make_span_with(|request: &Request| {
-        let id = request.headers().get(REQUEST_ID);
-        tracing::info_span!(
-            "request",
-            method = %request.method(),
-            path = request.uri().path(),
-            id = id.and_then(|v| v.to_str().ok()).unwrap_or(""),
-        )
-    })
+/// A span around each request, and a line at its end. Neither query nor headers: they may hold what is nobody's
+/// business.
+async fn trace(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let path = request.uri().path().to_string();
+    let id = request.headers().get(REQUEST_ID);
+    let span = tracing::info_span!(
+        "request",
+        method = %request.method(),
+        path,
+        id = id.and_then(|v| v.to_str().ok()).unwrap_or(""),
+    );
+    async move {
+        let response = next.run(request).await;
+        let (status, seconds) = (response.status().as_u16(), began.elapsed().as_secs_f64());
+        match path.as_str() {
+            // Asked for every few seconds, by machines.
+            "/health" | "/ready" | "/metrics" => tracing::debug!(status, seconds, "answered"),
+            _ => tracing::info!(status, seconds, "answered"),
+        }
+        response
+    }
+    .instrument(span)
+    .await
 }
 
 async fn count(request: Request, next: Next) -> Response {

@@ -162,12 +162,21 @@ async fn outcome(app: &Arc<App>, claim: Claim, stop: Stop) -> Option<Outcome> {
     }
 }
 
-/// Records it. While the database doesn't answer, the work is kept and the lease may run out; then it is another's.
+/// Records it. While the database doesn't answer, the work is kept; a lease that ran out meanwhile is taken up again
+/// where nobody else has the picture.
 async fn finish(app: &App, worker: Uuid, item: ItemKey, outcome: Outcome, stop: &Stop) {
     for _ in 0..TRIES {
-        match app.store.finish(worker, item, outcome.clone()).await {
-            Ok(true) => return,
+        let recorded = match app.store.finish(worker, item, outcome.clone()).await {
             Ok(false) => {
+                let renewed = app.store.renew(worker, &[item], app.config.lease).await;
+                renewed.map(|lost| lost.is_empty().then_some(()))
+            }
+            Ok(true) => return,
+            Err(error) => Err(error),
+        };
+        match recorded {
+            Ok(Some(())) => {}
+            Ok(None) => {
                 tracing::info!(job = %item.job, index = item.index, "was no longer this server's");
                 return;
             }

@@ -41,7 +41,7 @@ impl Drop for Telemetry {
 pub fn start(config: &Config) -> Result<Telemetry, TelemetryError> {
     let said = std::env::var("RUST_LOG").unwrap_or_default();
     // Of libraries only what goes wrong.
-    let usual = "warn,maoocr_server=info,maoocr_runtime=info,tower_http=info";
+    let usual = "warn,maoocr_server=info,maoocr_runtime=info";
     let filter = EnvFilter::try_new(if said.is_empty() { usual } else { &said })?;
     let log: Box<dyn Layer<Registry> + Send + Sync> = match config.log {
         LogFormat::Text => tracing_subscriber::fmt::layer()
