@@ -52,7 +52,7 @@ impl QuantPanels {
             own_bias.as_mut_slice()[..n].copy_from_slice(bias);
         }
         let mut data = vec![0; groups * GROUP * padded];
-        for column in 0..n {
+        for (column, start) in starts.iter_mut().enumerate().take(n) {
             let largest = (0..k).map(|k| at(k, column).abs()).fold(0.0, f32::max);
             let step = if largest > 0.0 { largest / 127.0 } else { 1.0 };
             let first = column / (WIDTH * lanes) * (WIDTH * lanes);
@@ -70,7 +70,7 @@ impl QuantPanels {
             }
             scale.as_mut_slice()[column] = step;
             sums.as_mut_slice()[column] = step * sum as f32;
-            starts[column] = form.offset * sum;
+            *start = form.offset * sum;
         }
         Self {
             data,

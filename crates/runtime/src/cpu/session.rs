@@ -44,9 +44,12 @@ pub struct StepCost {
     pub time: Duration,
 }
 
+/// What a plan depends on: the input's shape and layout, and whether only the best classes are wanted.
+type Key = (Vec<usize>, Layout, bool);
+
 #[derive(Default)]
 struct Plans {
-    by_input: HashMap<(Vec<usize>, Layout, bool), (Arc<Plan>, u64)>,
+    by_input: HashMap<Key, (Arc<Plan>, u64)>,
     /// Counts uses, to know which plan was not used for the longest time.
     clock: u64,
 }
