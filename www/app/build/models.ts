@@ -24,15 +24,17 @@ function folder(): string {
   return process.env["MAOOCR_MODELS"] ?? join(homedir(), ".cache/maoocr/models");
 }
 
-/** Where a file of a model is: one of half the size, where `maoocr models compact` made it. */
-function path(file: string): string {
-  const compact = join(process.env["MAOOCR_COMPACT_MODELS"] ?? "", file);
-  return process.env["MAOOCR_COMPACT_MODELS"] && existsSync(compact) ? compact : join(folder(), file);
+/** A model and where its file is. */
+interface Source extends ModelFile {
+  path: string;
 }
 
-/** Size and hash of that file. */
-function identity({ bytes, sha256, compact }: Entry, file: string): { bytes: number; sha256: string } {
-  return compact && path(file) !== join(folder(), file) ? compact : { bytes, sha256 };
+/** The file of a model: one of half the size, where `maoocr models compact` made it. */
+function file(entry: Entry, name: string): Pick<Source, "path" | "bytes" | "sha256"> {
+  const compact = process.env["MAOOCR_COMPACT_MODELS"];
+  if (entry.compact && compact && existsSync(join(compact, name)))
+    return { path: join(compact, name), ...entry.compact };
+  return { path: join(folder(), name), bytes: entry.bytes, sha256: entry.sha256 };
 }
 
 /** Whether a browser has use for it: no layout, no medium models, of PP-OCRv5 the scripts that PP-OCRv6 lacks. */
@@ -41,16 +43,16 @@ function useful(entry: Entry): boolean {
   return !/^ppocrv5-(mobile|dict)/.test(entry.name);
 }
 
-function entries(manifest: string): ModelFile[] {
+function entries(manifest: string): Source[] {
   const { model } = parse(readFileSync(manifest, "utf8")) as unknown as { model: Entry[] };
   return model.filter(useful).map((entry) => {
-    const file = `${entry.name}.${entry.task === "dictionary" ? "txt" : "onnx"}`;
+    const name = `${entry.name}.${entry.task === "dictionary" ? "txt" : "onnx"}`;
     return {
       name: entry.name,
-      file,
+      file: name,
       task: entry.task,
       tier: entry.tier ?? null,
-      ...identity(entry, file),
+      ...file(entry, name),
       languages: entry.languages ?? [],
       dictionary: entry.dictionary ?? null,
     };
@@ -58,8 +60,8 @@ function entries(manifest: string): ModelFile[] {
 }
 
 /** Those that are on this machine, with what the app needs to know of them. */
-function available(manifest: string): ModelFile[] {
-  const found = entries(manifest).filter(({ file }) => existsSync(path(file)));
+function available(manifest: string): Source[] {
+  const found = entries(manifest).filter(({ path }) => existsSync(path));
   if (!found.some(({ task, tier }) => task === "recognition" && tier === "tiny")) {
     throw new Error(`${folder()} has no models: run \`maoocr models pull ppocrv6-tiny-det ppocrv6-tiny-rec\``);
   }
@@ -68,7 +70,7 @@ function available(manifest: string): ModelFile[] {
 
 /** `models.json` and, beside the built app, the models themselves. */
 export function models(manifest: string): Plugin {
-  const json = () => JSON.stringify({ models: available(manifest) });
+  const json = () => JSON.stringify({ models: available(manifest).map(({ path: _, ...model }) => model) });
   let out = "";
   return {
     name: "models",
@@ -82,9 +84,9 @@ export function models(manifest: string): Plugin {
           response.setHeader("content-type", "application/json");
           response.end(json());
         } else if (pathname.startsWith("/models/")) {
-          const file = path(basename(pathname));
-          if (!existsSync(file)) return next();
-          createReadStream(file).pipe(response);
+          const wanted = available(manifest).find(({ file }) => file === basename(pathname));
+          if (!wanted) return next();
+          createReadStream(wanted.path).pipe(response);
         } else next();
       });
     },
@@ -93,7 +95,7 @@ export function models(manifest: string): Plugin {
     },
     async writeBundle() {
       await mkdir(join(out, "models"), { recursive: true });
-      for (const { file } of available(manifest)) await copyFile(path(file), join(out, "models", file));
+      for (const { file, path } of available(manifest)) await copyFile(path, join(out, "models", file));
     },
   };
 }
