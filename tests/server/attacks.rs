@@ -298,7 +298,7 @@ async fn malformed_requests_are_refused_and_hurt_nobody() {
         ("a long name", format!("{form}{}", body(&long_name))),
         (
             "two lengths",
-            format!("content-length: 1\r\ncontent-length: 2\r\n\r\nab"),
+            "content-length: 1\r\ncontent-length: 2\r\n\r\nab".into(),
         ),
         ("a negative length", "content-length: -1\r\n\r\n".into()),
         (
