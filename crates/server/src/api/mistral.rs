@@ -234,11 +234,16 @@ async fn receive(app: &Arc<App>, request: Request) -> Result<(Bytes, OcrRequest)
 
 /// `{"type": "image_url", "image_url": "…" | {"url": "…"}}` or `{"type": "document_url", "document_url": "…"}`.
 fn address(document: &Value) -> Result<&str, Problem> {
-    let named = ["image_url", "document_url"]
+    let kinds = ["image_url", "document_url"];
+    let known = match document.get("type") {
+        None | Some(Value::Null) => true,
+        Some(kind) => kinds.iter().any(|k| kind == k),
+    };
+    let named = kinds
         .into_iter()
         .find_map(|name| document.get(name).filter(|v| !v.is_null()));
     let address = named.and_then(|v| v.as_str().or_else(|| v["url"].as_str()));
-    address.ok_or_else(|| {
+    address.filter(|_| known).ok_or_else(|| {
         Problem::unprocessable(
             "invalid_document",
             "the document must be an image_url or a document_url; uploaded files are not known here",
@@ -275,7 +280,12 @@ mod tests {
         ] {
             assert_eq!(address(&document).unwrap(), "data:a");
         }
-        for document in [json!({}), json!({"type": "file", "file_id": "x"}), json!(3)] {
+        for document in [
+            json!({}),
+            json!({"type": "file", "file_id": "x"}),
+            json!({"type": "other", "image_url": "data:a"}),
+            json!(3),
+        ] {
             assert_eq!(address(&document).unwrap_err().code, "invalid_document");
         }
     }

@@ -5,7 +5,7 @@
 //! the file open too.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
@@ -44,8 +44,21 @@ impl Sqlite {
         }
         let path = PathBuf::from(path);
         make(&path).map_err(|e| StoreError::Address(format!("{}: {e}", path.display())))?;
+        let began = Instant::now();
+        loop {
+            match Self::open_file(&path).await {
+                // Another process makes the same new file. SQLite doesn't wait where it changes the journal.
+                Err(error) if is_busy(&error) && began.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn open_file(path: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
-            .filename(&path)
+            .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
             // A killed server loses nothing; a power cut may lose the last moments but never the file.
             .synchronous(SqliteSynchronous::Normal)
@@ -74,6 +87,15 @@ impl Sqlite {
     async fn begin(&self) -> Result<Transaction<'static, Driver>, StoreError> {
         Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
     }
+}
+
+/// Whether another connection holds a lock (`SQLITE_BUSY` and its extended codes, whose low byte it is).
+fn is_busy(error: &StoreError) -> bool {
+    let StoreError::Database(sqlx::Error::Database(error)) = error else {
+        return false;
+    };
+    let code = error.code().and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }
 
 /// Makes the file, so that it is this user's alone from the beginning.
