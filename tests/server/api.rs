@@ -594,9 +594,9 @@ async fn the_shapes_of_mistrals_ocr_api_are_spoken() {
     assert!(page["markdown"].as_str().unwrap().contains("CORNER BAKERY"));
     for wrong in [
         json!({"document": {"type": "file", "file_id": "x"}}),
-        json!({"document": {"image_url": url}, "pages": [7]}),
-        json!({"document": {"image_url": url}, "include_image_base64": true}),
-        json!({"document": {"image_url": url}, "document_annotation_format": {"type": "json_schema"}}),
+        json!({"document": {"type": "image_url", "image_url": url}, "pages": [7]}),
+        json!({"document": {"type": "image_url", "image_url": url}, "include_image_base64": true}),
+        json!({"document": {"type": "image_url", "image_url": url}, "document_annotation_format": {"type": "json_schema"}}),
     ] {
         let response = server.post("/v1/ocr").json(&wrong).send().await.unwrap();
         assert_eq!(problem(response).await.0, 422);

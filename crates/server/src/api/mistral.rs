@@ -235,10 +235,7 @@ async fn receive(app: &Arc<App>, request: Request) -> Result<(Bytes, OcrRequest)
 /// `{"type": "image_url", "image_url": "…" | {"url": "…"}}` or `{"type": "document_url", "document_url": "…"}`.
 fn address(document: &Value) -> Result<&str, Problem> {
     let kinds = ["image_url", "document_url"];
-    let known = match document.get("type") {
-        None | Some(Value::Null) => true,
-        Some(kind) => kinds.iter().any(|k| kind == k),
-    };
+    let known = kinds.iter().any(|kind| document["type"] == *kind);
     let named = kinds
         .into_iter()
         .find_map(|name| document.get(name).filter(|v| !v.is_null()));
@@ -276,7 +273,7 @@ mod tests {
             json!({"type": "image_url", "image_url": "data:a"}),
             json!({"type": "image_url", "image_url": {"url": "data:a", "detail": null}}),
             json!({"type": "document_url", "document_url": "data:a", "document_name": "x"}),
-            json!({"image_url": "data:a", "document_url": null}),
+            json!({"type": "image_url", "image_url": "data:a", "document_url": null}),
         ] {
             assert_eq!(address(&document).unwrap(), "data:a");
         }
@@ -284,6 +281,7 @@ mod tests {
             json!({}),
             json!({"type": "file", "file_id": "x"}),
             json!({"type": "other", "image_url": "data:a"}),
+            json!({"image_url": "data:a"}),
             json!(3),
         ] {
             assert_eq!(address(&document).unwrap_err().code, "invalid_document");
