@@ -55,7 +55,7 @@ async fn a_deadline_ends_the_work_and_not_only_the_waiting() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(server.metric("maoocr_pictures_total", "read").await, 0.0);
-    for wrong in ["0", "-1", "x", "1.5"] {
+    for wrong in ["0", "-1", "x", "1.5", "86400001"] {
         assert_eq!(send(wrong).await.1, "invalid_deadline", "{wrong}");
     }
 }

@@ -18,8 +18,10 @@ use crate::problem::Problem;
 use crate::reading::{self, Order};
 use crate::store::Scope;
 
-/// The least a caller may wait, ms, as the header says it.
+/// How long a caller waits at most, ms.
 pub const DEADLINE: HeaderName = HeaderName::from_static("x-maoocr-deadline-ms");
+/// The most it may say, ms.
+const DAY: u32 = 86_400_000;
 /// Whether the answer comes from the cache.
 const CACHE: HeaderName = HeaderName::from_static("x-maoocr-cache");
 
@@ -43,7 +45,7 @@ pub struct Form {
     path = "/api/ocr/recognize",
     tag = "recognition",
     params(
-        ("x-maoocr-deadline-ms" = Option<u32>, Header, description = "Milliseconds the caller waits at most")
+        ("x-maoocr-deadline-ms" = Option<u32>, Header, minimum = 1, maximum = 86400000, description = "Milliseconds the caller waits at most")
     ),
     request_body(content(
         (Form = "multipart/form-data"),
@@ -120,10 +122,10 @@ pub fn wanted(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
     };
     let millis = value.to_str().ok().and_then(|v| v.parse::<u32>().ok());
     match millis {
-        Some(millis) if millis > 0 => Ok(Some(Duration::from_millis(millis.into()))),
+        Some(millis @ 1..=DAY) => Ok(Some(Duration::from_millis(millis.into()))),
         _ => Err(Problem::bad_request(
             "invalid_deadline",
-            "x-maoocr-deadline-ms must be a whole number of milliseconds above 0",
+            "x-maoocr-deadline-ms must be a whole number of milliseconds, 1 to 86400000",
         )
         .field(DEADLINE.as_str())),
     }
