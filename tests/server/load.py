@@ -12,8 +12,9 @@ base, picture, pid = sys.argv[1:]
 
 
 def load(*options):
-    command = ["oha", "--no-tui", "--output-format", "json", "-m", "POST", "-T", "image/jpeg", "-D", picture, *options]
-    return json.loads(subprocess.check_output([*command, base + "/api/ocr/recognize"]))
+    command = ["oha", "--no-tui", "--stats-success-breakdown", "--output-format", "json", "-m", "POST"]
+    command += ["-T", "image/jpeg", "-D", picture, *options, base + "/api/ocr/recognize"]
+    return json.loads(subprocess.check_output(command))
 
 
 def goodput(result):
