@@ -4,6 +4,7 @@
 mod api;
 mod attacks;
 mod contract;
+mod edge;
 mod failures;
 mod jobs;
 mod load;

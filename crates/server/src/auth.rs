@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::edge;
 use crate::problem::Problem;
 use crate::store::{Key, NewKey, Scope};
 
@@ -42,6 +43,21 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whom the edge vouches for; empty: somebody it doesn't know either. The edge counts its callers' requests; this
+    /// server does too where it was given a rate.
+    pub fn of_edge(name: &str, scopes: Vec<Scope>, rate: Option<u32>) -> Self {
+        let owner = match name {
+            "" => String::new(),
+            name => format!("edge:{name}"),
+        };
+        Self {
+            who: format!("caller:{owner}"),
+            owner,
+            scopes,
+            rate: rate.filter(|r| *r > 0),
+        }
+    }
+
     /// Counts one request; a problem where there were too many.
     pub async fn count(&self, app: &App) -> Result<(), Problem> {
         match self.rate {
@@ -71,6 +87,11 @@ pub fn name(scope: Scope) -> &'static str {
         Scope::Metrics => "metrics",
         Scope::Admin => "admin",
     }
+}
+
+/// The right of this name.
+pub fn scope(named: &str) -> Option<Scope> {
+    ALL_SCOPES.into_iter().find(|s| name(*s) == named)
 }
 
 /// Every right there is.
@@ -229,27 +250,12 @@ pub async fn check(State(app): State<Arc<App>>, mut request: Request, next: Next
 }
 
 async fn admit(app: &App, request: &mut Request) -> Result<(), Problem> {
-    let peer = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
-    let address = counted(address(&app.config, peer, request.headers()));
-    let caller = if app.config.needs_keys() {
-        let key = known(app, request.headers(), &address).await?;
-        let owner = key.key.id.to_string();
-        Caller {
-            who: format!("key:{owner}"),
-            owner,
-            scopes: key.key.scopes.clone(),
-            rate: key.key.rate.or(app.config.usual_rate()),
-        }
+    let caller = if app.config.edge_secrets.is_empty() {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
+        direct(app, peer, request.headers()).await?
     } else {
-        Caller {
-            who: format!("address:{address}"),
-            owner: String::new(),
-            scopes: ALL_SCOPES.to_vec(),
-            rate: app.config.usual_rate(),
-        }
+        edge::caller(app, request.method(), request.uri(), request.headers()).await?
     };
     // Looking is cheap; what is limited is work. A WebSocket counts its pictures.
     if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -257,6 +263,27 @@ async fn admit(app: &App, request: &mut Request) -> Result<(), Problem> {
     }
     request.extensions_mut().insert(caller);
     Ok(())
+}
+
+/// Who calls this server itself: the holder of a key, or anyone where no keys are needed.
+async fn direct(app: &App, peer: IpAddr, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let address = counted(address(&app.config, peer, headers));
+    if !app.config.needs_keys() {
+        return Ok(Caller {
+            who: format!("address:{address}"),
+            owner: String::new(),
+            scopes: ALL_SCOPES.to_vec(),
+            rate: app.config.usual_rate(),
+        });
+    }
+    let key = known(app, headers, &address).await?;
+    let owner = key.key.id.to_string();
+    Ok(Caller {
+        who: format!("key:{owner}"),
+        owner,
+        scopes: key.key.scopes.clone(),
+        rate: key.key.rate.or(app.config.usual_rate()),
+    })
 }
 
 async fn known(app: &App, headers: &HeaderMap, address: &str) -> Result<Arc<Key>, Problem> {

@@ -130,6 +130,16 @@ pub struct Config {
         hide_env_values = true
     )]
     pub api_keys: Vec<String>,
+    /// Answer an edge function only, which signs what it passes on with one of these secrets: at least 32 characters
+    /// each, separated by commas (two while they are changed). Keys are the edge's matter then.
+    #[arg(
+        long = "edge-secret",
+        env = "MAOOCR_EDGE_SECRET",
+        value_name = "SECRET,…",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub edge_secrets: Vec<String>,
     /// Requests a minute for each key, or for each address where no keys are needed; 0 for no limit. Default: no
     /// limit on a loopback address without keys, else 120.
     #[arg(long, env = "MAOOCR_RATE", value_name = "N")]
@@ -261,6 +271,18 @@ impl Config {
                 key.len()
             ));
         }
+        let shortest = maoocr_signature::SHORTEST_SECRET;
+        if let Some(secret) = self.edge_secrets.iter().find(|s| s.len() < shortest) {
+            return error(format!(
+                "a secret of --edge-secret has {} characters; it needs {shortest} or more that nobody can guess",
+                secret.len()
+            ));
+        }
+        if !self.edge_secrets.is_empty() && self.auth.is_some() {
+            return error(
+                "--auth and --edge-secret contradict each other: behind an edge, the edge says who calls".into(),
+            );
+        }
         if self.cors.len() > 1 && self.cors.iter().any(|o| o == "*") {
             return error("--cors: `*` allows every origin already; give it alone".into());
         }
@@ -284,17 +306,17 @@ impl Config {
         Ok(())
     }
 
-    /// Whether callers need a key.
+    /// Whether callers need a key of this server.
     pub fn needs_keys(&self) -> bool {
         match self.auth {
             Some(auth) => auth == Auth::Keys,
-            None => !self.listen.ip().is_loopback(),
+            None => !self.listen.ip().is_loopback() && self.edge_secrets.is_empty(),
         }
     }
 
     /// Whether it is open to this machine only, and so must beware of web pages that a browser here shows.
     pub fn is_private(&self) -> bool {
-        !self.needs_keys() && self.listen.ip().is_loopback()
+        !self.needs_keys() && self.edge_secrets.is_empty() && self.listen.ip().is_loopback()
     }
 
     /// Requests a minute for whoever has no rate of their own; none: no limit.
@@ -423,6 +445,9 @@ mod tests {
         assert!(config(&["--auth", "keys"]).needs_keys());
         assert!(!config(&["--listen", "0.0.0.0:1", "--auth", "open"]).needs_keys());
         assert!(!config(&["--listen", "0.0.0.0:1", "--auth", "open"]).is_private());
+        let behind = ["--edge-secret", "a secret of thirty-two bytes, ok"];
+        assert!(!config(&[&behind[..], &["--listen", "0.0.0.0:1"]].concat()).needs_keys());
+        assert!(!config(&behind).is_private());
     }
 
     #[test]
@@ -433,6 +458,16 @@ mod tests {
             (&["--file-root", "/no/such/folder"], "--file-root"),
             (&["--web", "/no/such/folder"], "--web"),
             (&["--upload-memory", "8"], "--upload-memory"),
+            (&["--edge-secret", "short"], "32"),
+            (
+                &[
+                    "--edge-secret",
+                    "a secret of thirty-two bytes, ok",
+                    "--auth",
+                    "open",
+                ],
+                "--auth",
+            ),
         ] {
             let error = config(arguments).check().unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

@@ -10,6 +10,7 @@ pub mod batching;
 pub mod cache;
 pub mod config;
 pub mod drain;
+pub mod edge;
 pub mod etag;
 pub mod fetch;
 pub mod files;

@@ -225,7 +225,9 @@ fn print_settings(config: &Config, address: SocketAddr, app: &App) {
     if config.needs_keys() && !app.keys.any_fixed() {
         tracing::info!("callers need a key: make one with `maoocr keys create`");
     }
-    if !config.needs_keys() && !config.listen.ip().is_loopback() {
+    if !config.edge_secrets.is_empty() {
+        tracing::info!("only what an edge has signed is answered");
+    } else if !config.needs_keys() && !config.listen.ip().is_loopback() {
         tracing::warn!("open to anyone who reaches {address}, as --auth open says");
     }
     tracing::info!("listening on http://{address}, described at http://{address}/docs");
