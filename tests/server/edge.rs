@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use crate::stand::{Server, Stand, problem, sample};
 
 const SECRET: &str = "an edge's secret of more than 32 characters";
-const OLD: &str = "the secret before it, as long as the other";
+const OLD: &str = "the secret before it is as long as the other";
 
 fn now() -> u64 {
     SystemTime::now()

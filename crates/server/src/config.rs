@@ -445,7 +445,7 @@ mod tests {
         assert!(config(&["--auth", "keys"]).needs_keys());
         assert!(!config(&["--listen", "0.0.0.0:1", "--auth", "open"]).needs_keys());
         assert!(!config(&["--listen", "0.0.0.0:1", "--auth", "open"]).is_private());
-        let behind = ["--edge-secret", "a secret of thirty-two bytes, ok"];
+        let behind = ["--edge-secret", "a secret that is of 32 characters"];
         assert!(!config(&[&behind[..], &["--listen", "0.0.0.0:1"]].concat()).needs_keys());
         assert!(!config(&behind).is_private());
     }
@@ -462,7 +462,7 @@ mod tests {
             (
                 &[
                     "--edge-secret",
-                    "a secret of thirty-two bytes, ok",
+                    "a secret that is of 32 characters",
                     "--auth",
                     "open",
                 ],
