@@ -11,7 +11,8 @@ use super::simd::{Isa, Kernel, Simd};
 pub(super) const TILE: usize = 48;
 
 /// Vectors in a panel. Twelve rows by two vectors fill AVX-512's registers with accumulators, six by two AVX2's; three
-/// or four vectors were slower, since the compiler then spills. In a browser four by two is the most that does not.
+/// or four vectors were slower, since the compiler then spills. In a browser four by two is the most that does not: its
+/// compiler puts all loads of a loop's body first, for which reason nothing is unrolled either.
 const WIDTH: usize = 2;
 
 /// A matrix `[K, N]` in panels of two vectors' width: panel after panel, each `[K, width]`, the last one of one vector
@@ -160,19 +161,18 @@ impl Rows {
     }
 }
 
-/// Adds column `k` of the left-hand side times row `step` of the panel at `b`.
+/// Adds column `k` of the left-hand side times the panel's row at `b`.
 #[inline(always)]
 unsafe fn multiply<S: Simd, const MR: usize, const NV: usize>(
     acc: &mut [[S::V; NV]; MR],
     starts: &[*const f32; MR],
     k: usize,
     b: *const f32,
-    step: usize,
 ) {
     unsafe {
         let mut panel = [S::splat(0.0); NV];
         for (v, panel) in panel.iter_mut().enumerate() {
-            *panel = S::load(b.add((step * NV + v) * S::LANES));
+            *panel = S::load(b.add(v * S::LANES));
         }
         for r in 0..MR {
             let a = S::splat(*starts[r].add(k));
@@ -281,16 +281,8 @@ impl Gemm {
                         *start = a.add(r * self.rows.pitch);
                     }
                     let mut k = 0;
-                    // Four at a time: the addresses of the rows are computed less often.
-                    while S::UNROLL && k + 4 <= self.rows.run {
-                        for step in 0..4 {
-                            multiply::<S, MR, NV>(&mut acc, &starts, k + step, b, step);
-                        }
-                        b = b.add(4 * NV * S::LANES);
-                        k += 4;
-                    }
                     while k < self.rows.run {
-                        multiply::<S, MR, NV>(&mut acc, &starts, k, b, 0);
+                        multiply::<S, MR, NV>(&mut acc, &starts, k, b);
                         b = b.add(NV * S::LANES);
                         k += 1;
                     }

@@ -254,15 +254,6 @@ impl QuantGemm<'_> {
             let mut b = weights.data.as_ptr().add(column * len);
             let starts: [_; MR] = std::array::from_fn(|r| self.bytes.add((row + r) * len));
             let mut a = 0;
-            // Four at a time, as for floats.
-            while D::V::UNROLL && a + 4 * GROUP <= len {
-                for step in 0..4 {
-                    let b = b.add(step * NV * lanes * GROUP);
-                    multiply::<D, MR, NV>(&mut acc, &starts, a + step * GROUP, b);
-                }
-                b = b.add(4 * NV * lanes * GROUP);
-                a += 4 * GROUP;
-            }
             while a < len {
                 multiply::<D, MR, NV>(&mut acc, &starts, a, b);
                 b = b.add(NV * lanes * GROUP);

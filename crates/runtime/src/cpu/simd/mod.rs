@@ -23,9 +23,6 @@ pub(super) trait Simd: Copy + 'static {
     const LANES: usize;
     /// Vectors that fit into registers.
     const REGISTERS: usize;
-    /// Whether products are unrolled: good where addresses are computed in instructions of their own, bad where the
-    /// compiler then runs out of registers (AVX-512 ran at half its speed).
-    const UNROLL: bool = false;
 
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
@@ -174,6 +171,8 @@ impl Isa {
             Self::Avx512 => "AVX-512",
             #[cfg(target_arch = "aarch64")]
             Self::Neon => "NEON",
+            #[cfg(target_arch = "wasm32")]
+            Self::Simd128 if wasm::RELAXED => "relaxed simd128",
             #[cfg(target_arch = "wasm32")]
             Self::Simd128 => "simd128",
         }

@@ -1,8 +1,12 @@
-//! WebAssembly's simd128. It has no fused multiply-add.
+//! WebAssembly's simd128. It has no fused multiply-add; with relaxed SIMD, which makes a module of its own since engines
+//! that lack it refuse the whole, there is one on processors that have it.
 
 use core::arch::wasm32::*;
 
 use super::{Dot, Ints, Simd};
+
+/// Whether this build is one with relaxed SIMD.
+pub(super) const RELAXED: bool = cfg!(target_feature = "relaxed-simd");
 
 #[derive(Clone, Copy)]
 pub(super) struct Simd128;
@@ -10,9 +14,8 @@ pub(super) struct Simd128;
 impl Simd for Simd128 {
     type V = v128;
     const LANES: usize = 4;
-    // Engines on x86-64 have 16, of which they keep one, and a product needs one more since it isn't fused.
+    // Engines on x86-64 have 16, and want the numbers that are multiplied in some of them beside the sums.
     const REGISTERS: usize = 12;
-    const UNROLL: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> v128 {
@@ -68,6 +71,9 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     unsafe fn mul_add(a: v128, b: v128, c: v128) -> v128 {
+        #[cfg(target_feature = "relaxed-simd")]
+        return f32x4_relaxed_madd(a, b, c);
+        #[cfg(not(target_feature = "relaxed-simd"))]
         f32x4_add(f32x4_mul(a, b), c)
     }
     #[inline(always)]
@@ -80,7 +86,7 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     unsafe fn scale(a: v128, n: v128) -> v128 {
-        let n = i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127));
+        let n = i32x4_add(truncate(n), i32x4_splat(127));
         f32x4_mul(a, i32x4_shl(n, 23))
     }
     #[inline(always)]
@@ -93,6 +99,15 @@ impl Simd for Simd128 {
         let a = f32x4_pmax(a, i32x4_shuffle::<2, 3, 0, 1>(a, a));
         f32x4_extract_lane::<0>(a).max(f32x4_extract_lane::<1>(a))
     }
+}
+
+/// To integers, for values that fit. Relaxed, it is one instruction on x86-64 instead of seven.
+#[inline(always)]
+fn truncate(v: v128) -> v128 {
+    #[cfg(target_feature = "relaxed-simd")]
+    return i32x4_relaxed_trunc_f32x4(v);
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    i32x4_trunc_sat_f32x4(v)
 }
 
 impl Ints for Simd128 {
@@ -125,7 +140,7 @@ impl Dot for Simd128 {
     #[inline(always)]
     unsafe fn store_rounded(to: *mut u8, v: v128) {
         let v = f32x4_pmin(f32x4_splat(255.0), f32x4_pmax(f32x4_splat(0.0), v));
-        let v = i32x4_trunc_sat_f32x4(f32x4_nearest(v));
+        let v = truncate(f32x4_nearest(v));
         unsafe { v128_store64_lane::<0>(i16x8_narrow_i32x4(v, v), to.cast()) };
     }
 }
