@@ -1,4 +1,6 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { defineConfig } from "vite";
 import { VitePWA } from "vite-plugin-pwa";
@@ -9,11 +11,26 @@ import { models } from "./build/models.ts";
 import { pdfAssets } from "./build/pdf.ts";
 
 const repository = resolve(import.meta.dirname, "../..");
+const cpu = resolve(repository, "pkg/web/maoocr.js");
+const gpu = resolve(repository, "pkg/web-gpu/maoocr_gpu.js");
+/** Of the module for GPUs; empty where it wasn't built: the app is one without it then. */
+const gpuVersion = existsSync(gpu)
+  ? createHash("sha256")
+      .update(readFileSync(gpu.replace(".js", "_bg.wasm")))
+      .digest("hex")
+      .slice(0, 16)
+  : "";
 
 export default defineConfig({
   // Relative, so that the app works under any path of any host.
   base: "./",
-  resolve: { alias: { "maoocr-wasm": resolve(repository, "pkg/web/maoocr.js") } },
+  resolve: {
+    alias: [
+      { find: /^maoocr-wasm$/, replacement: cpu },
+      { find: /^maoocr-wasm-gpu$/, replacement: gpuVersion ? gpu : cpu },
+    ],
+  },
+  define: { GPU_VERSION: JSON.stringify(gpuVersion) },
   worker: { format: "es" },
   build: {
     target: "es2022",
@@ -36,9 +53,17 @@ export default defineConfig({
       injectRegister: false,
       manifest,
       injectManifest: {
-        // Models are kept by their hash; a PDF's rare character maps and fonts when they are first used.
+        // Models are kept by their hash; a PDF's rare character maps and fonts, and the module for GPUs, when they are
+        // first used.
         globPatterns: ["**/*.{js,css,html,svg,png,wasm,webmanifest}", "models.json"],
-        globIgnores: ["models/**", "pdf/cmaps/**", "pdf/standard_fonts/**", "pdf/wasm/*fallback.js"],
+        globIgnores: [
+          "models/**",
+          "pdf/cmaps/**",
+          "pdf/standard_fonts/**",
+          "pdf/wasm/*fallback.js",
+          "assets/gpu-worker-*",
+          "assets/maoocr_gpu_bg-*",
+        ],
         maximumFileSizeToCacheInBytes: 6_000_000,
         minify: true,
         sourcemap: false,

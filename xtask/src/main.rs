@@ -25,7 +25,7 @@ cargo xtask <command>
   start   what running needs, build, fetch the models, read tests/samples, serve the web app and the API
   test    everything a change must pass: set-up, formatting, lints, licences, tests on every executor
   sqlx    what the server's queries are checked against, after a change of its queries or tables
-  wasm    the engine for JavaScript, into pkg/
+  wasm    the engine for JavaScript, into pkg/; the module for GPUs takes ten minutes the first time
   web     the web app with its models, into www/app/dist
   deploy-check
           what deploy/ ships: linted, and run with nginx, Prometheus, PostgreSQL and Redis from packages
@@ -39,8 +39,8 @@ fn main() -> ExitCode {
         ["start"] => start(),
         ["test"] => test(),
         ["sqlx"] => sqlx::prepare(),
-        ["wasm"] => wasm::build(),
-        ["web"] => web(),
+        ["wasm"] => wasm::build().and_then(|()| wasm::build_gpu()),
+        ["web"] => web(true),
         ["deploy-check"] => deploy_check(),
         ["setup"] => setup(),
         ["check"] => check(),
@@ -75,7 +75,8 @@ fn start() -> Result<()> {
         samples.push(root()?.join("tests/samples").join(name));
     }
     command(&maoocr).arg("recognize").args(&samples).run()?;
-    if let Err(error) = web() {
+    // Its module for GPUs takes longer to build than all the rest.
+    if let Err(error) = web(false) {
         eprintln!("xtask: {error:#}; going on without the web app");
     }
     eprintln!("\nThe server follows; Ctrl-C ends it. From another terminal:");
@@ -83,13 +84,17 @@ fn start() -> Result<()> {
     command(&maoocr).arg("serve").run()
 }
 
-/// The web app from a fresh checkout, with the models that it offers.
-fn web() -> Result<()> {
+/// The web app from a fresh checkout, with the models that it offers; where `gpu` doesn't say so, it has the module for
+/// GPUs only if that was built before.
+fn web(gpu: bool) -> Result<()> {
     machine::prepare(Purpose::Web)?;
     let maoocr = binary(&["--package", "maoocr-cli"])?;
     command(&maoocr).args(["models", "pull"]).run()?;
     if !root()?.join("pkg/web/maoocr_bg.wasm").exists() {
         wasm::build()?;
+    }
+    if gpu && !root()?.join("pkg/web-gpu/maoocr_gpu_bg.wasm").exists() {
+        wasm::build_gpu()?;
     }
     web::build(&maoocr)
 }
@@ -164,6 +169,7 @@ fn test() -> Result<()> {
     .run()?;
     deploy::check(&maoocr)?;
     wasm::build()?;
+    wasm::build_gpu()?;
     wasm::test(&maoocr)?;
     web::build(&maoocr)?;
     web::test(&maoocr)

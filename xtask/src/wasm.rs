@@ -1,4 +1,4 @@
-//! The engine as a WebAssembly module: `pkg/web` and `pkg/nodejs`.
+//! The engine as WebAssembly modules: `pkg/web`, `pkg/nodejs` and, for GPUs, `pkg/web-gpu`.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,53 +12,128 @@ use crate::{machine, npm, root, target, tools};
 const TRIPLE: &str = "wasm32-unknown-unknown";
 /// Of the tool and of the crate: their interface is private and changes with every version.
 const BINDGEN: &str = "0.2.130";
-/// How the module is loaded: as an ES module over the network, as a CommonJS module from a file.
-const TARGETS: [(&str, &str); 2] = [("web", "module"), ("nodejs", "commonjs")];
 
-/// Builds the module, writes its JavaScript, makes it smaller where npm can be had, and says how large it is.
+/// A module that is built, and the packages it comes in.
+struct Bundle {
+    /// Profile of cargo's, also the folder where it leaves the module.
+    profile: &'static str,
+    features: &'static [&'static str],
+    /// Of the files.
+    name: &'static str,
+    /// How hard the optimiser tries.
+    level: &'static str,
+    /// Folder in `pkg/`, target of wasm-bindgen and kind of module: an ES module over the network, a CommonJS one from
+    /// a file.
+    packages: &'static [(&'static str, &'static str, &'static str)],
+}
+
+/// The engine on a CPU.
+const CPU: Bundle = Bundle {
+    profile: "wasm",
+    features: &[],
+    name: "maoocr",
+    level: "-O3",
+    packages: &[("web", "web", "module"), ("nodejs", "nodejs", "commonjs")],
+};
+
+/// The same with Burn, for browsers with WebGPU.
+const GPU: Bundle = Bundle {
+    profile: "wasm-gpu",
+    features: &["--features", "gpu"],
+    name: "maoocr_gpu",
+    // `-O3` takes four times as long, and that is minutes.
+    level: "-O1",
+    packages: &[("web-gpu", "web", "module")],
+};
+
+/// Builds the module for CPUs.
 pub fn build() -> Result<()> {
-    let module = compile()?;
-    let bindgen = bindgen()?;
-    let optimiser = optimiser();
-    if let Err(error) = &optimiser {
-        eprintln!("xtask: {error:#}; the module stays larger than it need be");
-    }
-    let pkg = root()?.join("pkg");
-    for (name, kind) in TARGETS {
-        let folder = pkg.join(name);
-        std::fs::remove_dir_all(&folder).ok();
-        command(&bindgen)
-            .args(["--target", name, "--out-name", "maoocr", "--out-dir"])
-            .arg(&folder)
-            .arg(&module)
-            .run()?;
-        std::fs::write(
-            folder.join("package.json"),
-            format!(
-                "{{\n  \"name\": \"maoocr-wasm\",\n  \"version\": \"{}\",\n  \"license\": \"Apache-2.0\",\n  \
-                 \"private\": true,\n  \"type\": \"{kind}\",\n  \"main\": \"maoocr.js\",\n  \
-                 \"types\": \"maoocr.d.ts\"\n}}\n",
-                env!("CARGO_PKG_VERSION")
-            ),
-        )?;
-        if let Ok(optimiser) = &optimiser {
-            let file = folder.join("maoocr_bg.wasm");
-            command("node")
-                .arg(optimiser)
-                .args(["-O3", "--strip-producers"])
-                .args(["--enable-simd", "--enable-bulk-memory", "--enable-sign-ext"])
-                .args([
-                    "--enable-nontrapping-float-to-int",
-                    "--enable-mutable-globals",
-                ])
-                .args(["--enable-reference-types", "--enable-multivalue"])
-                .arg(&file)
-                .arg("-o")
-                .arg(&file)
-                .run()?;
+    CPU.build()
+}
+
+/// Builds the module for GPUs, which takes ten minutes where there is nothing of it yet.
+pub fn build_gpu() -> Result<()> {
+    GPU.build()
+}
+
+impl Bundle {
+    /// Builds it, writes its JavaScript, makes it smaller where npm can be had, and says how large it is.
+    fn build(&self) -> Result<()> {
+        let module = self.compile()?;
+        let bindgen = bindgen()?;
+        let optimiser = optimiser();
+        if let Err(error) = &optimiser {
+            eprintln!("xtask: {error:#}; the module stays larger than it need be");
         }
+        let pkg = root()?.join("pkg");
+        let file = format!("{}_bg.wasm", self.name);
+        for (folder, target, kind) in self.packages {
+            let folder = pkg.join(folder);
+            std::fs::remove_dir_all(&folder).ok();
+            command(&bindgen)
+                .args(["--target", target, "--out-name", self.name, "--out-dir"])
+                .arg(&folder)
+                .arg(&module)
+                .run()?;
+            std::fs::write(
+                folder.join("package.json"),
+                format!(
+                    "{{\n  \"name\": \"maoocr-wasm\",\n  \"version\": \"{}\",\n  \"license\": \"Apache-2.0\",\n  \
+                     \"private\": true,\n  \"type\": \"{kind}\",\n  \"main\": \"{name}.js\",\n  \
+                     \"types\": \"{name}.d.ts\"\n}}\n",
+                    env!("CARGO_PKG_VERSION"),
+                    name = self.name,
+                ),
+            )?;
+            if let Ok(optimiser) = &optimiser {
+                optimise(optimiser, self.level, &folder.join(&file))?;
+            }
+        }
+        let (first, ..) = self.packages[0];
+        sizes(&[&module, &pkg.join(first).join(&file)])
     }
-    sizes(&[&module, &pkg.join("web/maoocr_bg.wasm")])
+
+    /// The module as the compiler leaves it.
+    fn compile(&self) -> Result<PathBuf> {
+        let mut step = cargo(&["build", "--profile", self.profile, "--locked"])
+            .args(["--package", "maoocr-wasm", "--target", TRIPLE])
+            .args(self.features);
+        if let Some(compiler) = other_compiler()? {
+            step = step
+                .args(["-Zbuild-std=std,panic_abort"])
+                .env("RUSTC", compiler.rustc)
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env(
+                    "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER",
+                    compiler.linker,
+                );
+        }
+        step.run()?;
+        Ok(target()?
+            .join(TRIPLE)
+            .join(self.profile)
+            .join("maoocr_wasm.wasm"))
+    }
+}
+
+/// Makes a module smaller, in place.
+fn optimise(optimiser: &Path, level: &str, file: &Path) -> Result<()> {
+    // Whoever stops it leaves the module as it was.
+    let smaller = file.with_extension("smaller");
+    command("node")
+        .arg(optimiser)
+        .args([level, "--strip-producers"])
+        .args(["--enable-simd", "--enable-bulk-memory", "--enable-sign-ext"])
+        .args([
+            "--enable-nontrapping-float-to-int",
+            "--enable-mutable-globals",
+        ])
+        .args(["--enable-reference-types", "--enable-multivalue"])
+        .arg(file)
+        .arg("-o")
+        .arg(&smaller)
+        .run()?;
+    Ok(std::fs::rename(smaller, file)?)
 }
 
 /// Reads the samples with the module in Node; `maoocr` says where the models are.
@@ -67,32 +142,6 @@ pub fn test(maoocr: &Path) -> Result<()> {
         .args(["--test", "tests/wasm/recognize.test.mjs"])
         .env("MAOOCR_BIN", maoocr)
         .run()
-}
-
-/// The module as the compiler leaves it.
-fn compile() -> Result<PathBuf> {
-    let mut step = cargo(&[
-        "build",
-        "--profile",
-        "wasm",
-        "--locked",
-        "--package",
-        "maoocr-wasm",
-        "--target",
-        TRIPLE,
-    ]);
-    if let Some(compiler) = other_compiler()? {
-        step = step
-            .args(["-Zbuild-std=std,panic_abort"])
-            .env("RUSTC", compiler.rustc)
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env(
-                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER",
-                compiler.linker,
-            );
-    }
-    step.run()?;
-    Ok(target()?.join(TRIPLE).join("wasm").join("maoocr_wasm.wasm"))
 }
 
 /// A compiler to take instead of rustup's.

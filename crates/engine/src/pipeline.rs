@@ -66,7 +66,7 @@ impl EngineError {
         match self {
             Self::Imaging(e) => e.code(),
             Self::Plan(_) => "model_not_installed",
-            Self::Runtime(_) => "model_failed",
+            Self::Runtime(e) => e.code(),
             Self::Dictionary { .. } | Self::Model { .. } => "model_unusable",
             Self::Cancelled => "cancelled",
         }

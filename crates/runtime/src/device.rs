@@ -45,6 +45,24 @@ impl Device {
         })
     }
 
+    /// Brings up a GPU where loading can't wait for it: in a browser, where this comes before the first [`load`].
+    /// Elsewhere it only says whether there is one. `Auto` takes the CPU where that fails.
+    ///
+    /// [`load`]: Self::load
+    pub async fn start(&self) -> Result<(), RuntimeError> {
+        match self {
+            Self::Gpu(number) => {
+                gpu::start().await?;
+                gpu::pick(*number).map(drop)
+            }
+            Self::Auto => {
+                gpu::start().await.ok();
+                Ok(())
+            }
+            Self::Cpu | Self::CpuInt8 | Self::Flex | Self::Tract => Ok(()),
+        }
+    }
+
     /// Loads an ONNX model onto this device.
     ///
     /// `Auto` takes the CPU where there is no GPU, and for a model that the GPU can't load; the session then says why
@@ -73,7 +91,7 @@ impl Device {
             }
             Self::Tract => tract::load(onnx),
             Self::Gpu(number) => gpu::load(onnx, &gpu::pick(*number)?),
-            Self::Flex => gpu::load_flex(onnx),
+            Self::Flex => flex::load(onnx),
         }
     }
 
@@ -151,7 +169,16 @@ impl Session for Fallback {
 #[cfg(feature = "burn")]
 mod gpu {
     use super::{Arc, RuntimeError, Session};
-    use crate::burn::{Adapter, adapters, load_flex as flex, load_gpu, possible};
+    use crate::burn::{Adapter, adapters, load_gpu, possible};
+
+    #[cfg(target_family = "wasm")]
+    pub(super) use crate::burn::start;
+
+    /// Adapters are looked for when they are needed.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) async fn start() -> Result<(), RuntimeError> {
+        Ok(())
+    }
 
     /// A real one, where there is one.
     pub(super) fn look() -> Result<Adapter, RuntimeError> {
@@ -193,10 +220,6 @@ mod gpu {
         load_gpu(onnx, adapter)
     }
 
-    pub(super) fn load_flex(onnx: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
-        Ok(Arc::new(flex(onnx)?))
-    }
-
     pub(super) fn describe(adapter: &Adapter) -> String {
         format!("GPU ({})", adapter.name)
     }
@@ -211,8 +234,12 @@ mod gpu {
 
     fn not_built<T>() -> Result<T, RuntimeError> {
         Err(RuntimeError::Device {
-            reason: "GPUs and flex need a build with the feature `burn`".into(),
+            reason: "GPUs need a build with the feature `burn`".into(),
         })
+    }
+
+    pub(super) async fn start() -> Result<(), RuntimeError> {
+        not_built()
     }
 
     pub(super) fn look() -> Result<Adapter, RuntimeError> {
@@ -227,12 +254,28 @@ mod gpu {
         match *adapter {}
     }
 
-    pub(super) fn load_flex(_: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
-        not_built()
-    }
-
     pub(super) fn describe(adapter: &Adapter) -> String {
         match *adapter {}
+    }
+}
+
+#[cfg(feature = "flex")]
+mod flex {
+    use super::{Arc, RuntimeError, Session};
+
+    pub(super) fn load(onnx: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
+        Ok(Arc::new(crate::burn::load_flex(onnx)?))
+    }
+}
+
+#[cfg(not(feature = "flex"))]
+mod flex {
+    use super::{Arc, RuntimeError, Session};
+
+    pub(super) fn load(_: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
+        Err(RuntimeError::Device {
+            reason: "flex needs a build with the feature `flex`".into(),
+        })
     }
 }
 

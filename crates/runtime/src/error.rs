@@ -34,10 +34,37 @@ pub enum RuntimeError {
         /// What was asked for and what there is.
         reason: String,
     },
+    /// The GPU is gone: reset, unplugged, taken away. Models have to be loaded again, on another device.
+    #[error("the GPU was lost: {reason}")]
+    Lost {
+        /// What the driver or browser said.
+        reason: String,
+    },
+    /// The GPU's memory ran out; models on it are not to be used any more.
+    #[error("the GPU's memory ran out: {reason}")]
+    Memory {
+        /// What the driver or browser said.
+        reason: String,
+    },
     /// The executor failed while running; the session may be used again.
     #[error("run failed: {reason}")]
     Run {
         /// What the executor said.
         reason: String,
     },
+}
+
+impl RuntimeError {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Device { .. } => "no_such_device",
+            Self::Lost { .. } => "device_lost",
+            Self::Memory { .. } => "device_out_of_memory",
+            Self::Malformed { .. }
+            | Self::Unsupported { .. }
+            | Self::Input { .. }
+            | Self::Run { .. } => "model_failed",
+        }
+    }
 }

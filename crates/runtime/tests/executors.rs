@@ -1,6 +1,6 @@
 //! Burn's executors against tract, on the real models at small shapes.
 
-#![cfg(all(feature = "burn", feature = "tract"))]
+#![cfg(all(feature = "flex", feature = "tract"))]
 
 mod common;
 

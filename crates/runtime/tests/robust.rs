@@ -174,7 +174,7 @@ fn whole_way(onnx: &[u8]) -> Result<Vec<usize>, RuntimeError> {
     let made = pollster::block_on(session.run(input.clone()))?;
     // A model without scores of classes says so.
     let _ = pollster::block_on(session.run_best(input.clone()));
-    #[cfg(feature = "burn")]
+    #[cfg(feature = "flex")]
     {
         let session = maoocr_runtime::burn::load_flex(onnx)?;
         let other = pollster::block_on(session.run(input))?;
@@ -195,7 +195,7 @@ fn the_file_itself_is_fine() {
         let theirs = run(&TractSession::load(&small()).unwrap());
         let ours = run(&CpuSession::load(&small()).unwrap());
         assert!(common::difference(&ours, &theirs) < 1e-5);
-        #[cfg(feature = "burn")]
+        #[cfg(feature = "flex")]
         {
             let flex = run(&maoocr_runtime::burn::load_flex(&small()).unwrap());
             assert!(common::difference(&flex, &theirs) < 1e-5);

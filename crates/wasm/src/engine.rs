@@ -57,6 +57,12 @@ struct Options {
     limits: LimitOptions,
 }
 
+impl Options {
+    fn device(&self) -> Result<Device, Failure> {
+        Ok(Device::parse(self.device.as_deref().unwrap_or("auto"))?)
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct LimitOptions {
@@ -75,40 +81,64 @@ struct ModelInfo<'a> {
 
 #[wasm_bindgen]
 impl Engine {
-    /// An engine without models.
+    /// An engine without models. One on a GPU is made by `create`, which can wait for it.
     #[wasm_bindgen(constructor)]
     pub fn new(
         #[wasm_bindgen(unchecked_optional_param_type = "EngineOptions")] options: &JsValue,
     ) -> Result<Engine, JsValue> {
         fence::now(|| {
             let options: Options = from_js(options, "options")?.unwrap_or_default();
-            let class = if options.constrained {
-                DeviceClass::Constrained
-            } else {
-                DeviceClass::Cpu
-            };
-            let default = Limits::default();
-            let given = options.limits;
-            Ok(Self(Rc::new(Inner {
-                engine: pipeline::Engine::new(class),
-                device: Device::parse(options.device.as_deref().unwrap_or("auto"))?,
-                manifest: Manifest::built_in(),
-                limits: Limits {
-                    max_bytes: given.max_bytes.unwrap_or(default.max_bytes),
-                    max_pixels: given.max_pixels.unwrap_or(default.max_pixels),
-                    max_pages: given.max_pages.unwrap_or(default.max_pages),
-                    max_memory: given.max_memory.unwrap_or(default.max_memory),
-                },
-                parts: RefCell::default(),
-                recognisers: RefCell::default(),
-            })))
+            Ok(Self::of(options.device()?, &options))
         })
+    }
+
+    /// An engine without models, on a GPU too where this module was built for one. A GPU that is named and isn't there
+    /// is an error with the code `no_such_device`; `gpu` takes no software, `gpu:0` does.
+    #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
+    pub fn create(
+        #[wasm_bindgen(unchecked_optional_param_type = "EngineOptions")] options: JsValue,
+    ) -> Promise {
+        fence::promise(async move {
+            let options: Options = from_js(&options, "options")?.unwrap_or_default();
+            let device = options.device()?;
+            device.start().await?;
+            Ok(Self::of(device, &options).into())
+        })
+    }
+
+    fn of(device: Device, options: &Options) -> Self {
+        let class = match (options.constrained, device.is_gpu()) {
+            (true, _) => DeviceClass::Constrained,
+            (false, true) => DeviceClass::Gpu,
+            (false, false) => DeviceClass::Cpu,
+        };
+        let default = Limits::default();
+        let given = &options.limits;
+        Self(Rc::new(Inner {
+            engine: pipeline::Engine::new(class),
+            device,
+            manifest: Manifest::built_in(),
+            limits: Limits {
+                max_bytes: given.max_bytes.unwrap_or(default.max_bytes),
+                max_pixels: given.max_pixels.unwrap_or(default.max_pixels),
+                max_pages: given.max_pages.unwrap_or(default.max_pages),
+                max_memory: given.max_memory.unwrap_or(default.max_memory),
+            },
+            parts: RefCell::default(),
+            recognisers: RefCell::default(),
+        }))
     }
 
     /// What runs the models, for people.
     #[wasm_bindgen(getter)]
     pub fn device(&self) -> String {
         self.0.device.describe()
+    }
+
+    /// Whether that is a GPU.
+    #[wasm_bindgen(getter, js_name = isGpu)]
+    pub fn is_gpu(&self) -> bool {
+        self.0.device.is_gpu()
     }
 
     /// Every model and dictionary of the manifest this module was built with, and whether it is loaded.

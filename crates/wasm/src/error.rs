@@ -61,8 +61,7 @@ impl Failure {
         match self {
             Self::Engine(error) => error.code(),
             Self::Requirement(_) => "invalid_requirements",
-            Self::Runtime(RuntimeError::Device { .. }) => "no_such_device",
-            Self::Runtime(_) => "model_failed",
+            Self::Runtime(error) => error.code(),
             Self::UnknownModel(_) => "unknown_model",
             Self::WrongBytes { .. } => "wrong_bytes",
             Self::Argument(_) => "invalid_argument",

@@ -7,6 +7,7 @@
 mod engine;
 mod error;
 mod fence;
+mod launches;
 mod model;
 mod observer;
 mod pause;
@@ -16,6 +17,7 @@ mod types;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 pub use engine::Engine;
+pub use launches::Watch;
 pub use model::Model;
 
 #[wasm_bindgen(start)]

@@ -24,6 +24,7 @@ impl Model {
     pub fn load(bytes: Uint8Array, device: Option<String>) -> Promise {
         fence::promise(async move {
             let device = Device::parse(device.as_deref().unwrap_or("auto"))?;
+            device.start().await?;
             let session = device.load(&copied(&bytes)?)?;
             Ok(Model { session }.into())
         })

@@ -96,7 +96,10 @@ export interface Limits {
 }
 
 export interface EngineOptions {
-  /** `auto` (default), `cpu`, `cpu:int8` (8-bit weights: faster, not quite as exact), `tract`. */
+  /**
+   * `auto` (default), `cpu`, `cpu:int8` (8-bit weights: faster, not quite as exact), `gpu` (no software), `gpu:0` (the
+   * browser's adapter, whatever it is), `tract`. GPUs need the module that was built for them, and `Engine.create`.
+   */
   device?: string;
   /** So little memory that only tiny models will do. */
   constrained?: boolean;
@@ -152,6 +155,16 @@ export interface BestPath {
   lastClass: Float32Array;
 }
 
+/** What was launched on a GPU. */
+export interface Launches {
+  /** Launches of all kernels. */
+  count: number;
+  /** Pipelines they need. */
+  pipelines: number;
+  /** Launches of each kernel. */
+  kernels: Record<string, number>;
+}
+
 /** An entry of the manifest. */
 export interface ModelInfo {
   name: string;
@@ -179,7 +192,8 @@ export interface Tensor {
 /**
  * What every failing call throws, or rejects with. Codes of pictures: `empty`, `unknown_format`, `unsupported`,
  * `truncated`, `malformed`, `too_large`, `too_many_pixels`, `too_many_pages`, `out_of_memory`, `invalid_frame`; of
- * models: `unknown_model`, `wrong_bytes`, `model_not_installed`, `model_failed`, `model_unusable`, `no_such_device`;
+ * models: `unknown_model`, `wrong_bytes`, `model_not_installed`, `model_failed`, `model_unusable`; of devices:
+ * `no_such_device`, `device_lost`, `device_out_of_memory` (the module's other engines on it are of no more use either);
  * of calls: `invalid_requirements`, `invalid_argument`, `cancelled`; a fault of the module: `internal`.
  */
 export interface MaoOcrError extends Error {

@@ -8,6 +8,8 @@ declare const self: ServiceWorkerGlobalScope;
 
 const SHARED = "maoocr-shared";
 const PDF = "maoocr-pdf";
+const GPU = "maoocr-gpu";
+const GPU_FILES = /\/assets\/(gpu-worker|maoocr_gpu_bg)-[^/]+$/;
 
 cleanupOutdatedCaches();
 precacheAndRoute(self.__WB_MANIFEST);
@@ -37,15 +39,32 @@ registerRoute(
 // A PDF's rare character maps and fonts: kept once they were used.
 registerRoute(
   ({ url }) => /\/pdf\/(cmaps|standard_fonts)\//.test(url.pathname),
-  async ({ request }) => {
-    const cache = await caches.open(PDF);
-    const kept = await cache.match(request);
-    if (kept) return kept;
-    const response = await fetch(request);
-    if (response.ok) await cache.put(request, response.clone());
+  ({ request }) => keptOrFetched(PDF, request),
+);
+
+// The module for GPUs likewise, in one version.
+registerRoute(
+  ({ url }) => GPU_FILES.test(url.pathname),
+  async ({ request, url }) => {
+    const stem = GPU_FILES.exec(url.pathname)?.[1];
+    const response = await keptOrFetched(GPU, request);
+    const cache = await caches.open(GPU);
+    for (const other of await cache.keys()) {
+      const { pathname } = new URL(other.url);
+      if (pathname !== url.pathname && GPU_FILES.exec(pathname)?.[1] === stem) await cache.delete(other);
+    }
     return response;
   },
 );
+
+async function keptOrFetched(name: string, request: Request): Promise<Response> {
+  const cache = await caches.open(name);
+  const kept = await cache.match(request);
+  if (kept) return kept;
+  const response = await fetch(request);
+  if (response.ok) await cache.put(request, response.clone());
+  return response;
+}
 
 // The first visit's page too: it is told of updates, and what it fetches is kept.
 self.addEventListener("activate", (event: ExtendableEvent) => event.waitUntil(self.clients.claim()));

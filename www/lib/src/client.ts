@@ -1,11 +1,25 @@
 // The one way to have a picture read: here or on a server, as the person chose.
 
 import { OcrError } from "./errors.ts";
+import { Gpu, type GpuOptions } from "./gpu.ts";
 import { ModelStore, type ModelFile } from "./models.ts";
+import type { Thrift } from "./offer.ts";
 import { EnginePool, poolSize } from "./pool.ts";
 import { RemoteClient, type RemoteOptions } from "./remote.ts";
 import { observe, route, type Conditions } from "./route.ts";
-import type { Answer, Decision, Frame, Picture, PlaceChoice, RecognizeCall, Requirements } from "./types.ts";
+import type {
+  Answer,
+  Decision,
+  Document,
+  Frame,
+  GpuState,
+  Picture,
+  PlaceChoice,
+  RecognizeCall,
+  Requirements,
+  Runner,
+  RunOn,
+} from "./types.ts";
 
 export interface ClientOptions {
   /** Address of the app; `models.json` and `models/` lie beneath it. */
@@ -13,14 +27,20 @@ export interface ClientOptions {
   createWorker: () => Worker;
   /** None: pictures can't leave the device. */
   remote?: RemoteOptions;
+  /** None: there is no module for GPUs. */
+  gpu?: GpuOptions;
 }
 
 export interface ClientCall extends RecognizeCall {
   place?: PlaceChoice;
+  /** Default: `auto`. */
+  runOn?: RunOn;
 }
 
 /** A server's answer to the health check is believed for so long, ms. */
 const HEALTH_AGE = 60_000;
+/** So long nothing is read before GPU and CPU are compared, ms. */
+const LEISURE = 3000;
 
 export class OcrClient {
   readonly models: ModelStore;
@@ -28,22 +48,39 @@ export class OcrClient {
   readonly workers: number;
   readonly #pool: EnginePool;
   readonly #remote: RemoteClient | null;
+  readonly #gpu: Gpu | null;
+  readonly #thrift: () => Thrift;
+  /** Readings under way. */
+  #busy = 0;
+  /** Of a comparison, or of the wait for one. */
+  #leisure = new AbortController();
+  /** Why the GPU that was asked for isn't used: what was told. */
+  #told: GpuState | null = null;
   #health: { at: number; up: Promise<boolean> } | null = null;
 
-  constructor({ base, createWorker, remote }: ClientOptions) {
+  constructor({ base, createWorker, remote, gpu }: ClientOptions) {
     this.models = new ModelStore(base);
-    const thrift = () => {
+    this.#thrift = () => {
       const browser = navigator as Navigator & { deviceMemory?: number; connection?: { saveData?: boolean } };
       return { saveData: browser.connection?.saveData ?? false, memory: browser.deviceMemory ?? null };
     };
-    this.workers = poolSize(navigator.hardwareConcurrency, thrift().memory);
-    this.#pool = new EnginePool({ models: this.models, createWorker, size: this.workers, thrift });
+    this.workers = poolSize(navigator.hardwareConcurrency, this.#thrift().memory);
+    const pool = (create: () => Worker, size: number) =>
+      new EnginePool({ models: this.models, createWorker: create, size, thrift: this.#thrift });
+    this.#pool = pool(createWorker, this.workers);
     this.#remote = remote ? new RemoteClient(remote) : null;
+    this.#gpu = gpu ? new Gpu(gpu, this.#pool, (create) => pool(create, 1)) : null;
   }
 
   /** Starts an engine before it is needed. */
-  warm(): Promise<void> {
-    return this.#pool.warm();
+  async warm(runOn: RunOn = "auto"): Promise<void> {
+    if (!(await this.#gpu?.warm(runOn))) await this.#pool.warm();
+  }
+
+  /** Which GPU the browser has, and whether it reads. */
+  async gpu(runOn: RunOn): Promise<{ name: string | null; state: GpuState }> {
+    const adapter = await this.#gpu?.adapter();
+    return { name: adapter?.name ?? null, state: (await this.#gpu?.state(runOn)) ?? "missing" };
   }
 
   /** Where a picture would be read now, and why. */
@@ -56,7 +93,7 @@ export class OcrClient {
 
   async recognize(picture: Picture, call: ClientCall = {}): Promise<Answer> {
     const decision = await this.decide(call.requirements ?? {}, call.place ?? "device");
-    if (decision.place === "device") return { documents: await this.#pool.recognize(picture, call), decision };
+    if (decision.place === "device") return this.#here(picture, call, decision);
     if (!this.#remote) throw new OcrError("network", "no server is set up");
     try {
       return { documents: await this.#remote.recognize(picture, call), decision };
@@ -64,9 +101,43 @@ export class OcrClient {
       if (call.place !== "auto" || OcrError.from(thrown).code !== "network") throw thrown;
       // It was up a moment ago: the device can do it too.
       this.#health = { at: Date.now(), up: Promise.resolve(false) };
-      const documents = await this.#pool.recognize(picture, call);
-      return { documents, decision: { place: "device", reason: "server_down" } };
+      return this.#here(picture, call, { place: "device", reason: "server_down" });
     }
+  }
+
+  async #here(picture: Picture, call: ClientCall, decision: Decision): Promise<Answer> {
+    this.#leisure.abort();
+    this.#busy += 1;
+    try {
+      const { documents, runner } = await this.#run(picture, call);
+      return { documents, decision: { ...decision, runner } };
+    } finally {
+      this.#busy -= 1;
+      this.#rest(call.runOn ?? "auto");
+    }
+  }
+
+  async #run(picture: Picture, call: ClientCall): Promise<{ documents: Document[]; runner: Runner }> {
+    const runOn = call.runOn ?? "auto";
+    const read = (await this.#gpu?.recognize(picture, call, runOn)) ?? "missing";
+    if (Array.isArray(read)) return { documents: read, runner: "gpu" };
+    if (read instanceof OcrError) {
+      this.#told = "lost";
+      call.onFallback?.(read);
+    } else if (runOn === "gpu" && read !== this.#told) {
+      this.#told = read;
+      call.onFallback?.(new OcrError(`gpu_${read}`, `the GPU isn't used: ${read}`));
+    }
+    return { documents: await this.#pool.recognize(picture, call), runner: "cpu" };
+  }
+
+  /** Has GPU and CPU compared once nothing else is to be done, and no data are to be saved. */
+  #rest(runOn: RunOn): void {
+    if (!this.#gpu || runOn !== "auto" || this.#busy > 0 || this.#thrift().saveData) return;
+    const leisure = new AbortController();
+    this.#leisure = leisure;
+    const timer = setTimeout(() => void this.#gpu?.check(leisure.signal).catch(() => undefined), LEISURE);
+    leisure.signal.addEventListener("abort", () => clearTimeout(timer));
   }
 
   /** The pages of a file as pixels, for what the browser itself can't show. */
@@ -76,7 +147,9 @@ export class OcrClient {
 
   /** Ends the engines and frees their memory. */
   reset(): void {
+    this.#leisure.abort();
     this.#pool.reset();
+    this.#gpu?.reset();
   }
 
   async #server(): Promise<Conditions["server"]> {

@@ -14,6 +14,9 @@ interface Call {
 const PATIENCE = 2000;
 /** How often a worker with work to do is asked whether it lives, ms. */
 const PING = 5000;
+/** After these a fresh worker is safer: a module that trapped or whose memory ran out has leaked what it was working on,
+ * a GPU that is gone doesn't come back to it. */
+const FATAL = new Set(["internal", "out_of_memory", "device_lost", "device_out_of_memory"]);
 /** A worker that was silent for so long is taken for lost, ms. The longest run of a network on a slow phone takes less. */
 const SILENCE = 45_000;
 
@@ -119,8 +122,7 @@ export class WorkerEngine {
     else if ("failure" in message) {
       const { code, message: text } = message.failure;
       call.reject(new OcrError(code, text));
-      // A module whose memory ran out, or that trapped, has leaked what it was working on: a fresh one is safer.
-      if (code === "internal" || code === "out_of_memory") this.end(new OcrError("worker_lost", text));
+      if (FATAL.has(code)) this.end(new OcrError("worker_lost", text));
     } else if ("detected" in message) call.events.onDetected?.(message.detected);
     else call.events.onLine?.(message.line);
   }

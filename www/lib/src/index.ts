@@ -2,6 +2,7 @@ export { canRead, OcrClient, type ClientCall, type ClientOptions } from "./clien
 export { isCancelled, OcrError } from "./errors.ts";
 export { fileStem, FORMATS, toJson, toMarkdown, toText, uniqueNames, type Format } from "./export.ts";
 export { ModelStore, type ModelFile, type StoredModel, type Usage } from "./models.ts";
+export { findAdapter, judge, type Adapter, type GpuOptions, type Trial } from "./gpu.ts";
 export { grey, shift, type Grey, type Shift } from "./motion.ts";
 export { LARGEST, pace, type Pace } from "./pace.ts";
 export { route, type Conditions } from "./route.ts";

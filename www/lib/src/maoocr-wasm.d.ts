@@ -1,9 +1,10 @@
-// The engine's module, which `cargo xtask wasm` builds: the part of its interface that the worker calls, so that types
-// can be checked without a build.
+// The engine's modules, which `cargo xtask wasm` builds: the part of their interface that the workers call, so that
+// types can be checked without a build.
 
 import type {
   BestPath,
   Document,
+  EngineOptions,
   Frame,
   Plan,
   RecognizeOptions,
@@ -11,6 +12,8 @@ import type {
 } from "../../../crates/wasm/src/types.d.ts";
 
 export class Engine {
+  constructor(options?: EngineOptions);
+  static create(options?: EngineOptions): Promise<Engine>;
   load(name: string, bytes: Uint8Array): Promise<void>;
   plan(requirements?: Requirements, available?: string[]): Plan;
   recognize(

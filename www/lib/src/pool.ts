@@ -25,7 +25,9 @@ export class EnginePool {
   readonly #options: PoolOptions;
   #engines: WorkerEngine[] = [];
   readonly #idle: WorkerEngine[] = [];
-  readonly #waiting: ((engine: WorkerEngine) => void)[] = [];
+  readonly #waiting: ((engine: WorkerEngine | OcrError) => void)[] = [];
+  /** Why it is of no more use; null while it is. */
+  #ended: OcrError | null = null;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -57,6 +59,23 @@ export class EnginePool {
     for (const engine of this.#engines) engine.end(new OcrError("worker_lost", "the engines were restarted"));
     this.#engines = [];
     this.#idle.length = 0;
+  }
+
+  /** Ends the workers that have nothing to do. */
+  rest(): void {
+    for (const engine of this.#idle.splice(0)) {
+      engine.end();
+      this.#engines = this.#engines.filter((other) => other !== engine);
+    }
+  }
+
+  /** Ends all workers for good: calls under way and later ones fail with the error. */
+  end(error: OcrError): void {
+    this.#ended = error;
+    for (const engine of this.#engines) engine.end(error);
+    this.#engines = [];
+    this.#idle.length = 0;
+    for (const next of this.#waiting.splice(0)) next(error);
   }
 
   async #recognize(picture: Picture, call: RecognizeCall): Promise<Document[]> {
@@ -143,13 +162,15 @@ export class EnginePool {
 
   #take(signal?: AbortSignal): Promise<WorkerEngine> {
     if (signal?.aborted) return Promise.reject(cancelled());
+    if (this.#ended) return Promise.reject(this.#ended);
     const idle = this.#idle.pop();
     if (idle) return Promise.resolve(idle);
     if (this.#engines.length < this.#options.size) return Promise.resolve(this.#start());
     return new Promise((resolve, reject) => {
-      const next = (engine: WorkerEngine) => {
+      const next = (engine: WorkerEngine | OcrError) => {
         signal?.removeEventListener("abort", stop);
-        resolve(engine);
+        if (engine instanceof OcrError) reject(engine);
+        else resolve(engine);
       };
       const stop = () => {
         this.#waiting.splice(this.#waiting.indexOf(next), 1);
@@ -167,6 +188,7 @@ export class EnginePool {
   }
 
   #give(engine: WorkerEngine): void {
+    if (this.#ended) return;
     let next: WorkerEngine | undefined = engine;
     if (engine.dead) {
       this.#engines = this.#engines.filter((other) => other !== engine);

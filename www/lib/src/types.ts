@@ -16,6 +16,7 @@ export type {
   Word,
 } from "../../../crates/wasm/src/types.d.ts";
 
+import type { OcrError } from "./errors.ts";
 import type { Document, Frame, LineEvent, Quad, Requirements } from "../../../crates/wasm/src/types.d.ts";
 
 /** A picture to read: a file, or pixels. */
@@ -27,6 +28,16 @@ export type Place = "device" | "server";
 /** What a person may choose; `auto` decides by requirements, device and network. */
 export type PlaceChoice = Place | "auto";
 
+/** What reads a picture on the device. */
+export type Runner = "cpu" | "gpu";
+
+/** What a person may choose; `auto` takes the GPU where it was seen to read the same and faster. */
+export type RunOn = Runner | "auto";
+
+/** How it stands with the GPU: `used`, or why not. */
+export type GpuState =
+  "used" | "unchosen" | "missing" | "software" | "unchecked" | "slower" | "other_text" | "failed" | "lost";
+
 /** What happens while a picture is read. */
 export interface Events {
   /** Bytes of models that are being fetched: so far, and in all. */
@@ -35,6 +46,8 @@ export interface Events {
   onStarted?: () => void;
   onDetected?: (boxes: Quad[]) => void;
   onLine?: (line: LineEvent) => void;
+  /** The CPU reads instead of the GPU, from the start of the picture. */
+  onFallback?: (reason: OcrError) => void;
 }
 
 export interface RecognizeCall extends Events {
@@ -44,10 +57,12 @@ export interface RecognizeCall extends Events {
   alone?: boolean;
 }
 
-/** A place, and why, as a code and its figures: the app puts it into words. */
+/** A place, and why, as a code: the app puts it into words. */
 export interface Decision {
   place: Place;
   reason: Reason;
+  /** What read it there, where that is known. */
+  runner?: Runner;
 }
 
 export type Reason =

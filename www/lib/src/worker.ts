@@ -1,67 +1,7 @@
-/// <reference lib="webworker" />
-// An engine in a thread of its own: hears the page's requests, answers them one by one.
+// The engine on the CPU.
 
 import init, { Engine } from "maoocr-wasm";
 
-import { help, helper } from "./helpers.ts";
-import type { FromWorker, Replies, Request, ToWorker } from "./protocol.ts";
+import { serve } from "./serve.ts";
 
-declare const self: DedicatedWorkerGlobalScope;
-
-const running = new Map<number, AbortController>();
-
-const opened = init().then(() => new Engine());
-
-function tell(message: FromWorker, transfer: Transferable[] = []): void {
-  self.postMessage(message, transfer);
-}
-
-async function answer(id: number, request: Request, signal: AbortSignal): Promise<Replies[keyof Replies]> {
-  const engine = await opened;
-  switch (request.kind) {
-    case "plan":
-      return engine.plan(request.requirements, request.available);
-    case "load":
-      await engine.load(request.name, new Uint8Array(request.bytes));
-      return undefined;
-    case "recognize":
-      try {
-        return await engine.recognize(request.picture, request.requirements, {
-          onDetected: (boxes) => tell({ id, detected: boxes }),
-          onLine: (line) => tell({ id, line }),
-          signal,
-          models: request.models,
-          helpers: request.helpers.map(helper),
-        });
-      } finally {
-        for (const port of request.helpers) port.close();
-      }
-    case "help":
-      help(request.port, (...asked) => engine.readLines(...asked));
-      return undefined;
-    case "pages":
-      return engine.pages(request.file);
-  }
-}
-
-self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
-  if ("ping" in data) return tell({ alive: true });
-  if ("cancel" in data) {
-    running.get(data.id)?.abort();
-    return;
-  }
-  const controller = new AbortController();
-  running.set(data.id, controller);
-  try {
-    const value = await answer(data.id, data.request, controller.signal);
-    tell({ id: data.id, value });
-  } catch (thrown) {
-    const { code, message } = thrown as { code?: string; message?: string };
-    tell({ id: data.id, failure: { code: code ?? "internal", message: message ?? String(thrown) } });
-  } finally {
-    running.delete(data.id);
-  }
-};
-
-// A module that can't be loaded is heard by every call; this keeps it from being reported a second time.
-opened.catch(() => undefined);
+serve(init().then(() => new Engine()));

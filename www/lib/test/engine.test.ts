@@ -1,64 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { memoryShelf, ModelStore, type ModelFile } from "../src/models.ts";
+import { memoryShelf, ModelStore } from "../src/models.ts";
 import { EnginePool, poolSize } from "../src/pool.ts";
-import type { FromWorker, Request, ToWorker } from "../src/protocol.ts";
-import type { Document, Plan } from "../src/types.ts";
-
-const SHA = "9f64a747e1b97f131fabb6b447296c9b6f0201e79fb3c5356e6c77e89b6a806a";
-const FILE: ModelFile = {
-  name: "det",
-  file: "det.onnx",
-  task: "detection",
-  tier: "tiny",
-  bytes: 4,
-  sha256: SHA,
-  languages: [],
-  dictionary: null,
-};
-const PLAN = { detector: "det", recogniser: "det", page_orientation: null, line_orientation: null } as Plan;
-const DOCUMENT = { text: "read" } as Document;
-
-type Behaviour = (worker: FakeWorker, id: number, request: Request) => void;
-
-/** A worker whose answers a test decides. */
-class FakeWorker {
-  static made: FakeWorker[] = [];
-  onmessage: ((event: { data: FromWorker }) => void) | null = null;
-  onerror: ((event: { message: string; preventDefault(): void }) => void) | null = null;
-  onmessageerror: (() => void) | null = null;
-  terminated = false;
-  cancelled: number[] = [];
-  pings = 0;
-  seen: string[] = [];
-
-  constructor(readonly behaviour: Behaviour) {
-    FakeWorker.made.push(this);
-  }
-
-  postMessage(message: ToWorker): void {
-    if (this.terminated) return;
-    if ("ping" in message) this.pings += 1;
-    else if ("cancel" in message) this.cancelled.push(message.id);
-    else if (message.request.kind === "plan") this.say({ id: message.id, value: PLAN });
-    else if (message.request.kind === "load" || message.request.kind === "help") {
-      this.seen.push(message.request.kind);
-      this.say({ id: message.id, value: undefined });
-    } else this.behaviour(this, message.id, message.request);
-  }
-
-  say(data: FromWorker): void {
-    queueMicrotask(() => this.onmessage?.({ data }));
-  }
-
-  crash(): void {
-    this.onerror?.({ message: "gone", preventDefault: () => undefined });
-  }
-
-  terminate(): void {
-    this.terminated = true;
-  }
-}
+import { DOCUMENT, FakeWorker, FILE, reads, SHA, type Behaviour } from "./fakes.ts";
 
 function pool(size: number, ...behaviours: Behaviour[]): EnginePool {
   const queue = [...behaviours];
@@ -69,7 +13,6 @@ function pool(size: number, ...behaviours: Behaviour[]): EnginePool {
   return new EnginePool({ models, createWorker, size, thrift: () => ({ saveData: false, memory: 8 }) });
 }
 
-const reads: Behaviour = (worker, id) => worker.say({ id, value: [DOCUMENT] });
 const picture = new Blob(["x"]);
 const settle = () => vi.advanceTimersByTimeAsync(1);
 

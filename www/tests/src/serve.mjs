@@ -4,7 +4,7 @@ import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize, resolve } from "node:path";
 
-const DIST = resolve(import.meta.dirname, "../../app/dist");
+export const DIST = resolve(import.meta.dirname, "../../app/dist");
 
 const TYPES = {
   ".html": "text/html; charset=utf-8",

@@ -82,7 +82,7 @@ test("automatic says where and why, and goes on when the server is gone", async 
   await pick(page, sample("photo.png"));
   await readText(page);
   await go(page, "#/settings");
-  await page.getByText("Automatic", { exact: true }).click();
+  await page.getByText("Automatic", { exact: true }).first().click();
   await page.getByText(/Right now: on (this device|the server) \(.+\)/).waitFor();
   await page.getByText("High", { exact: true }).first().click();
   await page.getByText(/Right now: on the server \(.+\)/).waitFor();

@@ -3,6 +3,7 @@ use burn_backend::{Backend, Scalar};
 
 use super::fuse::{Limits, Step};
 use super::step::{Operand, Value};
+use crate::RuntimeError;
 use crate::graph::Unary;
 
 /// What the executor asks of a backend beyond Burn's own operators.
@@ -24,6 +25,12 @@ pub(super) trait Kernels: Backend {
     /// The best class of each step of `[N, T, V]`, the lowest on a tie, its probability and the last class's, as
     /// `[N, T, 3]`. `logits` says that the scores are those before softmax.
     fn best(_scores: &FloatTensor<Self>, _logits: bool) -> Option<FloatTensor<Self>> {
+        None
+    }
+
+    /// What went wrong on the device outside of any call, after which its results are not to be trusted; the reason of
+    /// a read that `failed` may be told a moment later.
+    async fn fault(_failed: bool) -> Option<RuntimeError> {
         None
     }
 }

@@ -1,6 +1,8 @@
-//! Runs a graph with Burn's tensor primitives, on a GPU (wgpu, WGSL) or on Burn's CPU backend `flex`.
+//! Runs a graph with Burn's tensor primitives, on a GPU (wgpu, WGSL) or, with the feature `flex`, on Burn's CPU backend
+//! of that name.
 
 mod cube;
+#[cfg(feature = "flex")]
 mod flex;
 mod fuse;
 mod kernels;
@@ -12,10 +14,13 @@ use std::sync::Arc;
 
 use crate::{RuntimeError, Session};
 
+#[cfg(target_family = "wasm")]
+pub use self::wgpu::start;
 pub use self::wgpu::{Adapter, adapters, possible};
 pub use session::BurnSession;
 
 /// Loads a model onto Burn's CPU backend.
+#[cfg(feature = "flex")]
 pub fn load_flex(onnx: &[u8]) -> Result<BurnSession<burn_flex::Flex>, RuntimeError> {
     BurnSession::load(onnx, burn_flex::FlexDevice, "burn flex".into())
 }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use burn_backend::tensor::FloatTensor;
-use burn_backend::{DType, FloatDType, IntDType, Slice, TensorData};
+use burn_backend::{DType, ExecutionError, FloatDType, IntDType, Slice, TensorData};
 
 use super::fuse::{Extra, Step, fuse};
 use super::kernels::Kernels;
@@ -198,9 +198,14 @@ impl<B: Kernels> BurnSession<B> {
 
     async fn read(tensor: FloatTensor<B>) -> Result<Tensor, RuntimeError> {
         let failed = |reason: String| RuntimeError::Run { reason };
-        let data = B::float_into_data(tensor)
-            .await
-            .map_err(|e| failed(format!("{e:?}")))?;
+        let data = B::float_into_data(tensor).await;
+        if let Some(fault) = B::fault(data.is_err()).await {
+            return Err(fault);
+        }
+        let data = data.map_err(|e| match e {
+            ExecutionError::DevicePoisoned { reason } => RuntimeError::Lost { reason },
+            e => failed(format!("{e:?}")),
+        })?;
         let shape: Vec<usize> = data.shape().iter().copied().collect();
         let data = data
             .convert_dtype(DType::F32)
@@ -361,6 +366,7 @@ pub(super) mod tests {
         }
     }
 
+    #[cfg(feature = "flex")]
     #[test]
     fn ties_on_flex() {
         ties_go_to_the_lowest_class::<burn_flex::Flex>(&burn_flex::FlexDevice);

@@ -1,11 +1,22 @@
 //! The GPU: its adapters, and how one is started.
 
+#[cfg(target_family = "wasm")]
+mod web;
+
 use burn_cubecl::{CubeBackend, CubeDevice};
-use burn_wgpu::{RuntimeOptions, WgpuBackend, WgpuDevice, graphics::AutoGraphicsApi};
+use burn_wgpu::WgpuDevice;
+#[cfg(not(target_family = "wasm"))]
+use burn_wgpu::{RuntimeOptions, WgpuBackend, graphics::AutoGraphicsApi};
+#[cfg(not(target_family = "wasm"))]
 use cubecl::wgpu::WgpuDeviceKind;
 
 use super::session::BurnSession;
 use crate::RuntimeError;
+
+#[cfg(target_family = "wasm")]
+pub(super) use web::fault;
+#[cfg(target_family = "wasm")]
+pub use web::{adapters, possible, start};
 
 /// A GPU, or software that poses as one.
 #[derive(Clone, Debug)]
@@ -17,8 +28,7 @@ pub struct Adapter {
     device: WgpuDevice,
 }
 
-/// The adapters of this machine, of the first graphics API that has any; looked up once. In a browser there is
-/// always one.
+/// The adapters of this machine, of the first graphics API that has any; looked up once.
 #[cfg(not(target_family = "wasm"))]
 pub fn adapters() -> Vec<Adapter> {
     static ADAPTERS: std::sync::OnceLock<Vec<Adapter>> = std::sync::OnceLock::new();
@@ -27,6 +37,7 @@ pub fn adapters() -> Vec<Adapter> {
 
 /// Whether there can be a GPU at all. Asking Vulkan takes longer, and on a machine without a display Mesa complains on
 /// standard error while it is asked.
+#[cfg(not(target_family = "wasm"))]
 pub fn possible() -> bool {
     if !cfg!(target_os = "linux") {
         return true;
@@ -91,16 +102,6 @@ fn enumerate() -> Vec<Adapter> {
         }
     }
     Vec::new()
-}
-
-/// The adapters of this machine, of the first graphics API that has any. In a browser there is always one.
-#[cfg(target_family = "wasm")]
-pub fn adapters() -> Vec<Adapter> {
-    vec![Adapter {
-        name: "WebGPU".into(),
-        software: false,
-        device: WgpuDevice::default(),
-    }]
 }
 
 /// Brings the device up once per process; a second attempt would be refused.

@@ -2,6 +2,9 @@
 
 import { OcrClient } from "@maoocr/lib";
 
+/** Of the module for GPUs; empty where the app was built without it. */
+declare const GPU_VERSION: string;
+
 const TOKEN = "maoocr-server-key";
 
 let client: OcrClient | null = null;
@@ -13,8 +16,14 @@ export function ocr(): OcrClient {
     base,
     createWorker: () => new Worker(new URL("../worker.ts", import.meta.url), { type: "module", name: "engine" }),
     remote: { base, ...(key && { token: key }) },
+    // Larger than all the rest: fetched when it is used, or compared with the CPU.
+    ...(GPU_VERSION && { gpu: { version: GPU_VERSION, createWorker: gpuWorker } }),
   });
   return client;
+}
+
+function gpuWorker(device: string): Worker {
+  return new Worker(new URL("../gpu-worker.ts", import.meta.url), { type: "module", name: device });
 }
 
 /** The server's key, until the tab is closed. */

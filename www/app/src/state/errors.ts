@@ -1,6 +1,7 @@
 import type { OcrError } from "@maoocr/lib";
 
 import { t } from "./i18n.svelte.ts";
+import { notify } from "./notices.svelte.ts";
 
 /** What went wrong and what to do, in the person's language. */
 export function explain(error: OcrError): string {
@@ -8,4 +9,11 @@ export function explain(error: OcrError): string {
   if (error.code === "encrypted") return t().files.encrypted;
   const known = messages[error.code as keyof typeof messages];
   return typeof known === "string" ? known : messages.other(error.code);
+}
+
+/** Says that, and why, the CPU reads instead of the GPU. */
+export function tellFallback(error: OcrError): void {
+  const messages = t().gpu.fallback;
+  const known = messages[error.code as keyof typeof messages];
+  notify(typeof known === "string" ? known : messages.other(error.code));
 }

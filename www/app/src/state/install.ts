@@ -6,6 +6,7 @@ import { ocr } from "./client.ts";
 import { t } from "./i18n.svelte.ts";
 import { read } from "./jobs.svelte.ts";
 import { notify } from "./notices.svelte.ts";
+import { settings } from "./settings.svelte.ts";
 
 interface LaunchParams {
   files: FileSystemFileHandle[];
@@ -38,7 +39,7 @@ export function install(): void {
 
 /** Once the page has nothing better to do: the next picture finds its engine started, and old models give room. */
 function prepare(): void {
-  void ocr().warm();
+  void ocr().warm(settings.runOn);
   void ocr()
     .models.removeOutdated()
     .catch(() => undefined);

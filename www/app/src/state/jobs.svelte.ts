@@ -15,6 +15,7 @@ import {
 } from "@maoocr/lib";
 
 import { ocr } from "./client.ts";
+import { tellFallback } from "./errors.ts";
 import * as kept from "./history.ts";
 import { t } from "./i18n.svelte.ts";
 import { notify } from "./notices.svelte.ts";
@@ -118,12 +119,15 @@ async function run(job: Job): Promise<void> {
     const answer = await ocr().recognize(job.picture, {
       requirements: { ...$state.snapshot(settings.requirements), ...job.extra },
       place: settings.place,
+      runOn: settings.runOn,
       alone: queue.jobs.every((other) => other === job || (other.status !== "waiting" && other.status !== "reading")),
       signal,
       onModels: (progress) => (job.models = progress),
-      onStarted: () => (job.started = true),
+      // Anew, where the CPU goes on instead of the GPU.
+      onStarted: () => Object.assign(job, { started: true, boxes: [], lines: [] }),
       onDetected: (boxes) => (job.boxes = boxes),
       onLine: (line) => (job.lines = [...job.lines, line]),
+      onFallback: tellFallback,
     });
     const [document] = answer.documents;
     if (!document) throw new OcrError("server", "there is no page in the answer");

@@ -14,6 +14,7 @@ import {
 } from "@maoocr/lib";
 
 import { ocr } from "./client.ts";
+import { tellFallback } from "./errors.ts";
 import { settings } from "./settings.svelte.ts";
 
 /** Longest side of the frames that motion is sought in, px. */
@@ -133,8 +134,10 @@ export class Live {
     const answer = await ocr().recognize(frame, {
       requirements: { real_time: true, speed_requirement: "high", language: settings.requirements.language },
       place: "device",
+      runOn: settings.runOn,
       alone: true,
       signal: this.#stop.signal,
+      onFallback: tellFallback,
     });
     const lines = (answer.documents[0]?.lines ?? []).map((line) => ({
       ...line,

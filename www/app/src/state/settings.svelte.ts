@@ -1,12 +1,13 @@
 // What the person chose; kept in this browser.
 
-import type { Place, PlaceChoice, Requirements } from "@maoocr/lib";
+import type { Place, PlaceChoice, Requirements, RunOn } from "@maoocr/lib";
 
 import { setLanguage, type Language } from "./i18n.svelte.ts";
 
 export interface Settings {
   requirements: Required<Requirements>;
   place: PlaceChoice;
+  runOn: RunOn;
   theme: "auto" | "light" | "dark";
   language: Language | "auto";
   keepHistory: boolean;
@@ -26,6 +27,7 @@ const DEFAULTS: Settings = {
   },
   // Nothing leaves the device unless the person chooses so.
   place: "device" satisfies Place,
+  runOn: "auto",
   theme: "auto",
   language: "auto",
   keepHistory: true,

@@ -100,6 +100,11 @@ impl Kernels for CubeBackend {
         let [n, steps, _] = scores.meta.shape().dims();
         (n * steps <= MAX_CUBES).then(|| reduce::best(&into_contiguous(scores.clone()), logits))
     }
+
+    #[cfg(target_family = "wasm")]
+    async fn fault(failed: bool) -> Option<crate::RuntimeError> {
+        super::wgpu::fault(failed).await
+    }
 }
 
 type Taken<'a> = Option<Operand<'a, CubeBackend>>;
@@ -369,5 +374,5 @@ fn elementwise(tensor: CubeTensor, unary: Unary) -> CubeTensor {
     .run()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "flex"))]
 mod tests;
