@@ -17,12 +17,8 @@ const TARGETS: [(&str, &str); 2] = [("web", "module"), ("nodejs", "commonjs")];
 
 /// Builds the module, writes its JavaScript, makes it smaller where npm can be had, and says how large it is.
 pub fn build() -> Result<()> {
-    let module = compile()?;
+    let module = compile("maoocr-wasm")?;
     let bindgen = bindgen()?;
-    let optimiser = optimiser();
-    if let Err(error) = &optimiser {
-        eprintln!("xtask: {error:#}; the module stays larger than it need be");
-    }
     let pkg = root()?.join("pkg");
     for (name, kind) in TARGETS {
         let folder = pkg.join(name);
@@ -41,22 +37,7 @@ pub fn build() -> Result<()> {
                 env!("CARGO_PKG_VERSION")
             ),
         )?;
-        if let Ok(optimiser) = &optimiser {
-            let file = folder.join("maoocr_bg.wasm");
-            command("node")
-                .arg(optimiser)
-                .args(["-O3", "--strip-producers"])
-                .args(["--enable-simd", "--enable-bulk-memory", "--enable-sign-ext"])
-                .args([
-                    "--enable-nontrapping-float-to-int",
-                    "--enable-mutable-globals",
-                ])
-                .args(["--enable-reference-types", "--enable-multivalue"])
-                .arg(&file)
-                .arg("-o")
-                .arg(&file)
-                .run()?;
-        }
+        optimise(&folder.join("maoocr_bg.wasm"))?;
     }
     sizes(&[&module, &pkg.join("web/maoocr_bg.wasm")])
 }
@@ -69,15 +50,16 @@ pub fn test(maoocr: &Path) -> Result<()> {
         .run()
 }
 
-/// The module as the compiler leaves it.
-fn compile() -> Result<PathBuf> {
+/// The module of a package as the compiler leaves it.
+pub fn compile(package: &str) -> Result<PathBuf> {
     let mut step = cargo(&[
         "build",
         "--profile",
         "wasm",
         "--locked",
         "--package",
-        "maoocr-wasm",
+        package,
+        "--lib",
         "--target",
         TRIPLE,
     ]);
@@ -92,7 +74,8 @@ fn compile() -> Result<PathBuf> {
             );
     }
     step.run()?;
-    Ok(target()?.join(TRIPLE).join("wasm").join("maoocr_wasm.wasm"))
+    let name = format!("{}.wasm", package.replace('-', "_"));
+    Ok(target()?.join(TRIPLE).join("wasm").join(name))
 }
 
 /// A compiler to take instead of rustup's.
@@ -130,7 +113,7 @@ fn other_compiler() -> Result<Option<Compiler>> {
 }
 
 /// wasm-bindgen of the crate's version, built once and kept.
-fn bindgen() -> Result<PathBuf> {
+pub fn bindgen() -> Result<PathBuf> {
     let tools = tools()?;
     let kept = tools
         .join("bin")
@@ -175,6 +158,30 @@ fn packages() -> Result<PathBuf> {
     npm::install(&root()?.join("tests/wasm"), &["--omit=dev"])
 }
 
+/// Makes a module smaller, where npm can be had.
+pub fn optimise(module: &Path) -> Result<()> {
+    let optimiser = match optimiser() {
+        Ok(optimiser) => optimiser,
+        Err(error) => {
+            eprintln!("xtask: {error:#}; the module stays larger than it need be");
+            return Ok(());
+        }
+    };
+    command("node")
+        .arg(optimiser)
+        .args(["-O3", "--strip-producers"])
+        .args(["--enable-simd", "--enable-bulk-memory", "--enable-sign-ext"])
+        .args([
+            "--enable-nontrapping-float-to-int",
+            "--enable-mutable-globals",
+        ])
+        .args(["--enable-reference-types", "--enable-multivalue"])
+        .arg(module)
+        .arg("-o")
+        .arg(module)
+        .run()
+}
+
 fn optimiser() -> Result<PathBuf> {
     if !command("npm").arg("--version").succeeds() {
         bail!("npm isn't there to get wasm-opt");
@@ -183,7 +190,7 @@ fn optimiser() -> Result<PathBuf> {
 }
 
 /// As built, as delivered, and what of it goes over the wire.
-fn sizes(files: &[&PathBuf]) -> Result<()> {
+pub fn sizes(files: &[&PathBuf]) -> Result<()> {
     if !command("node").arg("--version").succeeds() {
         return Ok(());
     }
