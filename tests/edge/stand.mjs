@@ -179,7 +179,7 @@ export async function until(done, what, patience = 60_000) {
 /** Passes connections on to a port, and what goes through it can be held up. */
 export async function gate(port) {
   const sockets = new Set();
-  const state = { stalled: false, bytes: 0, requests: [] };
+  const state = { stalled: false, bytes: 0, requests: [], sockets };
   const server = net.createServer((near) => {
     const far = net.connect(port, "127.0.0.1");
     for (const socket of [near, far]) {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::problem::Problem;
+
 /// What the edge remembers of a batch.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Job {
@@ -47,6 +49,16 @@ pub enum Stage {
 }
 
 impl Job {
+    /// The same without its pictures.
+    pub fn summary(&self) -> Value {
+        let mut status = self.status();
+        if let Some(fields) = status.as_object_mut() {
+            fields.remove("results");
+            fields.remove("next");
+        }
+        status
+    }
+
     /// As the server shows a job that nothing was read of yet. How many pictures are in it only the server finds out.
     pub fn status(&self) -> Value {
         let state = match self.stage {
@@ -68,6 +80,25 @@ impl Job {
             "results": results, "next": null,
         })
     }
+}
+
+/// Checks which of a job's pictures are asked for, as the server would.
+pub fn check_query(query: &[(String, String)]) -> Result<(), Problem> {
+    for (name, value) in query {
+        let most = match name.as_str() {
+            "first" => u32::MAX,
+            "limit" => 100,
+            _ => {
+                let detail = format!("`{name}` is not known; known: first, limit");
+                return Err(Problem::new(400, "invalid_query", detail));
+            }
+        };
+        if !value.parse::<u32>().is_ok_and(|number| number <= most) {
+            let detail = format!("{name} must be a whole number from 0 to {most}");
+            return Err(Problem::new(422, "invalid_query", detail).field(name.as_str()));
+        }
+    }
+    Ok(())
 }
 
 /// A UUID from a hash: the same for the same caller and idempotency key.
@@ -125,6 +156,13 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(serde_json::from_str::<Job>(&stored).unwrap().owner, "shop");
+    }
+
+    #[test]
+    fn a_query_is_checked() {
+        let check = |name: &str, value: &str| check_query(&[(name.into(), value.into())]).is_ok();
+        assert!(check("first", "4000000000") && check("limit", "0") && check("limit", "100"));
+        assert!(!check("first", "-1") && !check("limit", "101") && !check("last", "1"));
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub enum Place<'a> {
     Health,
     /// `/ready`: whether it can have pictures read.
     Ready,
+    /// One of these two with a method that does nothing there.
+    LookOnly,
     /// The interface, for which callers need a key.
     Api(Work),
     /// A job, and what of it.
@@ -29,6 +31,7 @@ pub fn place<'a>(method: &str, path: &'a str) -> Place<'a> {
     match (method, path) {
         ("GET" | "HEAD", "/health") => Place::Health,
         ("GET" | "HEAD", "/ready") => Place::Ready,
+        (_, "/health" | "/ready") => Place::LookOnly,
         ("POST", "/api/ocr/recognize" | "/api/ocr/recognize-with-requirements") => {
             Place::Api(Work::Recognize)
         }
@@ -63,7 +66,7 @@ mod tests {
     fn paths_lead_to_places() {
         for (method, path, expected) in [
             ("GET", "/health", Place::Health),
-            ("POST", "/health", Place::File),
+            ("POST", "/health", Place::LookOnly),
             ("GET", "/ready", Place::Ready),
             ("POST", "/api/ocr/recognize", Place::Api(Work::Recognize)),
             (

@@ -16,7 +16,7 @@ pub struct Problem {
     pub detail: String,
     /// The field of the request that can't be used, where it is one.
     pub field: Option<Box<str>>,
-    /// What may stand there instead.
+    /// What may stand there instead: values, or methods.
     pub allowed: Vec<String>,
     /// Seconds after which another try makes sense.
     pub retry_after: Option<u64>,
@@ -42,6 +42,13 @@ impl Problem {
     pub fn field(mut self, field: impl Into<Box<str>>) -> Self {
         self.field = Some(field.into());
         self
+    }
+
+    /// The problem of a method that does nothing at a path, and those that do.
+    pub fn method(detail: impl Into<String>, allowed: &[&str]) -> Self {
+        let mut problem = Self::new(405, "method_not_allowed", detail);
+        problem.allowed = allowed.iter().map(ToString::to_string).collect();
+        problem
     }
 
     /// Names the time to wait, s.

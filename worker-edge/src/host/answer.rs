@@ -103,6 +103,9 @@ pub fn finish(asked: &Asked, result: Result<Answer, Problem>) -> Result<Response
             if let Some(seconds) = problem.retry_after {
                 js::set(&headers, "retry-after", &seconds.to_string().into());
             }
+            if problem.status == 405 {
+                js::set(&headers, "allow", &problem.allowed.join(", ").into());
+            }
             if problem.status == 401 {
                 js::set(&headers, "www-authenticate", &"Bearer".into());
             }

@@ -12,6 +12,7 @@ use super::js::{self, header};
 use super::state::origins;
 use crate::caller::Caller;
 use crate::config::Config;
+use crate::intake::Kind;
 use crate::job::{self, Job, Stage};
 use crate::origins::Wish;
 use crate::problem::Problem;
@@ -39,6 +40,11 @@ pub async fn take(
     region: &str,
 ) -> Result<Answer, Problem> {
     let headers = request.headers();
+    let content_type = header(&headers, "content-type").unwrap_or_default();
+    if !matches!(Kind::of(&content_type), Kind::Form { .. } | Kind::Json) {
+        let detail = "a batch is multipart/form-data or application/json";
+        return Err(Problem::new(415, "unsupported_body", detail));
+    }
     let length = header(&headers, "content-length").and_then(|v| v.parse::<u64>().ok());
     match length {
         None => {
@@ -75,7 +81,7 @@ pub async fn take(
         owner: caller.owner.clone(),
         rights: caller.rights(),
         region: region.into(),
-        content_type: header(&headers, "content-type").unwrap_or_default(),
+        content_type,
         created_at: js::now(),
         stage: Stage::Receiving,
     };
@@ -113,13 +119,7 @@ pub async fn take(
 }
 
 fn accepted(job: &Job) -> Result<Answer, Problem> {
-    let mut status = job.status();
-    if let Some(fields) = status.as_object_mut() {
-        // Those of the job alone.
-        fields.remove("results");
-        fields.remove("next");
-    }
-    let mut answer = Answer::json(202, &status)?;
+    let mut answer = Answer::json(202, &job.summary())?;
     let place = format!("/api/jobs/{}", job.id);
     answer
         .response
@@ -172,7 +172,7 @@ pub async fn cancel(env: &Env, job: Job) -> Result<Result<Answer, (String, Strin
     }
     let cancelled = stage(env, &job.id, &Stage::Cancelled).await?.unwrap_or(job);
     // The consumer deletes the upload when it comes by.
-    Answer::json(200, &cancelled.status()).map(Ok)
+    Answer::json(200, &cancelled.summary()).map(Ok)
 }
 
 /// The problem of a job that isn't there.

@@ -186,6 +186,25 @@ pub async fn read(
     Ok(ended)
 }
 
+/// Reads up to so many bytes of a stream and forgets them.
+pub async fn drain(stream: &ReadableStream, most: usize) {
+    if stream.locked() {
+        return;
+    }
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let mut read = 0;
+    while read < most {
+        let Ok(result) = JsFuture::from(reader.read()).await else {
+            break;
+        };
+        match get(&result, "value").dyn_into::<Uint8Array>() {
+            Ok(chunk) => read += chunk.length() as usize,
+            Err(_) => break,
+        }
+    }
+    reader.release_lock();
+}
+
 /// A stream of a beginning that was read already and the rest. Nothing is held but what is on its way. A length that
 /// is known is told to whoever gets it.
 pub fn joined(

@@ -29,6 +29,7 @@ use state::origins;
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::cors::Page;
+use crate::job::check_query;
 use crate::origins::{Seen, Wish};
 use crate::place::{Place, is_idempotent, place};
 use crate::problem::Problem;
@@ -105,6 +106,10 @@ async fn answer(
     match place {
         Place::Health => return Answer::json(200, &health()),
         Place::Ready => return ready(env).await,
+        Place::LookOnly => {
+            let detail = format!("{} is asked for with GET alone", url.path());
+            return Err(Problem::method(detail, &["GET", "HEAD"]));
+        }
         Place::File => return file(request, url, env).await,
         Place::Operator => return Err(nothing(url.path())),
         Place::Api(_) | Place::Job { .. } => {}
@@ -172,8 +177,9 @@ impl Exchange<'_> {
             caller: &self.caller.owner,
             rights,
             body: match self.request.body() {
-                Some(body) => Body::Stream(body),
-                None => Body::Empty,
+                // What a GET has as a body says nothing (RFC 9110, 9.3.1), and isn't sent on.
+                Some(body) if !["GET", "HEAD"].contains(&method) => Body::Stream(body),
+                _ => Body::Empty,
             },
             deadline: recognize::deadline(self.request)?,
             idempotent: false,
@@ -242,11 +248,16 @@ async fn job(exchange: &Exchange<'_>, env: &Env, id: &str, rest: &str) -> Result
     exchange.needs(Right::Jobs)?;
     let name = job.id.clone();
     let place = match method.as_str() {
-        "GET" | "HEAD" => batch::show(env, job, rest).await?,
+        "GET" | "HEAD" if ["", "/events"].contains(&rest) => {
+            if rest.is_empty() {
+                check_query(&recognize::pairs(exchange.query))?;
+            }
+            batch::show(env, job, rest).await?
+        }
         "DELETE" if rest.is_empty() => batch::cancel(env, job).await?,
         _ => {
             let detail = format!("a job is not asked for with {method}; /docs shows how it is");
-            return Err(Problem::new(405, "method_not_allowed", detail));
+            return Err(Problem::method(detail, &["GET", "DELETE"]));
         }
     };
     let (origin, theirs) = match place {
