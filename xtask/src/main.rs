@@ -3,6 +3,7 @@
 mod command;
 mod deny;
 mod deploy;
+mod edge;
 mod machine;
 mod node;
 mod npm;
@@ -12,7 +13,7 @@ mod wasm;
 mod web;
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -27,6 +28,9 @@ cargo xtask <command>
   sqlx    what the server's queries are checked against, after a change of its queries or tables
   wasm    the engine for JavaScript, into pkg/; the module for GPUs takes ten minutes the first time
   web     the web app with its models, into www/app/dist
+  edge    the Worker for Cloudflare with its files, into worker-edge/build
+          edge dev: and runs it in workerd, before a server, on 127.0.0.1:8787
+          edge test: and its tests
   deploy-check
           what deploy/ ships: linted, and run with nginx, Prometheus, PostgreSQL and Redis from packages
   setup   only prepare this machine for `test`
@@ -41,6 +45,9 @@ fn main() -> ExitCode {
         ["sqlx"] => sqlx::prepare(),
         ["wasm"] => wasm::build().and_then(|()| wasm::build_gpu()),
         ["web"] => web(true),
+        ["edge"] | ["edge", "build"] => edge_for(edge::build),
+        ["edge", "dev"] => edge_for(edge::dev),
+        ["edge", "test"] => edge_for(edge::test),
         ["deploy-check"] => deploy_check(),
         ["setup"] => setup(),
         ["check"] => check(),
@@ -97,6 +104,14 @@ fn web(gpu: bool) -> Result<()> {
         wasm::build_gpu()?;
     }
     web::build(&maoocr)
+}
+
+/// The Worker from a fresh checkout, and then some.
+fn edge_for(then: fn(&Path) -> Result<()>) -> Result<()> {
+    machine::prepare(Purpose::Web)?;
+    let maoocr = binary(&["--package", "maoocr-cli"])?;
+    command(&maoocr).args(["models", "pull"]).run()?;
+    then(&maoocr)
 }
 
 /// The files of `deploy/` alone, with what they need.
@@ -172,7 +187,8 @@ fn test() -> Result<()> {
     wasm::build_gpu()?;
     wasm::test(&maoocr)?;
     web::build(&maoocr)?;
-    web::test(&maoocr)
+    web::test(&maoocr)?;
+    edge::test(&maoocr)
 }
 
 /// Builds `maoocr`, as part of what `selection` names, and says where it is.

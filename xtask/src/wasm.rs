@@ -59,12 +59,8 @@ pub fn build_gpu() -> Result<()> {
 impl Bundle {
     /// Builds it, writes its JavaScript, makes it smaller where npm can be had, and says how large it is.
     fn build(&self) -> Result<()> {
-        let module = self.compile()?;
+        let module = compile("maoocr-wasm", self.profile, self.features)?;
         let bindgen = bindgen()?;
-        let optimiser = optimiser();
-        if let Err(error) = &optimiser {
-            eprintln!("xtask: {error:#}; the module stays larger than it need be");
-        }
         let pkg = root()?.join("pkg");
         let file = format!("{}_bg.wasm", self.name);
         for (folder, target, kind) in self.packages {
@@ -85,39 +81,22 @@ impl Bundle {
                     name = self.name,
                 ),
             )?;
-            if let Ok(optimiser) = &optimiser {
-                optimise(optimiser, self.level, &folder.join(&file))?;
-            }
+            optimise(self.level, &folder.join(&file))?;
         }
         let (first, ..) = self.packages[0];
         sizes(&[&module, &pkg.join(first).join(&file)])
     }
-
-    /// The module as the compiler leaves it.
-    fn compile(&self) -> Result<PathBuf> {
-        let mut step = cargo(&["build", "--profile", self.profile, "--locked"])
-            .args(["--package", "maoocr-wasm", "--target", TRIPLE])
-            .args(self.features);
-        if let Some(compiler) = other_compiler()? {
-            step = step
-                .args(["-Zbuild-std=std,panic_abort"])
-                .env("RUSTC", compiler.rustc)
-                .env("RUSTC_BOOTSTRAP", "1")
-                .env(
-                    "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER",
-                    compiler.linker,
-                );
-        }
-        step.run()?;
-        Ok(target()?
-            .join(TRIPLE)
-            .join(self.profile)
-            .join("maoocr_wasm.wasm"))
-    }
 }
 
-/// Makes a module smaller, in place.
-fn optimise(optimiser: &Path, level: &str, file: &Path) -> Result<()> {
+/// Makes a module smaller, in place, where npm can be had; `level` says how hard to try.
+pub fn optimise(level: &str, file: &Path) -> Result<()> {
+    let optimiser = match optimiser() {
+        Ok(optimiser) => optimiser,
+        Err(error) => {
+            eprintln!("xtask: {error:#}; the module stays larger than it need be");
+            return Ok(());
+        }
+    };
     // Whoever stops it leaves the module as it was.
     let smaller = file.with_extension("smaller");
     command("node")
@@ -142,6 +121,26 @@ pub fn test(maoocr: &Path) -> Result<()> {
         .args(["--test", "tests/wasm/recognize.test.mjs"])
         .env("MAOOCR_BIN", maoocr)
         .run()
+}
+
+/// A package's module as the compiler leaves it, with a profile of the workspace's and arguments that choose features.
+pub fn compile(package: &str, profile: &str, features: &[&str]) -> Result<PathBuf> {
+    let mut step = cargo(&["build", "--profile", profile, "--locked", "--lib"])
+        .args(["--package", package, "--target", TRIPLE])
+        .args(features);
+    if let Some(compiler) = other_compiler()? {
+        step = step
+            .args(["-Zbuild-std=std,panic_abort"])
+            .env("RUSTC", compiler.rustc)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env(
+                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER",
+                compiler.linker,
+            );
+    }
+    step.run()?;
+    let name = format!("{}.wasm", package.replace('-', "_"));
+    Ok(target()?.join(TRIPLE).join(profile).join(name))
 }
 
 /// A compiler to take instead of rustup's.
@@ -179,7 +178,7 @@ fn other_compiler() -> Result<Option<Compiler>> {
 }
 
 /// wasm-bindgen of the crate's version, built once and kept.
-fn bindgen() -> Result<PathBuf> {
+pub fn bindgen() -> Result<PathBuf> {
     let tools = tools()?;
     let kept = tools
         .join("bin")
@@ -232,7 +231,7 @@ fn optimiser() -> Result<PathBuf> {
 }
 
 /// As built, as delivered, and what of it goes over the wire.
-fn sizes(files: &[&PathBuf]) -> Result<()> {
+pub fn sizes(files: &[&PathBuf]) -> Result<()> {
     if !command("node").arg("--version").succeeds() {
         return Ok(());
     }

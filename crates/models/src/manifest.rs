@@ -57,6 +57,13 @@ pub struct ModelEntry {
     pub notes: BTreeMap<String, String>,
 }
 
+impl ModelEntry {
+    /// Whether its file, or its compact one, has so many bytes.
+    pub fn has_size(&self, bytes: u64) -> bool {
+        bytes == self.bytes || self.compact.as_ref().is_some_and(|c| c.bytes == bytes)
+    }
+}
+
 /// A file of half the size.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

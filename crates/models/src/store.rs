@@ -72,7 +72,7 @@ impl Store {
         ))
     }
 
-    /// Whether the file is there in full size.
+    /// Whether the file is there in full size, or its compact one is in its place.
     pub fn has(&self, name: &str) -> bool {
         self.entry(name).and_then(|e| self.check_size(e)).is_ok()
     }
@@ -85,13 +85,14 @@ impl Store {
         fs::read(&path).map_err(Error::io("read", &path))
     }
 
-    /// Compares the file with its SHA-256.
+    /// Compares the file with its SHA-256, or with its compact one's.
     pub fn verify(&self, name: &str) -> Result<(), Error> {
         let entry = self.entry(name)?;
         self.check_size(entry)?;
         let path = self.path(name);
         let found = sha256(&path)?;
-        if found == entry.sha256 {
+        let compact = entry.compact.as_ref().map(|c| &c.sha256);
+        if found == entry.sha256 || Some(&found) == compact {
             return Ok(());
         }
         Err(Error::WrongHash {
@@ -184,7 +185,7 @@ impl Store {
         let path = self.path(&entry.name);
         let name = || entry.name.clone();
         match fs::metadata(&path) {
-            Ok(m) if m.is_file() && m.len() == entry.bytes => Ok(()),
+            Ok(m) if m.is_file() && entry.has_size(m.len()) => Ok(()),
             Ok(m) => Err(Error::WrongSize {
                 name: name(),
                 path,

@@ -586,6 +586,26 @@ fn damaged_files_are_noticed_and_replaced() {
 }
 
 #[test]
+fn a_compact_file_is_as_good() {
+    let (data, compact) = (model(), b"half of it".to_vec());
+    let text = entry("m", &data, &[]).replace(
+        "licence",
+        &format!(
+            "compact = {{ bytes = {}, sha256 = \"{}\" }}\nlicence",
+            compact.len(),
+            hex(&compact)
+        ),
+    );
+    let folder = TempDir::new().unwrap();
+    let store = Store::with_manifest(folder.path(), Manifest::parse(&text).unwrap()).unwrap();
+    fs::write(store.path("m"), &compact).unwrap();
+    assert!(store.has("m"));
+    store.verify("m").unwrap();
+    fs::write(store.path("m"), b"half of IT").unwrap();
+    assert!(matches!(store.verify("m"), Err(Error::WrongHash { .. })));
+}
+
+#[test]
 fn offline_names_the_file_and_the_folder_and_asks_nobody() {
     let data = model();
     let served = data.clone();

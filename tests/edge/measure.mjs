@@ -1,0 +1,115 @@
+// Figures for docs/edge.md: node tests/edge/measure.mjs, after `cargo xtask edge build`.
+
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, gzipSync } from "node:zlib";
+
+import { build, edge, form, origin, origins, sample } from "./stand.mjs";
+
+const FAST = { speed_requirement: "high" };
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
+const median = (list) => list.toSorted((x, y) => x - y)[list.length >> 1];
+const quantile = (list, q) => list.toSorted((x, y) => x - y)[Math.floor((list.length - 1) * q)];
+
+const worker = join(build, "worker");
+const parts = ["worker.mjs", "maoocr_edge.js", "maoocr_edge_bg.wasm"].map((name) => readFileSync(join(worker, name)));
+const whole = Buffer.concat(parts);
+console.log(
+  `bundle: ${megabytes(whole.length)}, gzip ${megabytes(gzipSync(whole, { level: 9 }).length)}, ` +
+    `brotli ${megabytes(brotliCompressSync(whole).length)}`,
+);
+
+// A Worker around the Worker that tells how much memory the module has, and how long it took to start.
+const main = join(worker, "measured.mjs");
+writeFileSync(
+  main,
+  `import worker from "./worker.mjs";
+import { initSync } from "./maoocr_edge.js";
+export { Batch, Quota } from "./worker.mjs";
+export default {
+  ...worker,
+  fetch(request, env, context) {
+    if (new URL(request.url).pathname === "/measure") return new Response(String(initSync({}).memory.buffer.byteLength));
+    return worker.fetch(request, env, context);
+  },
+};
+`,
+);
+// And one that does nothing, to tell what workerd and miniflare take by themselves.
+const empty = join(worker, "empty.mjs");
+writeFileSync(
+  empty,
+  `export class Batch {}
+export class Quota {}
+export default { fetch: () => new Response("") };
+`,
+);
+try {
+  const nothing = await edge({ main: empty });
+  await fetch(`${nothing.url}/health`);
+  const floor = nothing.memory();
+  await nothing.stop();
+
+  const starts = [];
+  for (let i = 0; i < 5; i++) {
+    const measured = await edge({ main, vars: { AUTH: "open", RATE: "0", CACHE_TIME: "0" } });
+    const before = performance.now();
+    await (await fetch(`${measured.url}/health`)).arrayBuffer();
+    starts.push(performance.now() - before);
+    if (i === 4) {
+      const times = [];
+      for (const name of ["receipt.jpg", "photo.png", "chinese.jpg", "palette.png", "dark.png", "vertical.jpg", "rotated.jpg"]) {
+        const began = performance.now();
+        const answer = await fetch(`${measured.url}/api/ocr/recognize`, { method: "POST", body: form(sample(name), FAST) });
+        await answer.arrayBuffer();
+        const linear = Number(await (await fetch(`${measured.url}/measure`)).text());
+        times.push(performance.now() - began);
+        console.log(
+          `${name}: ${answer.headers.get("x-maoocr-route")}, ${Math.round(times.at(-1))} ms; the module's memory ` +
+            `${megabytes(linear)}, workerd ${megabytes(measured.memory().now - floor.now)} above an empty Worker`,
+        );
+      }
+      console.log(`at most ${megabytes(measured.memory().most - floor.most)} above an empty Worker`);
+    }
+    await measured.stop();
+  }
+  console.log(`start: first answer after ${median(starts).toFixed(0)} ms (median of ${starts.length}), module and all`);
+} finally {
+  rmSync(main, { force: true });
+  rmSync(empty, { force: true });
+}
+
+// What the edge adds to a request that a server answers, on this machine. The same server, open for comparison.
+const server = await origin(["--rate", "0"]);
+const signed = await origin();
+for (const [what, vars] of [
+  ["open", { AUTH: "open", RATE: "0" }],
+  ["with keys and quotas", { RATE: "1000000" }],
+]) {
+  const measured = await edge({ vars: { CACHE_TIME: "0", ORIGINS: origins(["a", signed.base]), ...vars } });
+  const headers = { "x-api-key": await measured.key(["recognize", "jobs"]) };
+  const picture = sample("photo.png");
+  for (const [name, ask] of [
+    ["GET /api/models", (base) => fetch(`${base}/api/models`, { headers })],
+    ["POST, refused by the server", (base) =>
+      fetch(`${base}/v1/ocr`, { method: "POST", headers: { ...headers, "content-type": "application/json" }, body: "{}" })],
+    ["POST, a picture it has read before", (base) =>
+      fetch(`${base}/api/ocr/recognize`, { method: "POST", headers, body: form(picture) })],
+  ]) {
+    const times = { edge: [], origin: [] };
+    for (let i = 0; i < 330; i++) {
+      for (const [place, base] of [["origin", server.base], ["edge", measured.url]]) {
+        const began = performance.now();
+        const response = await ask(base);
+        await response.arrayBuffer();
+        if (i >= 30) times[place].push(performance.now() - began);
+        if (response.status >= 500) throw new Error(`${place}: ${response.status}`);
+      }
+    }
+    const show = (list) => `p50 ${quantile(list, 0.5).toFixed(2)} ms, p95 ${quantile(list, 0.95).toFixed(2)} ms`;
+    const added = median(times.edge) - median(times.origin);
+    console.log(`${what}, ${name}: server ${show(times.origin)}; edge ${show(times.edge)}; added p50 ${added.toFixed(2)} ms`);
+  }
+  await measured.stop();
+}
+await Promise.all([server.kill(), signed.kill()]);

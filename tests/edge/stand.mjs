@@ -1,0 +1,207 @@
+// Real servers and the Worker in workerd before them, with its storage simulated by miniflare.
+
+import { spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+import { Log, LogLevel, Miniflare } from "miniflare";
+import { parse } from "smol-toml";
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+export const build = join(root, "worker-edge/build");
+export const maoocr = process.env.MAOOCR_BIN ?? join(root, "target/release/maoocr");
+export const SECRET = randomBytes(24).toString("hex");
+
+export const sample = (name) => readFileSync(join(root, "tests/samples", name));
+
+/** A real `maoocr serve`, by default one that believes the edge alone. */
+export async function origin(options = ["--edge-secret", SECRET], port = 0) {
+  const data = mkdtempSync(join(tmpdir(), "maoocr-origin-"));
+  const child = spawn(
+    maoocr,
+    ["serve", "--listen", `127.0.0.1:${port}`, "--data", data, "--offline", "--device", "cpu", ...options],
+    { stdio: ["ignore", "ignore", "pipe"] },
+  );
+  const log = [];
+  const base = await new Promise((resolve, reject) => {
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      log.push(line);
+      const found = /listening on (http:\S+?),/u.exec(line);
+      if (found) resolve(found[1]);
+    });
+    child.on("exit", () => reject(new Error(`maoocr serve ended:\n${log.join("\n")}`)));
+  });
+  await until(async () => (await fetch(`${base}/ready`)).ok, `${base} to be ready`);
+  const ended = new Promise((resolve) => child.on("exit", resolve));
+  return {
+    base,
+    log,
+    port: Number(new URL(base).port),
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+      rmSync(data, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The Worker as `wrangler.toml` has it, with these variables; `main` may be another module beside it. */
+export async function edge({ vars = {}, port = 0, cf = { continent: "EU" }, main = join(build, "worker/worker.mjs") }) {
+  const file = parse(readFileSync(join(root, "worker-edge/wrangler.toml"), "utf8"));
+  const worker = join(build, "worker");
+  const errors = [];
+  class Listening extends Log {
+    logWithLevel(level, message) {
+      if (level <= LogLevel.ERROR) errors.push(message);
+      if (process.env.EDGE_LOG) console.error(message);
+    }
+  }
+  const runtime = new Miniflare({
+    name: file.name,
+    host: "127.0.0.1",
+    port,
+    cf,
+    log: new Listening(LogLevel.INFO),
+    handleRuntimeStdio(stdout, stderr) {
+      for (const stream of [stdout, stderr]) {
+        createInterface({ input: stream }).on("line", (line) => {
+          errors.push(line);
+          if (process.env.EDGE_LOG) console.error(line);
+        });
+      }
+    },
+    compatibilityDate: file.compatibility_date,
+    modulesRoot: worker,
+    modules: [{ type: "ESModule", path: main }, ...modules(worker).filter((m) => m.path !== main)],
+    bindings: { ...file.vars, EDGE_SECRET: SECRET, ...vars },
+    kvNamespaces: file.kv_namespaces.map((n) => n.binding),
+    r2Buckets: file.r2_buckets.map((b) => b.binding),
+    durableObjects: Object.fromEntries(
+      file.durable_objects.bindings.map((b) => [b.name, { className: b.class_name, useSQLite: true }]),
+    ),
+    queueProducers: Object.fromEntries(file.queues.producers.map((q) => [q.binding, { queueName: q.queue }])),
+    queueConsumers: Object.fromEntries(
+      file.queues.consumers.map((q) => [
+        q.queue,
+        { maxBatchSize: q.max_batch_size, maxBatchTimeout: q.max_batch_timeout, maxRetries: q.max_retries },
+      ]),
+    ),
+    analyticsEngineDatasets: Object.fromEntries(
+      file.analytics_engine_datasets.map((d) => [d.binding, { dataset: d.dataset }]),
+    ),
+    assets: {
+      directory: join(build, "assets"),
+      binding: file.assets.binding,
+      routerConfig: { has_user_worker: true },
+      assetConfig: { html_handling: file.assets.html_handling, not_found_handling: file.assets.not_found_handling },
+    },
+  });
+  const url = String(await runtime.ready).replace(/\/$/u, "");
+  return {
+    url,
+    errors,
+    runtime,
+    /** Bytes of memory that workerd has now, and has had at most. */
+    memory: () => memory(workerd()),
+    async key(rights, more = {}) {
+      const key = `mao_${randomBytes(32).toString("base64url")}`;
+      const hash = createHash("sha256").update(key).digest("hex");
+      const store = await runtime.getKVNamespace("STORE");
+      const id = randomBytes(8).toString("hex");
+      await store.put(`key:${hash}`, JSON.stringify({ id, scopes: rights, ...more }));
+      return key;
+    },
+    async cron() {
+      const worker = await runtime.getWorker();
+      await worker.scheduled({ cron: "* * * * *" });
+    },
+    stop: () => runtime.dispose(),
+  };
+}
+
+/** The Worker's modules. */
+function modules(folder) {
+  return readdirSync(folder, { recursive: true })
+    .filter((name) => /\.(m?js|wasm)$/u.test(name))
+    .map((name) => ({ type: name.endsWith(".wasm") ? "CompiledWasm" : "ESModule", path: join(folder, name) }));
+}
+
+/** Those of this process's children that are workerd; the newest. */
+function workerd() {
+  const found = readdirSync("/proc")
+    .filter((name) => /^\d+$/u.test(name))
+    .filter((pid) => {
+      try {
+        const [, , state, parent] = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/\(.*\)/u, "x").split(" ");
+        return state !== "Z" && Number(parent) === process.pid && /workerd/u.test(readFileSync(`/proc/${pid}/cmdline`, "utf8"));
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+  return Math.max(...found);
+}
+
+function memory(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const bytes = (name) => Number(new RegExp(`${name}:\\s+(\\d+) kB`, "u").exec(status)?.[1]) * 1024;
+  return { now: bytes("VmRSS"), most: bytes("VmHWM") };
+}
+
+/** Origins as the variable `ORIGINS` lists them. */
+export const origins = (...list) =>
+  JSON.stringify(list.map(([name, base, more = {}]) => ({ name, url: base, ...more })));
+
+/** A form with a picture. */
+export function form(picture, requirements = undefined) {
+  const body = new FormData();
+  if (requirements) body.append("requirements", JSON.stringify(requirements));
+  body.append("image", new Blob([picture]), "picture");
+  return body;
+}
+
+/** Waits until something is so. */
+export async function until(done, what, patience = 60_000) {
+  const end = Date.now() + patience;
+  for (;;) {
+    const result = await Promise.resolve(done()).catch(() => false);
+    if (result) return result;
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Passes connections on to a port, and what goes through it can be held up. */
+export async function gate(port) {
+  const sockets = new Set();
+  const state = { stalled: false, bytes: 0, requests: [], sockets };
+  const server = net.createServer((near) => {
+    const far = net.connect(port, "127.0.0.1");
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on("error", () => {}).on("close", () => sockets.delete(socket));
+    }
+    near.on("data", (data) => {
+      state.bytes += data.length;
+      const text = data.toString("latin1");
+      if (/^(GET|POST|DELETE) /u.test(text)) state.requests.push(text.slice(0, 4000));
+      if (!state.stalled) far.write(data);
+    });
+    far.on("data", (data) => near.write(data));
+    near.on("close", () => far.destroy());
+    far.on("close", () => near.destroy());
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return Object.assign(state, {
+    base: `http://127.0.0.1:${server.address().port}`,
+    stop() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  });
+}

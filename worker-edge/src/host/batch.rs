@@ -1,0 +1,332 @@
+//! Batches: the upload goes into R2 as it comes, a message into a queue; its consumer gives it to a server as soon as
+//! one takes it. Until then the job is in a Durable Object, afterwards at that server, under the same path.
+
+use serde_json::json;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Headers, Request, Response};
+use worker::Env;
+
+use super::answer::Answer;
+use super::forward::{Body, Outgoing, forward};
+use super::js::{self, header};
+use super::state::origins;
+use crate::caller::Caller;
+use crate::config::Config;
+use crate::intake::Kind;
+use crate::job::{self, Job, Stage};
+use crate::origins::Wish;
+use crate::problem::Problem;
+
+/// How long a batch is offered to servers before it is given up, ms.
+const OFFERED: u64 = 6 * 3_600_000;
+/// Longest wait between two offers, s.
+const LONGEST: u64 = 600;
+/// How long somebody who wants a job's events waits for a server to take it, and between looks, ms.
+const PATIENCE: (u64, u64) = (20_000, 500);
+
+/// Whether batches are kept here until a server takes them.
+pub fn is_here(env: &Env) -> bool {
+    ["BATCHES", "QUEUE", "JOBS"]
+        .iter()
+        .all(|name| js::get(env, name).is_truthy())
+}
+
+/// Takes a batch.
+pub async fn take(
+    env: &Env,
+    config: &Config,
+    request: &Request,
+    caller: &Caller,
+    region: &str,
+) -> Result<Answer, Problem> {
+    let headers = request.headers();
+    let content_type = header(&headers, "content-type").unwrap_or_default();
+    if !matches!(Kind::of(&content_type), Kind::Form { .. } | Kind::Json) {
+        let detail = "a batch is multipart/form-data or application/json";
+        return Err(Problem::new(415, "unsupported_body", detail));
+    }
+    let length = header(&headers, "content-length").and_then(|v| v.parse::<u64>().ok());
+    match length {
+        None => {
+            let detail = "a batch must say its length: send it with Content-Length";
+            return Err(Problem::new(411, "length_required", detail));
+        }
+        Some(length) if length > config.max_batch => {
+            let detail = format!(
+                "a job's request has at most {} bytes: make several jobs",
+                config.max_batch
+            );
+            return Err(Problem::new(413, "too_large", detail));
+        }
+        Some(_) => {}
+    }
+    let name = match header(&headers, "idempotency-key") {
+        None => js::uuid(),
+        Some(key) if (1..=200).contains(&key.len()) && key.is_ascii() => {
+            let text = format!("{}\n{key}", caller.owner);
+            job::name(&js::sha256(text.as_bytes()).await.map_err(failed)?)
+        }
+        Some(_) => {
+            let detail = "an idempotency key has 1 to 200 visible ASCII characters";
+            return Err(
+                Problem::new(400, "invalid_idempotency_key", detail).field("idempotency-key")
+            );
+        }
+    };
+    let Some(body) = request.body() else {
+        return Err(Problem::new(422, "picture_missing", "the job has no pictures").field("image"));
+    };
+    let job = Job {
+        id: name.clone(),
+        owner: caller.owner.clone(),
+        rights: caller.rights(),
+        region: region.into(),
+        content_type,
+        created_at: js::now(),
+        stage: Stage::Receiving,
+    };
+    let text = serde_json::to_string(&job).map_err(|e| Problem::internal("jobs_failed", e))?;
+    let kept = call(env, &name, "PUT", Some(&text)).await?;
+    match kept {
+        Some(kept) if kept.created_at != job.created_at => {
+            // Its upload broke off: this one takes its place.
+            if kept.stage != Stage::Receiving {
+                return accepted(&kept);
+            }
+        }
+        _ => {}
+    }
+    let bucket = js::get(env, "BATCHES");
+    if let Err(thrown) = js::ask(&bucket, "put", &[name.as_str().into(), body.into()]).await {
+        call(env, &name, "DELETE", None).await?;
+        let problem = Problem::new(
+            400,
+            "body_broken",
+            "the body ended before its end, or could not be stored",
+        );
+        return Err(problem.because(js::words(&thrown)));
+    }
+    let queued = stage(env, &name, &Stage::Queued).await?;
+    let queue = js::get(env, "QUEUE");
+    js::ask(
+        &queue,
+        "send",
+        &[js::object(&[("job", name.as_str().into())])],
+    )
+    .await
+    .map_err(failed)?;
+    accepted(&queued.unwrap_or(job))
+}
+
+fn accepted(job: &Job) -> Result<Answer, Problem> {
+    let mut answer = Answer::json(202, &job.summary())?;
+    let place = format!("/api/jobs/{}", job.id);
+    answer
+        .response
+        .headers()
+        .set("location", &place)
+        .map_err(failed)?;
+    answer.route = "edge: a batch".into();
+    Ok(answer)
+}
+
+/// A job by its name, where it came through here and is the caller's.
+pub async fn find(env: &Env, id: &str, owner: &str) -> Result<Option<Job>, Problem> {
+    if !job::is_name(id) || !is_here(env) {
+        return Ok(None);
+    }
+    let job = call(env, id, "GET", None).await?;
+    Ok(job.filter(|job| job.owner == owner))
+}
+
+/// Shows a job that no server has, or says which server to ask, and for what.
+pub async fn show(
+    env: &Env,
+    mut job: Job,
+    rest: &str,
+) -> Result<Result<Answer, (String, String)>, Problem> {
+    let began = js::now();
+    loop {
+        match &job.stage {
+            Stage::Taken { origin, job } => return Ok(Err((origin.clone(), job.clone()))),
+            Stage::Receiving | Stage::Queued
+                if rest == "/events" && js::now() < began + PATIENCE.0 =>
+            {
+                js::sleep(PATIENCE.1).await;
+                let again = call(env, &job.id, "GET", None).await?;
+                job = again.ok_or_else(|| not_found(&job.id))?;
+            }
+            Stage::Receiving | Stage::Queued if rest == "/events" => {
+                let detail = "no server has taken this job yet; its events come from there";
+                return Err(Problem::new(503, "job_waits", detail).after(5));
+            }
+            _ => return Answer::json(200, &job.status()).map(Ok),
+        }
+    }
+}
+
+/// Cancels a job that no server has; else says which server to ask, and for what.
+pub async fn cancel(env: &Env, job: Job) -> Result<Result<Answer, (String, String)>, Problem> {
+    if let Stage::Taken { origin, job } = job.stage {
+        return Ok(Err((origin, job)));
+    }
+    let cancelled = stage(env, &job.id, &Stage::Cancelled).await?.unwrap_or(job);
+    // The consumer deletes the upload when it comes by.
+    Answer::json(200, &cancelled.summary()).map(Ok)
+}
+
+/// The problem of a job that isn't there.
+pub fn not_found(id: &str) -> Problem {
+    Problem::new(404, "not_found", format!("there is no job {id}"))
+}
+
+/// Offers a batch to servers. Seconds until the next offer, where none took it.
+pub async fn offer(env: &Env, config: &Config, id: &str) -> Result<Option<u32>, Problem> {
+    let Some(job) = call(env, id, "GET", None).await? else {
+        return Ok(None);
+    };
+    let bucket = js::get(env, "BATCHES");
+    if job.stage != Stage::Queued {
+        js::ask(&bucket, "delete", &[id.into()])
+            .await
+            .map_err(failed)?;
+        return Ok(None);
+    }
+    let stored = js::ask(&bucket, "get", &[id.into()])
+        .await
+        .map_err(failed)?;
+    if !stored.is_object() {
+        let problem = Problem::new(
+            500,
+            "upload_lost",
+            "the upload of this job is gone; send it again",
+        );
+        stage(
+            env,
+            id,
+            &Stage::Failed {
+                problem: problem.to_json(),
+            },
+        )
+        .await?;
+        return Ok(None);
+    }
+    let size = js::get(&stored, "size").as_f64().unwrap_or(0.0) as u64;
+    let body = js::get(&stored, "body").unchecked_into();
+    let body = js::joined(&[], &body, Some(size)).map_err(failed)?;
+    let headers = Headers::new().map_err(failed)?;
+    headers
+        .set("content-type", &job.content_type)
+        .map_err(failed)?;
+    // Offered twice, it is one job all the same.
+    headers.set("idempotency-key", id).map_err(failed)?;
+    let wish = Wish {
+        region: &job.region,
+        capability: Some("gpu"),
+    };
+    let order = origins(|origins| origins.order(wish, js::now(), js_sys::Math::random));
+    let out = Outgoing {
+        method: "POST",
+        path: "/api/ocr/batch",
+        headers: &headers,
+        id,
+        caller: &job.owner,
+        rights: &job.rights,
+        body: Body::Stream(body),
+        deadline: None,
+        idempotent: true,
+    };
+    let age = js::now().saturating_sub(job.created_at);
+    let refusal = match forward(config, &order, &out).await {
+        Ok(incoming) => {
+            let text = js::text(&incoming.response).await.map_err(failed)?;
+            let said: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+            let status = incoming.response.status();
+            if let (202, Some(theirs)) = (status, said["id"].as_str()) {
+                let taken = Stage::Taken {
+                    origin: incoming.name,
+                    job: theirs.into(),
+                };
+                stage(env, id, &taken).await?;
+                js::ask(&bucket, "delete", &[id.into()])
+                    .await
+                    .map_err(failed)?;
+                return Ok(None);
+            }
+            // What is wrong with it won't be right with another server.
+            ((400..500).contains(&status) && ![408, 429].contains(&status)).then_some(said)
+        }
+        Err(_) => None,
+    };
+    let refusal = refusal.or_else(|| {
+        let detail = "no server took this job in time; send it again";
+        (age > OFFERED).then(|| Problem::new(503, "no_origin", detail).to_json())
+    });
+    match refusal {
+        Some(problem) => {
+            stage(env, id, &Stage::Failed { problem }).await?;
+            js::ask(&bucket, "delete", &[id.into()])
+                .await
+                .map_err(failed)?;
+            Ok(None)
+        }
+        // The older, the less often.
+        None => Ok(Some((age / 2000).clamp(2, LONGEST) as u32)),
+    }
+}
+
+/// A server's answer about a job, under the name that the caller knows.
+pub async fn renamed(response: Response, theirs: &str, ours: &str) -> Result<Response, Problem> {
+    if header(&response.headers(), "content-type")
+        .is_some_and(|v| v.starts_with("text/event-stream"))
+    {
+        return Ok(response);
+    }
+    let text = js::text(&response)
+        .await
+        .map_err(failed)?
+        .replace(theirs, ours);
+    let headers = Headers::new_with_headers(&response.headers()).map_err(failed)?;
+    for name in ["content-length", "content-encoding", "etag"] {
+        headers.delete(name).map_err(failed)?;
+    }
+    let init = js::object(&[
+        ("status", response.status().into()),
+        ("headers", headers.into()),
+    ]);
+    js::response(&text.into(), &init).map_err(failed)
+}
+
+async fn stage(env: &Env, id: &str, stage: &Stage) -> Result<Option<Job>, Problem> {
+    let text = json!(stage).to_string();
+    call(env, id, "POST", Some(&text)).await
+}
+
+async fn call(
+    env: &Env,
+    id: &str,
+    method: &str,
+    body: Option<&str>,
+) -> Result<Option<Job>, Problem> {
+    let stub = js::call(&js::get(env, "JOBS"), "getByName", &[id.into()]).map_err(failed)?;
+    let init = js::object(&[("method", method.into())]);
+    if let Some(body) = body {
+        js::set(&init, "body", &body.into());
+    }
+    let response = js::ask(&stub, "fetch", &["https://jobs/".into(), init])
+        .await
+        .map_err(failed)?;
+    let response: Response = response.dyn_into().map_err(failed)?;
+    let text = js::text(&response).await.map_err(failed)?;
+    if !response.ok() {
+        return Err(Problem::internal("jobs_failed", text));
+    }
+    serde_json::from_str(&text).map_err(|e| Problem::internal("jobs_failed", e))
+}
+
+fn failed(thrown: JsValue) -> Problem {
+    let detail = "jobs can't be stored at the moment; try again shortly";
+    Problem::new(503, "jobs_unavailable", detail)
+        .after(5)
+        .because(js::words(&thrown))
+}

@@ -1,0 +1,257 @@
+//! The few things of the runtime that the crate `worker` has no words for.
+
+use js_sys::{Array, BigInt, Function, Object, Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, Headers, ReadableStream, ReadableStreamDefaultReader, Response};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = crypto, js_name = randomUUID)]
+    fn random_uuid() -> String;
+
+    #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = digest, catch)]
+    fn subtle_digest(algorithm: &str, data: &Uint8Array) -> Result<Promise, JsValue>;
+
+    /// A pipe whose length is told beforehand: what is sent through it has a `content-length`.
+    type FixedLengthStream;
+    #[wasm_bindgen(constructor, catch)]
+    fn new(length: BigInt) -> Result<FixedLengthStream, JsValue>;
+    #[wasm_bindgen(method, getter)]
+    fn readable(this: &FixedLengthStream) -> ReadableStream;
+    #[wasm_bindgen(method, getter)]
+    fn writable(this: &FixedLengthStream) -> JsValue;
+
+    #[wasm_bindgen(js_name = fetch)]
+    fn global_fetch(url: &str, init: &JsValue) -> Promise;
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(then: &Function, ms: f64) -> JsValue;
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(timer: &JsValue);
+    #[wasm_bindgen(js_name = Response)]
+    type AnyResponse;
+    #[wasm_bindgen(constructor, js_class = "Response", catch)]
+    fn new(body: &JsValue, init: &JsValue) -> Result<AnyResponse, JsValue>;
+
+    type IdentityTransformStream;
+    #[wasm_bindgen(constructor, catch)]
+    fn new() -> Result<IdentityTransformStream, JsValue>;
+    #[wasm_bindgen(method, getter)]
+    fn readable(this: &IdentityTransformStream) -> ReadableStream;
+    #[wasm_bindgen(method, getter)]
+    fn writable(this: &IdentityTransformStream) -> JsValue;
+}
+
+/// A random UUID.
+pub fn uuid() -> String {
+    random_uuid()
+}
+
+/// Milliseconds since 1970. In production the clock stands still while the isolate computes.
+pub fn now() -> u64 {
+    js_sys::Date::now() as u64
+}
+
+/// SHA-256, done by the runtime.
+pub async fn sha256(bytes: &[u8]) -> Result<[u8; 32], JsValue> {
+    let hash = JsFuture::from(subtle_digest("SHA-256", &array(bytes))?).await?;
+    let mut out = [0; 32];
+    Uint8Array::new(&hash).copy_to(&mut out);
+    Ok(out)
+}
+
+/// What was thrown, in words.
+pub fn words(thrown: &JsValue) -> String {
+    match thrown.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.message()),
+        None => format!("{thrown:?}"),
+    }
+}
+
+/// Why a request got no answer.
+pub enum Silence {
+    /// The connection, in words.
+    Broken(String),
+    /// It took too long.
+    Late,
+}
+
+/// Asks somebody; what doesn't begin to answer within `limit` ms is given up.
+pub async fn fetch(url: &str, fields: &[(&str, JsValue)], limit: u64) -> Result<Response, Silence> {
+    let broken = |thrown: JsValue| Silence::Broken(words(&thrown));
+    let controller = AbortController::new().map_err(broken)?;
+    let init = object(fields);
+    set(&init, "signal", &controller.signal());
+    // A redirection would leave the path that was signed, and the network that was configured.
+    set(&init, "redirect", &"manual".into());
+    let answer = global_fetch(url, &init);
+    let mut timer = JsValue::UNDEFINED;
+    let late = Promise::new(&mut |resolve, _| timer = set_timeout(&resolve, limit as f64));
+    let first = JsFuture::from(Promise::race(&Array::of2(&answer, &late))).await;
+    clear_timeout(&timer);
+    match first.map_err(broken)?.dyn_into::<Response>() {
+        Ok(response) => Ok(response),
+        Err(_) => {
+            controller.abort();
+            Err(Silence::Late)
+        }
+    }
+}
+
+/// Waits, ms.
+pub async fn sleep(ms: u64) {
+    let slept = Promise::new(&mut |resolve, _| {
+        set_timeout(&resolve, ms as f64);
+    });
+    // It can't be rejected.
+    let _ = JsFuture::from(slept).await;
+}
+
+/// A response. Of the fields of `init`, some are the runtime's own: `webSocket`.
+pub fn response(body: &JsValue, init: &JsValue) -> Result<Response, JsValue> {
+    AnyResponse::new(body, init).map(JsCast::unchecked_into)
+}
+
+/// A header, where there is one.
+pub fn header(headers: &Headers, name: &str) -> Option<String> {
+    headers.get(name).ok().flatten()
+}
+
+/// Bytes of this module as JavaScript's.
+pub fn array(bytes: &[u8]) -> Uint8Array {
+    let array = Uint8Array::new_with_length(bytes.len() as u32);
+    array.copy_from(bytes);
+    array
+}
+
+/// All of a body.
+pub async fn bytes(response: &Response) -> Result<Vec<u8>, JsValue> {
+    let buffer = JsFuture::from(response.array_buffer()?).await?;
+    Ok(Uint8Array::new(&buffer).to_vec())
+}
+
+/// All of a body that is text.
+pub async fn text(response: &Response) -> Result<String, JsValue> {
+    let text = JsFuture::from(response.text()?).await?;
+    Ok(text.as_string().unwrap_or_default())
+}
+
+/// A field of an object; undefined where there is none.
+pub fn get(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// Sets a field of a plain object, which can't fail.
+pub fn set(object: &JsValue, name: &str, value: &JsValue) {
+    let _ = Reflect::set(object, &name.into(), value);
+}
+
+/// Calls a method that gives a promise, and waits for it.
+pub async fn ask(
+    object: &JsValue,
+    method: &str,
+    arguments: &[JsValue],
+) -> Result<JsValue, JsValue> {
+    let promise = call(object, method, arguments)?;
+    JsFuture::from(Promise::resolve(&promise)).await
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Reads a stream on until `bytes` has at least `enough` or it ends; says whether it ended.
+pub async fn read(
+    stream: &ReadableStream,
+    bytes: &mut Vec<u8>,
+    enough: usize,
+) -> Result<bool, JsValue> {
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let ended = loop {
+        if bytes.len() >= enough {
+            break false;
+        }
+        let result = JsFuture::from(reader.read()).await?;
+        if get(&result, "done").is_truthy() {
+            break true;
+        }
+        let chunk: Uint8Array = get(&result, "value").dyn_into()?;
+        let at = bytes.len();
+        bytes.resize(at + chunk.length() as usize, 0);
+        chunk.copy_to(&mut bytes[at..]);
+    };
+    reader.release_lock();
+    Ok(ended)
+}
+
+/// Reads up to so many bytes of a stream and forgets them.
+pub async fn drain(stream: &ReadableStream, most: usize) {
+    if stream.locked() {
+        return;
+    }
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let mut read = 0;
+    while read < most {
+        let Ok(result) = JsFuture::from(reader.read()).await else {
+            break;
+        };
+        match get(&result, "value").dyn_into::<Uint8Array>() {
+            Ok(chunk) => read += chunk.length() as usize,
+            Err(_) => break,
+        }
+    }
+    reader.release_lock();
+}
+
+/// A stream of a beginning that was read already and the rest. Nothing is held but what is on its way. A length that
+/// is known is told to whoever gets it.
+pub fn joined(
+    beginning: &[u8],
+    rest: &ReadableStream,
+    length: Option<u64>,
+) -> Result<ReadableStream, JsValue> {
+    let (readable, writable) = match length {
+        Some(length) => {
+            let pipe = FixedLengthStream::new(BigInt::from(length))?;
+            (pipe.readable(), pipe.writable())
+        }
+        None => {
+            let pipe = IdentityTransformStream::new()?;
+            (pipe.readable(), pipe.writable())
+        }
+    };
+    let chunk = array(beginning);
+    let rest = rest.clone();
+    wasm_bindgen_futures::spawn_local(async move {
+        let passed = async {
+            let writer = call(&writable, "getWriter", &[])?;
+            if chunk.length() > 0 {
+                ask(&writer, "write", &[chunk.into()]).await?;
+            }
+            call(&writer, "releaseLock", &[])?;
+            ask(&rest, "pipeTo", &[writable]).await
+        };
+        if let Err(thrown) = passed.await {
+            // Whoever reads the other end hears of it too.
+            worker::console_log!("a body broke: {}", words(&thrown));
+        }
+    });
+    Ok(readable)
+}
+
+/// Calls a method.
+pub fn call(object: &JsValue, method: &str, arguments: &[JsValue]) -> Result<JsValue, JsValue> {
+    let function: Function = Reflect::get(object, &method.into())?.dyn_into()?;
+    function.apply(object, &arguments.iter().collect::<Array>())
+}
+
+/// An object of these fields.
+pub fn object(fields: &[(&str, JsValue)]) -> JsValue {
+    let object = Object::new();
+    for (name, value) in fields {
+        set(&object, name, value);
+    }
+    object.into()
+}

@@ -1,0 +1,297 @@
+//! A picture that somebody waits for: looked at, routed, and answered here or by a server.
+
+use maoocr_engine::imaging::Limits;
+use maoocr_engine::plan::Requirements;
+use wasm_bindgen::JsValue;
+use web_sys::{Request, Response};
+use worker::{Context, Env};
+
+use super::answer::{Answer, CACHE};
+use super::forward::{Body, DEADLINE, Incoming, Outgoing, forward};
+use super::js::{self, header};
+use super::state::{hold, origins, release};
+use super::{Exchange, reader};
+use crate::intake::{self, Kind};
+use crate::origins::Wish;
+use crate::problem::Problem;
+use crate::route::{Decision, Facts, Light, Picture, Servers, Work, capability, is_heavy, route};
+
+/// Bytes of a body that say how large its picture is, mostly.
+const HEADERS: usize = 64 << 10;
+/// Bytes of a refused body that are read all the same.
+const DRAINED: usize = 8 << 20;
+/// Bytes of a form beside its picture.
+const REST: u64 = 64 << 10;
+/// The most a caller may say it waits, ms.
+const DAY: u64 = 86_400_000;
+
+/// How long the caller waits, by its own word: until then, ms since 1970.
+pub fn deadline(request: &Request) -> Result<Option<u64>, Problem> {
+    let Some(value) = header(&request.headers(), DEADLINE) else {
+        return Ok(None);
+    };
+    match value.parse::<u64>() {
+        Ok(millis) if (1..=DAY).contains(&millis) => Ok(Some(js::now() + millis)),
+        _ => Err(Problem::new(
+            400,
+            "invalid_deadline",
+            "x-maoocr-deadline-ms must be a whole number of milliseconds, 1 to 86400000",
+        )
+        .field(DEADLINE)),
+    }
+}
+
+/// Answers.
+pub async fn recognize(
+    exchange: &Exchange<'_>,
+    env: &Env,
+    context: &Context,
+) -> Result<Answer, Problem> {
+    let request = exchange.request;
+    let config = exchange.config;
+    let headers = request.headers();
+    let deadline = deadline(request)?;
+    let kind = Kind::of(&header(&headers, "content-type").unwrap_or_default());
+    let length = header(&headers, "content-length").and_then(|v| v.parse::<u64>().ok());
+    // Base64 takes four bytes for three.
+    let most = match kind {
+        Kind::Json => config.max_file / 3 * 4 + REST,
+        _ => config.max_file + REST,
+    };
+    if length.is_some_and(|length| length > most) {
+        let detail = format!(
+            "the file has more than {} bytes, which is the limit",
+            config.max_file
+        );
+        return Err(Problem::new(413, "too_large", detail));
+    }
+    // A large body is passed on as it is; of one that may be small as much is read as a small one has.
+    let enough = match kind {
+        Kind::Json => config.bounds.bytes / 3 * 4 + REST,
+        _ => config.bounds.bytes + REST,
+    };
+    let held = length.unwrap_or(enough).min(enough);
+    let looks = length.is_none_or(|length| length <= enough) && kind != Kind::Other && hold(held);
+    let result = answer(
+        exchange,
+        env,
+        context,
+        &kind,
+        deadline,
+        looks.then_some(enough),
+    )
+    .await;
+    if let (Err(_), Some(stream)) = (&result, request.body()) {
+        // Who still sends would not hear the answer.
+        js::drain(&stream, DRAINED).await;
+    }
+    if looks {
+        release(held);
+    }
+    result
+}
+
+async fn answer(
+    exchange: &Exchange<'_>,
+    env: &Env,
+    context: &Context,
+    kind: &Kind,
+    deadline: Option<u64>,
+    enough: Option<u64>,
+) -> Result<Answer, Problem> {
+    let config = exchange.config;
+    let broken = |thrown: JsValue| {
+        Problem::new(400, "body_broken", "the body ended before its end")
+            .because(js::words(&thrown))
+    };
+    let stream = exchange.request.body();
+    let query = pairs(exchange.query);
+    let limits = Limits {
+        max_bytes: config.max_file as usize,
+        ..Limits::default()
+    };
+    let mut beginning = Vec::new();
+    let mut whole = stream.is_none();
+    if let (Some(stream), Some(enough)) = (&stream, enough) {
+        whole = js::read(stream, &mut beginning, HEADERS)
+            .await
+            .map_err(broken)?;
+        // A picture that is too large by its own word isn't held.
+        let found = intake::look(kind, &beginning, &query, whole)?;
+        let picture = intake::picture(found.file.as_deref(), false, &limits);
+        if !whole && !is_heavy(&picture, config.bounds) {
+            whole = js::read(stream, &mut beginning, enough as usize + 1)
+                .await
+                .map_err(broken)?;
+        }
+    }
+    let found = intake::look(kind, &beginning, &query, whole)?;
+    let file = found.file.as_deref();
+    let picture = match enough {
+        Some(_) => intake::picture(file, whole && found.understood, &limits),
+        None => Picture::Unknown,
+    };
+    let unsaid = Requirements::default();
+    let needs = found.requirements.as_ref().unwrap_or(&unsaid);
+    let facts = Facts {
+        work: Work::Recognize,
+        requirements: needs,
+        picture: &picture,
+        bytes: file.map(|f| f.len() as u64),
+        whole: whole && found.understood,
+        rights: &exchange.caller.rights,
+    };
+    let wish = Wish {
+        region: &exchange.region,
+        capability: capability(needs),
+    };
+    let now = js::now();
+    let servers = origins(|origins| Servers {
+        order: origins.order(wish, now, js_sys::Math::random),
+        retry_after: origins.retry_after(now),
+    });
+    let light = if reader::works() {
+        config.light
+    } else {
+        Light::Never
+    };
+    let decision = route(&facts, &servers, light, config.bounds);
+    if let Decision::Refuse(problem) = decision {
+        return Err(problem);
+    }
+    // An answer follows from the picture, the needs, the models; it is its caller's alone.
+    let here = matches!(decision, Decision::Here { .. });
+    let key = match (file, facts.whole && config.cache_time > 0) {
+        (Some(file), true) => Some(cache_key(file, needs, &exchange.caller.owner, here).await?),
+        _ => None,
+    };
+    let fresh = header(&exchange.request.headers(), "cache-control")
+        .is_some_and(|v| v.contains("no-cache"));
+    if let (Some(key), false) = (&key, fresh)
+        && let Some(response) = cached(key).await
+    {
+        let route = header(&response.headers(), super::answer::ROUTE).unwrap_or_default();
+        let response = marked(response, "hit", None)?;
+        return Ok(Answer::of(response, route));
+    }
+    let (response, route) = match decision {
+        Decision::Here { reason } => {
+            let file = file.unwrap_or_default();
+            let document = reader::read(env, config, file, needs).await?;
+            let json = serde_json::to_string(&document)
+                .map_err(|e| Problem::internal("answer_failed", e))?;
+            let answer = Answer::text(200, "application/json", &json)?;
+            (answer.response, format!("edge: {reason}"))
+        }
+        Decision::Forward { order, reason } => {
+            let headers = exchange.request.headers();
+            let body = match (&stream, whole) {
+                (Some(_), true) => Body::Whole(js::array(&beginning)),
+                (None, _) => Body::Empty,
+                (Some(stream), false) => {
+                    let length = header(&headers, "content-length").and_then(|v| v.parse().ok());
+                    match enough {
+                        None => Body::Stream(stream.clone()),
+                        Some(_) => {
+                            let joined = js::joined(&beginning, stream, length);
+                            Body::Stream(joined.map_err(broken)?)
+                        }
+                    }
+                }
+            };
+            drop(found);
+            drop(beginning);
+            let out = Outgoing {
+                method: "POST",
+                path: exchange.target,
+                headers: &headers,
+                id: &exchange.asked.id,
+                caller: &exchange.caller.owner,
+                rights: &exchange.caller.rights(),
+                body,
+                deadline,
+                idempotent: true,
+            };
+            let Incoming { name, response } = forward(config, &order, &out).await?;
+            (response, format!("{name}: {reason}"))
+        }
+        Decision::Refuse(problem) => return Err(problem),
+    };
+    let Some(key) = key.filter(|_| response.status() == 200) else {
+        return Ok(Answer::of(response, route));
+    };
+    let stored = response.clone().map_err(broken)?;
+    let stored = marked(stored, "hit", Some((&route, config.cache_time)))?;
+    context.wait_until(async move {
+        if let Err(thrown) = store(&key, &stored).await {
+            worker::console_error!("cache: {}", js::words(&thrown));
+        }
+    });
+    Ok(Answer::of(marked(response, "miss", None)?, route))
+}
+
+/// The fields of a query.
+pub fn pairs(query: &str) -> Vec<(String, String)> {
+    worker::url::form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect()
+}
+
+async fn cache_key(
+    file: &[u8],
+    needs: &Requirements,
+    owner: &str,
+    here: bool,
+) -> Result<String, Problem> {
+    let failed = |thrown: JsValue| Problem::internal("cache_failed", js::words(&thrown));
+    let picture = js::hex(&js::sha256(file).await.map_err(failed)?);
+    let needs = serde_json::to_string(needs).unwrap_or_default();
+    let text = format!(
+        "{}\n{picture}\n{needs}\n{owner}\n{here}",
+        env!("CARGO_PKG_VERSION")
+    );
+    let name = js::hex(&js::sha256(text.as_bytes()).await.map_err(failed)?);
+    Ok(format!("https://cache.invalid/{name}"))
+}
+
+fn cache() -> JsValue {
+    js::get(&js::get(&js_sys::global(), "caches"), "default")
+}
+
+async fn cached(key: &str) -> Option<Response> {
+    // A cache that fails is an empty one.
+    let found = js::ask(&cache(), "match", &[key.into()]).await.ok()?;
+    found
+        .is_truthy()
+        .then(|| wasm_bindgen::JsCast::unchecked_into(found))
+}
+
+async fn store(key: &str, response: &Response) -> Result<(), JsValue> {
+    js::ask(&cache(), "put", &[key.into(), response.into()])
+        .await
+        .map(drop)
+}
+
+/// A copy that says whether it comes from the cache; for the cache itself with its route and the time it keeps.
+fn marked(response: Response, cache: &str, kept: Option<(&str, u32)>) -> Result<Response, Problem> {
+    let failed = |thrown: JsValue| Problem::internal("cache_failed", js::words(&thrown));
+    let headers = web_sys::Headers::new_with_headers(&response.headers()).map_err(failed)?;
+    headers.set(CACHE, cache).map_err(failed)?;
+    match kept {
+        Some((route, seconds)) => {
+            headers.set(super::answer::ROUTE, route).map_err(failed)?;
+            let value = format!("public, max-age={seconds}");
+            headers.set("cache-control", &value).map_err(failed)?;
+            headers.delete("vary").map_err(failed)?;
+        }
+        // Nobody else's caches keep it.
+        None => headers
+            .set("cache-control", "private, no-store")
+            .map_err(failed)?,
+    }
+    let init = js::object(&[
+        ("status", response.status().into()),
+        ("headers", headers.into()),
+    ]);
+    js::response(&response.body().map_or(JsValue::NULL, JsValue::from), &init).map_err(failed)
+}

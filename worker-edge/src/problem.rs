@@ -1,0 +1,175 @@
+//! Problem documents (RFC 9457) with the server's codes, for what the edge refuses itself.
+
+use maoocr_engine::imaging::ImagingError;
+use maoocr_engine::pipeline::EngineError;
+use maoocr_engine::plan::{PlanError, RequirementError};
+use serde_json::{Value, json};
+
+/// What went wrong, and what to do about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// A stable word for programs.
+    pub code: &'static str,
+    /// What is wrong with this very request, and what to do.
+    pub detail: String,
+    /// The field of the request that can't be used, where it is one.
+    pub field: Option<Box<str>>,
+    /// What may stand there instead: values, or methods.
+    pub allowed: Vec<String>,
+    /// Seconds after which another try makes sense.
+    pub retry_after: Option<u64>,
+    /// What happened inside: for the log, not for the caller.
+    pub cause: Option<Box<str>>,
+}
+
+impl Problem {
+    /// A problem of this status and code.
+    pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            field: None,
+            allowed: Vec::new(),
+            retry_after: None,
+            cause: None,
+        }
+    }
+
+    /// Names the field.
+    pub fn field(mut self, field: impl Into<Box<str>>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// The problem of a method that does nothing at a path, and those that do.
+    pub fn method(detail: impl Into<String>, allowed: &[&str]) -> Self {
+        let mut problem = Self::new(405, "method_not_allowed", detail);
+        problem.allowed = allowed.iter().map(ToString::to_string).collect();
+        problem
+    }
+
+    /// Names the time to wait, s.
+    pub fn after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Says what happened inside.
+    pub fn because(mut self, cause: impl std::fmt::Display) -> Self {
+        self.cause = Some(cause.to_string().into());
+        self
+    }
+
+    /// The edge's own fault.
+    pub fn internal(code: &'static str, cause: impl std::fmt::Display) -> Self {
+        Self::new(500, code, "the edge failed to do this; its log says why").because(cause)
+    }
+
+    /// The document.
+    pub fn to_json(&self) -> Value {
+        let mut json = json!({
+            "type": format!("urn:maoocr:problem:{}", self.code),
+            "title": title(self.status),
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        });
+        if let Some(field) = &self.field {
+            json["field"] = json!(field);
+        }
+        if !self.allowed.is_empty() {
+            json["allowed"] = json!(self.allowed);
+        }
+        if let Some(seconds) = self.retry_after {
+            json["retry_after"] = json!(seconds);
+        }
+        json
+    }
+}
+
+fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        409 => "Conflict",
+        411 => "Length Required",
+        413 => "Payload Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Entity",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Error",
+    }
+}
+
+impl From<RequirementError> for Problem {
+    fn from(error: RequirementError) -> Self {
+        let mut problem = Self::new(422, "invalid_requirements", error.to_string());
+        problem.field = Some(error.field.into());
+        problem.allowed = error.allowed;
+        problem
+    }
+}
+
+impl From<PlanError> for Problem {
+    fn from(error: PlanError) -> Self {
+        Self::new(422, "model_not_installed", error.to_string())
+    }
+}
+
+impl From<ImagingError> for Problem {
+    fn from(error: ImagingError) -> Self {
+        let status = match error {
+            ImagingError::Empty | ImagingError::FrameSize { .. } => 400,
+            ImagingError::UnknownFormat(_) | ImagingError::Unsupported { .. } => 415,
+            ImagingError::TooLarge { .. }
+            | ImagingError::TooManyPixels { .. }
+            | ImagingError::TooManyPages { .. }
+            | ImagingError::OutOfMemory { .. } => 413,
+            _ => 422,
+        };
+        Self::new(status, error.code(), error.to_string())
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Imaging(error) => error.into(),
+            EngineError::Plan(error) => error.into(),
+            error => Self::internal(error.code(), &error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use maoocr_engine::plan::Requirements;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_says_what_may_stand_there() {
+        let error = Requirements::from_json(&json!({"language": "klingon"})).unwrap_err();
+        let json = Problem::from(error).to_json();
+        assert_eq!(json["status"], 422);
+        assert_eq!(json["code"], "invalid_requirements");
+        assert_eq!(json["field"], "language");
+        assert!(
+            json["allowed"]
+                .as_array()
+                .unwrap()
+                .contains(&json!("chinese"))
+        );
+    }
+}

@@ -1,0 +1,100 @@
+//! The Worker: `worker-edge/build`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::command::{Step, command};
+use crate::{node, npm, python, root, wasm};
+
+/// The networks that the Worker reads with, and the recogniser's alphabet.
+const NETWORKS: [&str; 2] = ["ppocrv6-tiny-det", "ppocrv6-tiny-rec"];
+const ALPHABET: &str = "ppocrv6-tiny-dict.txt";
+
+/// Builds the module and gathers the files beside it: models, documentation and, where it is built, the web app.
+pub fn build(maoocr: &Path) -> Result<()> {
+    node::prepare()?;
+    let module = wasm::compile("maoocr-edge", "wasm", &[])?;
+    let own = root()?.join("worker-edge");
+    let (worker, assets) = (own.join("build/worker"), own.join("build/assets"));
+    for folder in [&worker, &assets] {
+        fs::remove_dir_all(folder).ok();
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    command(wasm::bindgen()?)
+        .args(["--target", "web", "--no-typescript"])
+        .args(["--out-name", "maoocr_edge", "--out-dir"])
+        .arg(&worker)
+        .arg(&module)
+        .run()?;
+    let bound = worker.join("maoocr_edge_bg.wasm");
+    wasm::optimise("-O3", &bound)?;
+    fs::copy(own.join("worker.mjs"), worker.join("worker.mjs"))?;
+
+    let app = root()?.join("www/app/dist");
+    if app.join("index.html").is_file() {
+        copy(&app, &assets)?;
+    } else {
+        eprintln!("xtask: the web app isn't built (`cargo xtask web`); the Worker goes without it");
+    }
+    let models = assets.join("edge-models");
+    command(maoocr)
+        .args(["models", "compact", "--out"])
+        .arg(&models)
+        .args(NETWORKS)
+        .run()?;
+    let path = command(maoocr).args(["models", "path"]).output()?;
+    fs::copy(
+        PathBuf::from(path.trim()).join(ALPHABET),
+        models.join(ALPHABET),
+    )
+    .context("the recogniser's alphabet")?;
+    command("node")
+        .arg("worker-edge/describe.mjs")
+        .arg(maoocr)
+        .arg(&assets)
+        .run()?;
+    wasm::sizes(&[&module, &bound])
+}
+
+/// Runs it in workerd, before a server of its own.
+pub fn dev(maoocr: &Path) -> Result<()> {
+    build(maoocr)?;
+    script(maoocr, "dev.mjs")?.run()
+}
+
+/// Builds it, and its tests in workerd before real servers.
+pub fn test(maoocr: &Path) -> Result<()> {
+    build(maoocr)?;
+    python::API.prepare()?;
+    let tests = root()?.join("tests/edge");
+    npm::install(&tests, &[])?;
+    command("node")
+        .args(["--test", "tests/edge/edge.test.mjs"])
+        .env("MAOOCR_BIN", maoocr)
+        .env("MAOOCR_API_PYTHON", python::API.interpreter()?)
+        .run()
+}
+
+fn script(maoocr: &Path, name: &str) -> Result<Step> {
+    let tests = root()?.join("tests/edge");
+    npm::install(&tests, &[])?;
+    let step = command("node").arg(tests.join(name));
+    Ok(step.env("MAOOCR_BIN", maoocr))
+}
+
+/// A folder's files into another.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let place = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &place)?;
+        } else {
+            fs::copy(entry.path(), &place)?;
+        }
+    }
+    Ok(())
+}
