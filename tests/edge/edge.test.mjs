@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -116,7 +116,7 @@ test("ten pictures read as the command reads them with the same models", async (
     writeFileSync(join(folder, name), bytes);
     const { stdout } = await run(
       maoocr,
-      ["recognize", "--json", "--offline", "--device", "cpu", "--speed", "high", join(folder, name)],
+      ["recognize", "--json", "--offline", "--device", "cpu", "--low-memory", "--speed", "high", join(folder, name)],
       { env: { ...process.env, MAOOCR_MODELS: join(build, "assets/edge-models") }, maxBuffer: 1 << 26 },
     );
     const expected = JSON.parse(stdout);
@@ -207,6 +207,8 @@ test("what may not be done twice is not", async (t) => {
   const answer = await asked;
   assert.equal(answer.status, 502);
   assert.equal((await answer.json()).code, "origin_failed");
+  const deleted = await fetch(`${worker.url}/api/history/${crypto.randomUUID()}`, { method: "DELETE" });
+  assert.equal(deleted.status, 502);
   // What only looks is asked for again.
   const models = await fetch(`${worker.url}/api/models`);
   assert.equal(models.status, 200);
@@ -379,7 +381,6 @@ test("twenty megabytes go through without being held", async (t) => {
   const worker = await before_both({ ORIGINS: origins(["a", way.base]) });
   t.after(() => Promise.all([worker.stop(), way.stop()]));
   await recognize(worker.url, sample("photo.png"), {});
-  const before = worker.memory();
   const head = Buffer.from(
     '--B\r\ncontent-disposition: form-data; name="image"; filename="large.bmp"\r\ncontent-type: image/bmp\r\n\r\n',
   );
@@ -397,7 +398,9 @@ test("twenty megabytes go through without being held", async (t) => {
   bmp.writeUInt16LE(1, 26);
   bmp.writeUInt16LE(24, 28);
   assert.ok(bmp.length > 20_000_000);
-  for (const known of [true, false]) {
+  // Without a length it goes through JavaScript, whose heap grows once, whatever the body's size.
+  for (const [known, most] of [[true, 8], [false, 64], [false, 8]]) {
+    const before = worker.memory();
     const already = way.bytes;
     const sent = httpRequest(`${worker.url}/api/ocr/recognize`, {
       method: "POST",
@@ -425,10 +428,9 @@ test("twenty megabytes go through without being held", async (t) => {
     const answer = await answered;
     assert.equal(answer.status, 200, answer.body);
     assert.equal(answer.route, known ? "a: a large file" : "a: a large picture");
-    const grown = (worker.memory().most - before.now) / 1e6;
-    t.diagnostic(`${known ? "with" : "without"} a length: workerd grew by at most ${grown.toFixed(1)} MB`);
-    assert.ok(grown < 16, `workerd grew by ${grown} MB`);
-    assert.ok(middle.now > 0);
+    const grown = (Math.max(middle.now, worker.memory().now) - before.now) / 1e6;
+    t.diagnostic(`${known ? "with" : "without"} a length: workerd grew by ${grown.toFixed(1)} MB`);
+    assert.ok(grown < most, `workerd grew by ${grown} MB`);
   }
 });
 
@@ -506,6 +508,24 @@ test("what the edge has itself", async (t) => {
   assert.equal((await get("/api/models")).status, 503);
 });
 
+test("the web app comes from the edge", async (t) => {
+  if (!existsSync(join(build, "assets/index.html"))) return t.skip("the web app isn't built");
+  const worker = await before_both({ ORIGINS: "[]" });
+  t.after(worker.stop);
+  const get = (path, headers = {}) => fetch(worker.url + path, { headers });
+  const page = await get("/");
+  assert.equal(page.status, 200);
+  assert.match(page.headers.get("content-security-policy"), /script-src 'self' 'wasm-unsafe-eval'/u);
+  const html = await page.text();
+  const script = /src="\.?\/?(assets\/[\w.-]+\.js)"/u.exec(html)[1];
+  const file = await get(`/${script}`);
+  assert.match(file.headers.get("content-type"), /javascript/u);
+  assert.equal(file.headers.get("cache-control"), "public, max-age=31536000, immutable");
+  assert.equal(await (await get("/history/anything", { accept: "text/html" })).text(), html);
+  assert.equal((await get("/history/anything")).status, 404);
+  assert.match((await get("/docs/")).headers.get("content-security-policy"), /'unsafe-inline'/u);
+});
+
 /** Everything of a job that is over. */
 async function over(url, headers = {}) {
   return until(async () => {
@@ -540,6 +560,7 @@ test("a batch waits for a server, and is its caller's", async (t) => {
   const waiting = await (await fetch(url, { headers })).json();
   assert.equal(waiting.state, "queued");
   assert.deepEqual(waiting.results, []);
+  assert.equal((await fetch(url, { headers: other })).status, 404);
   way.stalled = false;
   for (const socket of way.sockets) socket.destroy();
   const done = await over(url, headers);

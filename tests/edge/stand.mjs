@@ -67,6 +67,7 @@ export async function edge({ vars = {}, port = 0, cf = { continent: "EU" }, main
     port,
     cf,
     log: new Listening(LogLevel.INFO),
+    logRequests: Boolean(process.env.EDGE_LOG),
     handleRuntimeStdio(stdout, stderr) {
       for (const stream of [stdout, stderr]) {
         createInterface({ input: stream }).on("line", (line) => {
