@@ -26,9 +26,10 @@ before(async () => {
 after(() => Promise.all([a, b].map((server) => server?.kill())));
 
 /** Both servers behind an edge without keys. */
-async function before_both(vars = {}) {
+async function before_both(vars = {}, more = {}) {
   return edge({
     vars: { AUTH: "open", RATE: "0", CACHE_TIME: "0", ORIGINS: origins(["a", a.base], ["b", b.base]), ...vars },
+    ...more,
   });
 }
 
@@ -99,7 +100,7 @@ test("the bodies that a server takes are taken", async (t) => {
 });
 
 test("ten pictures read as the command reads them with the same models", async (t) => {
-  const worker = await before_both({ ORIGINS: "[]", LIGHT_PIXELS: "4000000" });
+  const worker = await before_both({ ORIGINS: "[]", LIGHT_PIXELS: "4000000" }, { measured: true });
   const folder = mkdtempSync(join(tmpdir(), "maoocr-ten-"));
   t.after(() => Promise.all([worker.stop(), rmSync(folder, { recursive: true, force: true })]));
   const pictures = {};
@@ -130,8 +131,11 @@ test("ten pictures read as the command reads them with the same models", async (
       corners[0].forEach((x, k) => assert.ok(Math.abs(x - corners[1][k]) <= 2, `${name}: line ${i} lies elsewhere`));
     });
   }
-  const { most } = worker.memory();
-  t.diagnostic(`workerd took at most ${Math.round(most / 1e6)} MB`);
+  const isolate = await worker.isolate();
+  const megabytes = Object.entries(isolate).map(([what, bytes]) => `${what} ${(bytes / 1e6).toFixed(1)} MB`);
+  t.diagnostic(`the isolate has ${megabytes.join(", ")}`);
+  // A module's memory never shrinks: this is the most it had.
+  assert.ok(isolate.module + isolate.heap + isolate.buffers < 110e6, megabytes.join(", "));
 });
 
 test("what can't be read is refused as the server refuses it", async (t) => {
