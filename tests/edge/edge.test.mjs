@@ -158,6 +158,11 @@ test("what can't be read is refused as the server refuses it", async (t) => {
     headers: { "x-maoocr-deadline-ms": "soon" },
   });
   assert.equal(deadline.body.code, "invalid_deadline");
+  const small = await before_both({ MAX_FILE: "1" });
+  t.after(small.stop);
+  const large = await recognize(small.url, Buffer.alloc(2 << 20, 1), FAST);
+  assert.equal(large.status, 413);
+  assert.equal(large.body.code, "too_large");
 });
 
 test("a server that is killed in the middle costs nobody an answer", async (t) => {
