@@ -1,6 +1,6 @@
 // Figures for docs/edge.md: node tests/edge/measure.mjs, after `cargo xtask edge build`.
 
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
@@ -19,65 +19,25 @@ console.log(
     `brotli ${megabytes(brotliCompressSync(whole).length)}`,
 );
 
-// A Worker around the Worker that tells how much memory the module has, and how long it took to start.
-const main = join(worker, "measured.mjs");
-writeFileSync(
-  main,
-  `import worker from "./worker.mjs";
-import { initSync } from "./maoocr_edge.js";
-export { Batch, Quota } from "./worker.mjs";
-export default {
-  ...worker,
-  fetch(request, env, context) {
-    if (new URL(request.url).pathname === "/measure") return new Response(String(initSync({}).memory.buffer.byteLength));
-    return worker.fetch(request, env, context);
-  },
-};
-`,
-);
-// And one that does nothing, to tell what workerd and miniflare take by themselves.
-const empty = join(worker, "empty.mjs");
-writeFileSync(
-  empty,
-  `export class Batch {}
-export class Quota {}
-export default { fetch: () => new Response("") };
-`,
-);
-try {
-  const nothing = await edge({ main: empty });
-  await fetch(`${nothing.url}/health`);
-  const floor = nothing.memory();
-  await nothing.stop();
-
-  const starts = [];
-  for (let i = 0; i < 5; i++) {
-    const measured = await edge({ main, vars: { AUTH: "open", RATE: "0", CACHE_TIME: "0" } });
-    const before = performance.now();
-    await (await fetch(`${measured.url}/health`)).arrayBuffer();
-    starts.push(performance.now() - before);
-    if (i === 4) {
-      const times = [];
-      for (const name of ["receipt.jpg", "photo.png", "chinese.jpg", "palette.png", "dark.png", "vertical.jpg", "rotated.jpg"]) {
-        const began = performance.now();
-        const answer = await fetch(`${measured.url}/api/ocr/recognize`, { method: "POST", body: form(sample(name), FAST) });
-        await answer.arrayBuffer();
-        const linear = Number(await (await fetch(`${measured.url}/measure`)).text());
-        times.push(performance.now() - began);
-        console.log(
-          `${name}: ${answer.headers.get("x-maoocr-route")}, ${Math.round(times.at(-1))} ms; the module's memory ` +
-            `${megabytes(linear)}, workerd ${megabytes(measured.memory().now - floor.now)} above an empty Worker`,
-        );
-      }
-      console.log(`at most ${megabytes(measured.memory().most - floor.most)} above an empty Worker`);
+const starts = [];
+for (let i = 0; i < 9; i++) {
+  const measured = await edge({ measured: true, vars: { AUTH: "open", RATE: "0", CACHE_TIME: "0" } });
+  const began = performance.now();
+  await (await fetch(`${measured.url}/health`)).arrayBuffer();
+  starts.push(performance.now() - began);
+  if (i === 8) {
+    for (const name of ["receipt.jpg", "photo.png", "chinese.jpg", "palette.png", "dark.png", "vertical.jpg", "rotated.jpg", "receipt.jpg"]) {
+      const began = performance.now();
+      const answer = await fetch(`${measured.url}/api/ocr/recognize`, { method: "POST", body: form(sample(name), FAST) });
+      await answer.arrayBuffer();
+      const ms = Math.round(performance.now() - began);
+      const isolate = Object.entries(await measured.isolate()).map(([what, bytes]) => `${what} ${megabytes(bytes)}`);
+      console.log(`${name}: ${answer.headers.get("x-maoocr-route")}, ${ms} ms; ${isolate.join(", ")}`);
     }
-    await measured.stop();
   }
-  console.log(`start: first answer after ${median(starts).toFixed(0)} ms (median of ${starts.length}), module and all`);
-} finally {
-  rmSync(main, { force: true });
-  rmSync(empty, { force: true });
+  await measured.stop();
 }
+console.log(`start: first answer after ${median(starts).toFixed(0)} ms (median of ${starts.length})`);
 
 // What the edge adds to a request that a server answers, on this machine. The same server, open for comparison.
 const server = await origin(["--rate", "0"]);

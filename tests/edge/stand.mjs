@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { parse } from "smol-toml";
+import WebSocket from "ws";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const build = join(root, "worker-edge/build");
@@ -34,6 +35,7 @@ export async function origin(options = ["--edge-secret", SECRET], port = 0) {
       const found = /listening on (http:\S+?),/u.exec(line);
       if (found) resolve(found[1]);
     });
+    child.on("error", reject);
     child.on("exit", () => reject(new Error(`maoocr serve ended:\n${log.join("\n")}`)));
   });
   await until(async () => (await fetch(`${base}/ready`)).ok, `${base} to be ready`);
@@ -50,10 +52,31 @@ export async function origin(options = ["--edge-secret", SECRET], port = 0) {
   };
 }
 
-/** The Worker as `wrangler.toml` has it, with these variables; `main` may be another module beside it. */
-export async function edge({ vars = {}, port = 0, cf = { continent: "EU" }, main = join(build, "worker/worker.mjs") }) {
+/** A Worker around the Worker that tells how much memory the module has. */
+const MEASURED = `import worker from "./worker.mjs";
+import { initSync } from "./maoocr_edge.js";
+export { Batch, Quota } from "./worker.mjs";
+export default {
+  ...worker,
+  fetch(request, env, context) {
+    if (new URL(request.url).pathname === "/measure") return new Response(String(initSync({}).memory.buffer.byteLength));
+    return worker.fetch(request, env, context);
+  },
+};
+`;
+
+/**
+ * The Worker as `wrangler.toml` has it, with these variables; `measured`, so that `isolate` works. `main` may be another
+ * module's text.
+ */
+export async function edge({ vars = {}, port = 0, cf = { continent: "EU" }, measured = false, main = measured && MEASURED }) {
   const file = parse(readFileSync(join(root, "worker-edge/wrangler.toml"), "utf8"));
   const worker = join(build, "worker");
+  const all = modules(worker);
+  const first = join(worker, "worker.mjs");
+  const entry = main
+    ? { type: "ESModule", path: join(worker, "main.mjs"), contents: main }
+    : all.find((m) => m.path === first);
   const errors = [];
   class Listening extends Log {
     logWithLevel(level, message) {
@@ -65,8 +88,10 @@ export async function edge({ vars = {}, port = 0, cf = { continent: "EU" }, main
     name: file.name,
     host: "127.0.0.1",
     port,
+    ...(measured && { inspectorPort: 0 }),
     cf,
     log: new Listening(LogLevel.INFO),
+    logRequests: Boolean(process.env.EDGE_LOG),
     handleRuntimeStdio(stdout, stderr) {
       for (const stream of [stdout, stderr]) {
         createInterface({ input: stream }).on("line", (line) => {
@@ -77,7 +102,7 @@ export async function edge({ vars = {}, port = 0, cf = { continent: "EU" }, main
     },
     compatibilityDate: file.compatibility_date,
     modulesRoot: worker,
-    modules: [{ type: "ESModule", path: main }, ...modules(worker).filter((m) => m.path !== main)],
+    modules: [entry, ...all.filter((m) => m !== entry)],
     bindings: { ...file.vars, EDGE_SECRET: SECRET, ...vars },
     kvNamespaces: file.kv_namespaces.map((n) => n.binding),
     r2Buckets: file.r2_buckets.map((b) => b.binding),
@@ -108,6 +133,12 @@ export async function edge({ vars = {}, port = 0, cf = { continent: "EU" }, main
     runtime,
     /** Bytes of memory that workerd has now, and has had at most. */
     memory: () => memory(workerd()),
+    /** Bytes that the isolate has: the module's memory, the heap, buffers outside of it. */
+    async isolate() {
+      const module = Number(await (await fetch(`${url}/measure`)).text());
+      const { totalSize, embedderHeapUsedSize, backingStorageSize } = await heap(await runtime.getInspectorURL(), file.name);
+      return { module, heap: totalSize + embedderHeapUsedSize, buffers: backingStorageSize };
+    },
     async key(rights, more = {}) {
       const key = `mao_${randomBytes(32).toString("base64url")}`;
       const hash = createHash("sha256").update(key).digest("hex");
@@ -122,6 +153,22 @@ export async function edge({ vars = {}, port = 0, cf = { continent: "EU" }, main
     },
     stop: () => runtime.dispose(),
   };
+}
+
+/** What V8 says of a Worker's heap. */
+async function heap(inspector, name) {
+  const socket = new WebSocket(new URL(`/core:user:${name}`, inspector));
+  await new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
+  const said = new Promise((resolve) => {
+    socket.on("message", (data) => {
+      const { id, result } = JSON.parse(data);
+      if (id === 1) resolve(result);
+    });
+  });
+  socket.send(JSON.stringify({ id: 1, method: "Runtime.getHeapUsage" }));
+  const usage = await said;
+  socket.terminate();
+  return usage;
 }
 
 /** The Worker's modules. */

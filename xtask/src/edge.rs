@@ -11,6 +11,15 @@ use crate::{node, npm, python, root, wasm};
 /// The networks that the Worker reads with, and the recogniser's alphabet.
 const NETWORKS: [&str; 2] = ["ppocrv6-tiny-det", "ppocrv6-tiny-rec"];
 const ALPHABET: &str = "ppocrv6-tiny-dict.txt";
+/// What the runtime sends with files, after the web app's own rules.
+const HEADERS: &str = "
+/assets/*
+  Cache-Control: public, max-age=31536000, immutable
+/docs/*
+  ! Content-Security-Policy
+  Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'
+";
 
 /// Builds the module and gathers the files beside it: models, documentation and, where it is built, the web app.
 pub fn build(maoocr: &Path) -> Result<()> {
@@ -38,6 +47,9 @@ pub fn build(maoocr: &Path) -> Result<()> {
     } else {
         eprintln!("xtask: the web app isn't built (`cargo xtask web`); the Worker goes without it");
     }
+    let headers = assets.join("_headers");
+    let own_rules = fs::read_to_string(&headers).unwrap_or_default();
+    fs::write(&headers, own_rules + HEADERS)?;
     let models = assets.join("edge-models");
     command(maoocr)
         .args(["models", "compact", "--out"])

@@ -66,7 +66,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
     }
     let device = Device::parse(&arguments.engine.device).map_err(|e| NotReady(e.to_string()))?;
     let runs: Runs = Arc::default();
-    let engine = Engine::new(crate::load::class(device)).with_clock(processor_time);
+    let engine = Engine::new(arguments.engine.class(device)).with_clock(processor_time);
     let ready = arguments.engine.ready_with(engine, true, &|entry, onnx| {
         Ok(Arc::new(Recorder {
             inner: device.load(onnx)?,

@@ -35,6 +35,9 @@ pub struct EngineArguments {
     /// Threads that share the work on one picture (default: the processor's cores; 1 for batch and bench).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Read with the tiny models and in small pieces, within about 100 MB, as small devices and the edge do.
+    #[arg(long)]
+    pub low_memory: bool,
     /// Folder with the models (default: MAOOCR_MODELS, else the user's cache).
     #[arg(long, value_name = "DIR")]
     pub models: Option<PathBuf>,
@@ -91,15 +94,6 @@ pub fn cores() -> usize {
 #[error("{0}")]
 pub struct NotReady(pub String);
 
-/// What to plan for.
-pub fn class(device: Device) -> DeviceClass {
-    if device.is_gpu() {
-        DeviceClass::Gpu
-    } else {
-        DeviceClass::Cpu
-    }
-}
-
 /// Makes a session of a network's bytes.
 pub type Loader<'a> = dyn Fn(&ModelEntry, &[u8]) -> Result<Arc<dyn Session>> + 'a;
 
@@ -139,6 +133,15 @@ impl EngineArguments {
         maoocr_runtime::cpu::set_threads(count.unwrap_or_else(cores));
     }
 
+    /// What to plan for.
+    pub fn class(&self, device: Device) -> DeviceClass {
+        match (self.low_memory, device.is_gpu()) {
+            (true, _) => DeviceClass::Constrained,
+            (false, true) => DeviceClass::Gpu,
+            (false, false) => DeviceClass::Cpu,
+        }
+    }
+
     /// The folder of models.
     pub fn store(&self) -> Result<Store> {
         crate::models::store(self.models.clone())
@@ -147,7 +150,7 @@ impl EngineArguments {
     /// Chooses and loads models.
     pub fn ready(&self, batch: bool) -> Result<Ready> {
         let device = Device::parse(&self.device).map_err(|e| NotReady(e.to_string()))?;
-        self.ready_with(Engine::new(class(device)), batch, &|entry, onnx| {
+        self.ready_with(Engine::new(self.class(device)), batch, &|entry, onnx| {
             device.load(onnx).map_err(|error| match error {
                 RuntimeError::Device { .. } => NotReady(error.to_string()).into(),
                 error => anyhow::Error::from(error).context(format!("loading {}", entry.name)),

@@ -8,6 +8,7 @@ use maoocr_runtime::{RuntimeError, Session, Tensor};
 use crate::geometry::{Point, Quad};
 use crate::imaging::Page;
 use crate::input::Normalise;
+use crate::plan::DeviceClass;
 use crate::scale::scale;
 
 /// A line of text that was found.
@@ -50,6 +51,19 @@ impl Default for SizePolicy {
 }
 
 impl SizePolicy {
+    /// What suits a device. Where there is little memory, a run takes a third of it: the tiny detector needs about 70
+    /// bytes a pixel.
+    pub fn of(device: DeviceClass) -> Self {
+        let usual = Self::default();
+        Self {
+            max_run_pixels: match device {
+                DeviceClass::Constrained => 400_000,
+                _ => usual.max_run_pixels,
+            },
+            ..usual
+        }
+    }
+
     /// Size of the detector's input for a page, px: both sides multiples of `multiple`.
     pub fn input_size(&self, width: u32, height: u32, multiple: u32) -> (u32, u32) {
         let (short, long) = (

@@ -366,7 +366,7 @@ impl Stages {
             page_orientation: classifier(&plan.page_orientation)?,
             size: SizePolicy {
                 max_side: plan.max_side,
-                ..SizePolicy::default()
+                ..SizePolicy::of(engine.device)
             },
         })
     }

@@ -130,13 +130,18 @@ fn accepted(job: &Job) -> Result<Answer, Problem> {
     Ok(answer)
 }
 
-/// A job by its name, where it came through here and is the caller's.
+/// A job by its name, where it came through here.
+///
+/// # Errors
+/// It is another caller's.
 pub async fn find(env: &Env, id: &str, owner: &str) -> Result<Option<Job>, Problem> {
     if !job::is_name(id) || !is_here(env) {
         return Ok(None);
     }
-    let job = call(env, id, "GET", None).await?;
-    Ok(job.filter(|job| job.owner == owner))
+    match call(env, id, "GET", None).await? {
+        Some(job) if job.owner != owner => Err(not_found(id)),
+        job => Ok(job),
+    }
 }
 
 /// Shows a job that no server has, or says which server to ask, and for what.

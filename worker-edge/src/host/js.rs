@@ -188,10 +188,11 @@ pub async fn read(
 
 /// Reads up to so many bytes of a stream and forgets them.
 pub async fn drain(stream: &ReadableStream, most: usize) {
-    if stream.locked() {
+    // One that was passed on is somebody else's.
+    let Ok(reader) = call(stream, "getReader", &[]) else {
         return;
-    }
-    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    };
+    let reader: ReadableStreamDefaultReader = reader.unchecked_into();
     let mut read = 0;
     while read < most {
         let Ok(result) = JsFuture::from(reader.read()).await else {

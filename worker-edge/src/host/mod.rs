@@ -35,6 +35,8 @@ use crate::place::{Place, is_idempotent, place};
 use crate::problem::Problem;
 use crate::route::{Decision, Facts, Picture, Right, Servers, Work, missing, route};
 
+/// Bytes of a refused body that are read all the same.
+const DRAINED: usize = 8 << 20;
 /// How long the cron waits for a server to say how it stands, ms.
 const READY: u64 = 5_000;
 
@@ -78,6 +80,10 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
     let host = header(&request.headers(), "host");
     let asked = Asked::of(&request, host.as_deref().or(url.host_str()), &config);
     let result = answer(&request, &url, &config, &asked, &env, &context).await;
+    if let (Err(_), Some(body)) = (&result, request.body()) {
+        // Who still sends would not hear the answer.
+        js::drain(&body, DRAINED).await;
+    }
     let code = result.as_ref().err().map_or("", |p| p.code);
     let route = result.as_ref().map_or("", |a| a.route.as_str()).to_string();
     let response = finish(&asked, result)?;

@@ -1,5 +1,7 @@
 //! Durable Objects: one for each caller's quota, one for each batch.
 
+use std::cell::Cell;
+
 use worker::{DurableObject, Env, Method, Request, Response, Result, State, durable_object};
 
 use super::js;
@@ -9,33 +11,29 @@ use crate::quota::Bucket;
 /// How long a batch is remembered, ms.
 const MEMORY: i64 = 7 * 86_400_000;
 
-/// The bucket of one key or address.
+/// The bucket of one key or address, in memory alone: the runtime takes an object away only when nobody has asked for
+/// longer than a bucket takes to fill.
 #[durable_object(fetch)]
 pub struct Quota {
-    state: State,
+    bucket: Cell<Option<Bucket>>,
 }
 
 impl DurableObject for Quota {
-    fn new(state: State, _env: Env) -> Self {
-        Self { state }
+    fn new(_state: State, _env: Env) -> Self {
+        Self {
+            bucket: Cell::new(None),
+        }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
         let url = request.url()?;
         let rate = url
             .query()
-            .and_then(|q| q.strip_prefix("rate=")?.parse().ok())
-            .unwrap_or(1)
-            .max(1);
-        let now = js::now();
-        // Read before each use, not kept: the runtime lets no other request in between reading and writing.
-        let storage = self.state.storage();
-        let mut bucket = storage
-            .get("bucket")
-            .await?
-            .unwrap_or_else(|| Bucket::full(rate, now));
+            .and_then(|q| q.strip_prefix("rate=")?.parse().ok());
+        let (rate, now) = (rate.unwrap_or(1).max(1), js::now());
+        let mut bucket = self.bucket.get().unwrap_or_else(|| Bucket::full(rate, now));
         let wait = bucket.take(rate, now).err().unwrap_or(0);
-        storage.put("bucket", bucket).await?;
+        self.bucket.set(Some(bucket));
         Response::ok(wait.to_string())
     }
 }

@@ -18,8 +18,6 @@ use crate::route::{Decision, Facts, Light, Picture, Servers, Work, capability, i
 
 /// Bytes of a body that say how large its picture is, mostly.
 const HEADERS: usize = 64 << 10;
-/// Bytes of a refused body that are read all the same.
-const DRAINED: usize = 8 << 20;
 /// Bytes of a form beside its picture.
 const REST: u64 = 64 << 10;
 /// The most a caller may say it waits, ms.
@@ -81,10 +79,6 @@ pub async fn recognize(
         looks.then_some(enough),
     )
     .await;
-    if let (Err(_), Some(stream)) = (&result, request.body()) {
-        // Who still sends would not hear the answer.
-        js::drain(&stream, DRAINED).await;
-    }
     if looks {
         release(held);
     }
