@@ -12,6 +12,7 @@ import { pdfAssets } from "./build/pdf.ts";
 
 const repository = resolve(import.meta.dirname, "../..");
 const cpu = resolve(repository, "pkg/web/maoocr.js");
+const relaxed = resolve(repository, "pkg/web-relaxed/maoocr_relaxed.js");
 const gpu = resolve(repository, "pkg/web-gpu/maoocr_gpu.js");
 /** Of the module for GPUs; empty where it wasn't built: the app is one without it then. */
 const gpuVersion = existsSync(gpu)
@@ -27,6 +28,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^maoocr-wasm$/, replacement: cpu },
+      { find: /^maoocr-wasm-relaxed$/, replacement: relaxed },
       { find: /^maoocr-wasm-gpu$/, replacement: gpuVersion ? gpu : cpu },
     ],
   },

@@ -24,7 +24,7 @@ connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'
 /// Builds the module and gathers the files beside it: models, documentation and, where it is built, the web app.
 pub fn build(maoocr: &Path) -> Result<()> {
     node::prepare()?;
-    let module = wasm::compile("maoocr-edge", "wasm", &[])?;
+    let module = wasm::compile("maoocr-edge", "wasm", &[], false)?;
     let own = root()?.join("worker-edge");
     let (worker, assets) = (own.join("build/worker"), own.join("build/assets"));
     for folder in [&worker, &assets] {

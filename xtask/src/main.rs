@@ -97,10 +97,12 @@ fn web(gpu: bool) -> Result<()> {
     machine::prepare(Purpose::Web)?;
     let maoocr = binary(&["--package", "maoocr-cli"])?;
     command(&maoocr).args(["models", "pull"]).run()?;
-    if !root()?.join("pkg/web/maoocr_bg.wasm").exists() {
+    let modules = ["web/maoocr_bg.wasm", "web-relaxed/maoocr_relaxed_bg.wasm"];
+    let pkg = root()?.join("pkg");
+    if !modules.iter().all(|module| pkg.join(module).exists()) {
         wasm::build()?;
     }
-    if gpu && !root()?.join("pkg/web-gpu/maoocr_gpu_bg.wasm").exists() {
+    if gpu && !pkg.join("web-gpu/maoocr_gpu_bg.wasm").exists() {
         wasm::build_gpu()?;
     }
     web::build(&maoocr)

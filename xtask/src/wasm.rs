@@ -1,4 +1,5 @@
-//! The engine as WebAssembly modules: `pkg/web`, `pkg/nodejs` and, for GPUs, `pkg/web-gpu`.
+//! The engine as WebAssembly modules: `pkg/web` and `pkg/nodejs`; `pkg/web-relaxed`, which is faster; for GPUs
+//! `pkg/web-gpu`.
 
 use std::env;
 use std::ffi::OsString;
@@ -18,6 +19,8 @@ struct Bundle {
     /// Profile of cargo's, also the folder where it leaves the module.
     profile: &'static str,
     features: &'static [&'static str],
+    /// Whether relaxed SIMD is used.
+    relaxed: bool,
     /// Of the files.
     name: &'static str,
     /// How hard the optimiser tries.
@@ -31,23 +34,34 @@ struct Bundle {
 const CPU: Bundle = Bundle {
     profile: "wasm",
     features: &[],
+    relaxed: false,
     name: "maoocr",
     level: "-O3",
     packages: &[("web", "web", "module"), ("nodejs", "nodejs", "commonjs")],
+};
+
+/// The same for browsers with relaxed SIMD; those without refuse a module that has any of it.
+const RELAXED: Bundle = Bundle {
+    relaxed: true,
+    name: "maoocr_relaxed",
+    packages: &[("web-relaxed", "web", "module")],
+    ..CPU
 };
 
 /// The same with Burn, for browsers with WebGPU.
 const GPU: Bundle = Bundle {
     profile: "wasm-gpu",
     features: &["--features", "gpu"],
+    relaxed: false,
     name: "maoocr_gpu",
     // `-O3` takes four times as long, and that is minutes.
     level: "-O1",
     packages: &[("web-gpu", "web", "module")],
 };
 
-/// Builds the module for CPUs.
+/// Builds the modules for CPUs.
 pub fn build() -> Result<()> {
+    RELAXED.build()?;
     CPU.build()
 }
 
@@ -59,7 +73,7 @@ pub fn build_gpu() -> Result<()> {
 impl Bundle {
     /// Builds it, writes its JavaScript, makes it smaller where npm can be had, and says how large it is.
     fn build(&self) -> Result<()> {
-        let module = compile("maoocr-wasm", self.profile, self.features)?;
+        let module = compile("maoocr-wasm", self.profile, self.features, self.relaxed)?;
         let bindgen = bindgen()?;
         let pkg = root()?.join("pkg");
         let file = format!("{}_bg.wasm", self.name);
@@ -102,7 +116,8 @@ pub fn optimise(level: &str, file: &Path) -> Result<()> {
     command("node")
         .arg(optimiser)
         .args([level, "--strip-producers"])
-        .args(["--enable-simd", "--enable-bulk-memory", "--enable-sign-ext"])
+        .args(["--enable-simd", "--enable-relaxed-simd"])
+        .args(["--enable-bulk-memory", "--enable-sign-ext"])
         .args([
             "--enable-nontrapping-float-to-int",
             "--enable-mutable-globals",
@@ -124,10 +139,17 @@ pub fn test(maoocr: &Path) -> Result<()> {
 }
 
 /// A package's module as the compiler leaves it, with a profile of the workspace's and arguments that choose features.
-pub fn compile(package: &str, profile: &str, features: &[&str]) -> Result<PathBuf> {
+/// `relaxed`: for engines with relaxed SIMD only.
+pub fn compile(package: &str, profile: &str, features: &[&str], relaxed: bool) -> Result<PathBuf> {
     let mut step = cargo(&["build", "--profile", profile, "--locked", "--lib"])
         .args(["--package", package, "--target", TRIPLE])
         .args(features);
+    if relaxed {
+        step = step.env(
+            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+            "-C target-feature=+relaxed-simd",
+        );
+    }
     if let Some(compiler) = other_compiler()? {
         step = step
             .args(["-Zbuild-std=std,panic_abort"])

@@ -1,6 +1,7 @@
 /// <reference lib="webworker" />
 // Keeps the app for offline use, and takes what other apps share into it.
 
+import { relaxedSimd } from "@maoocr/lib/simd";
 import { cleanupOutdatedCaches, createHandlerBoundToURL, precacheAndRoute } from "workbox-precaching";
 import { NavigationRoute, registerRoute } from "workbox-routing";
 
@@ -11,8 +12,13 @@ const PDF = "maoocr-pdf";
 const GPU = "maoocr-gpu";
 const GPU_FILES = /\/assets\/(gpu-worker|maoocr_gpu_bg)-[^/]+$/;
 
+/** Of the two modules for CPUs the one that this browser won't take. */
+const OTHER_MODULE = relaxedSimd() ? /\/maoocr(_bg)?-[^/]+$/ : /\/maoocr_relaxed(_bg)?-[^/]+$/;
+
 cleanupOutdatedCaches();
-precacheAndRoute(self.__WB_MANIFEST);
+precacheAndRoute(
+  self.__WB_MANIFEST.filter((entry) => !OTHER_MODULE.test(typeof entry === "string" ? entry : entry.url)),
+);
 registerRoute(
   new NavigationRoute(createHandlerBoundToURL("index.html"), {
     denylist: [/\/(api|v1|docs|metrics|health|ready|openapi\.json)(\/|$)/],

@@ -58,6 +58,16 @@ async function exported(page, format) {
   return { name, text: content.toString("utf8") };
 }
 
+/** WebAssembly modules of the engine that are kept for offline use. */
+const keptModules = (page) =>
+  page.evaluate(async () => {
+    const found = [];
+    for (const name of await caches.keys())
+      for (const { url } of await (await caches.open(name)).keys())
+        found.push(...(/maoocr\w*_bg(?=-[^/]+\.wasm)/.exec(url) ?? []));
+    return found;
+  });
+
 const go = (page, hash) => page.evaluate((to) => (location.hash = to), hash);
 
 describe("a picture", () => {
@@ -90,6 +100,8 @@ describe("a picture", () => {
 
       await page.evaluate(() => navigator.serviceWorker.ready);
       await page.getByText("Ready to work offline").waitFor();
+      // Of the modules for CPUs the one that this browser runs.
+      assert.deepEqual(await keptModules(page), ["maoocr_relaxed_bg"]);
       await server.stop();
       await context.setOffline(true);
       await page.reload();
