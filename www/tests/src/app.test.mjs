@@ -470,6 +470,27 @@ describe("the app", () => {
     });
   });
 
+  test("needs at most 6 MB over the wire until its first text", async () => {
+    const wire = [];
+    const host = await serve({ compress: true, sent: (path, bytes) => wire.push({ path, bytes }) });
+    const { context, page, faults } = await open(browser, host.url);
+    try {
+      await pick(page, sample("receipt.jpg"));
+      await readText(page);
+      const names = wire.map(({ path }) => path);
+      assert.ok(
+        names.some((name) => name.includes("tiny-rec")),
+        `the models are among ${names.join(" ")}`,
+      );
+      const bytes = wire.reduce((sum, { bytes: more }) => sum + more, 0);
+      assert.ok(bytes < 6_000_000, `${bytes} bytes: ${JSON.stringify(wire)}`);
+      assert.deepEqual(faults, []);
+    } finally {
+      await context.close();
+      await host.stop();
+    }
+  });
+
   test("starts with little script", async () => {
     await visit({}, async (page) => {
       await page.getByRole("heading", { name: "Text from any picture" }).waitFor();

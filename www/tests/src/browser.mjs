@@ -10,9 +10,11 @@ const QUIET = [
   "--disable-sync",
 ];
 
+export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
 export function launch(...more) {
   return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath: CHROMIUM,
     args: ["--no-sandbox", ...QUIET, ...more],
   });
 }

@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { extname, join, resolve } from "node:path";
 
 export const sample = (name) => resolve(import.meta.dirname, "../../../tests/samples", name);
 
@@ -24,6 +24,48 @@ function tiny() {
   const models = mkdtempSync(join(tmpdir(), "maoocr-models-"));
   for (const name of TINY) symlinkSync(join(store, name), join(models, name));
   return models;
+}
+
+/** Paths of `count` JPEGs of the size, no two the same: `picture` in the middle of a desk, or of paper that a scanner saw. */
+export async function shotsOf(browser, picture, count, width, height) {
+  const page = await browser.newPage();
+  const folder = mkdtempSync(join(tmpdir(), "maoocr-shots-"));
+  const type = extname(picture) === ".png" ? "image/png" : "image/jpeg";
+  const source = `data:${type};base64,${readFileSync(picture).toString("base64")}`;
+  const paths = [];
+  for (let n = 0; n < count; n++) {
+    const base64 = await page.evaluate(draw, { source, width, height, n });
+    paths.push(join(folder, `${String(n + 1).padStart(3, "0")}.jpg`));
+    writeFileSync(paths[n], Buffer.from(base64, "base64"));
+  }
+  await page.close();
+  return paths;
+}
+
+/** In a page: the picture as large as fits, a little elsewhere each time, with the noise of a sensor. */
+async function draw({ source, width, height, n }) {
+  const image = new Image();
+  image.src = source;
+  await image.decode();
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d");
+  context.fillStyle = `hsl(${(n * 37) % 360} 8% 92%)`;
+  context.fillRect(0, 0, width, height);
+  const scale = Math.min((0.9 * width) / image.width, (0.9 * height) / image.height);
+  const [w, h] = [image.width * scale, image.height * scale];
+  context.drawImage(image, ((width - w) * (1 + (n % 7) / 7)) / 2, ((height - h) * (1 + (n % 5) / 5)) / 2, w, h);
+  const pixels = context.getImageData(0, 0, width, height);
+  let state = n + 1;
+  for (let i = 0; i < pixels.data.length; i += 4) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    const noise = (state >>> 28) - 8;
+    for (let c = 0; c < 3; c++) pixels.data[i + c] += noise;
+  }
+  context.putImageData(pixels, 0, 0);
+  const bytes = new Uint8Array(await (await canvas.convertToBlob({ type: "image/jpeg", quality: 0.8 })).arrayBuffer());
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  return btoa(text);
 }
 
 /** A PDF of one JPEG a page, px for points, and its path. */

@@ -1,8 +1,9 @@
 // The built app over HTTP, from a port of its own, as any host of static files would serve it.
 
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize, resolve } from "node:path";
+import { brotliCompressSync, constants } from "node:zlib";
 
 export const DIST = resolve(import.meta.dirname, "../../app/dist");
 
@@ -18,8 +19,21 @@ const TYPES = {
   ".webmanifest": "application/manifest+json",
 };
 
-/** `answer` may take a request first; `sent` hears of every file. */
-export async function serve({ answer = () => false, sent = () => {} } = {}) {
+/** By path: a file is compressed once. */
+const packed = new Map();
+
+function pack(file) {
+  if (!packed.has(file)) {
+    // Weights hardly get smaller, and at the highest quality take long.
+    const quality = file.includes("/models/") ? 9 : 11;
+    packed.set(file, brotliCompressSync(readFileSync(file), { params: { [constants.BROTLI_PARAM_QUALITY]: quality } }));
+  }
+  return packed.get(file);
+}
+
+/** `answer` may take a request first; `sent` hears of every file, and of its bytes on the wire. With `compress` they are
+ * sent in brotli, as hosts do. */
+export async function serve({ answer = () => false, sent = () => {}, compress = false } = {}) {
   const server = createServer((request, response) => {
     if (answer(request, response)) return;
     const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
@@ -29,9 +43,18 @@ export async function serve({ answer = () => false, sent = () => {} } = {}) {
       response.writeHead(404).end();
       return;
     }
-    sent(path);
-    const type = TYPES[extname(file)] ?? "application/octet-stream";
-    response.writeHead(200, { "content-type": type, "content-length": found.size, "cache-control": "no-cache" });
+    const headers = {
+      "content-type": TYPES[extname(file)] ?? "application/octet-stream",
+      "cache-control": "no-cache",
+    };
+    if (compress) {
+      const body = pack(file);
+      sent(path, body.length);
+      response.writeHead(200, { ...headers, "content-encoding": "br", "content-length": body.length }).end(body);
+      return;
+    }
+    sent(path, found.size);
+    response.writeHead(200, { ...headers, "content-length": found.size });
     createReadStream(file).pipe(response);
   });
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));

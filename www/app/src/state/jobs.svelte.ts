@@ -132,8 +132,8 @@ async function run(job: Job): Promise<void> {
     const [document] = answer.documents;
     if (!document) throw new OcrError("server", "there is no page in the answer");
     job.decision = answer.decision;
-    job.document = document;
-    job.status = "done";
+    // What it showed while it was read is in the document.
+    Object.assign(job, { document, boxes: [], lines: [], status: "done" });
     await save(job, document, answer.decision);
   } catch (thrown) {
     job.error = OcrError.from(thrown);

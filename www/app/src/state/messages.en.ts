@@ -134,6 +134,7 @@ export const en = {
     title: "Pictures",
     empty: "Nothing to read",
     progress: (done: number, all: number) => `${done} of ${plural(all, "picture", "pictures")}`,
+    list: (done: number, all: number) => `To the list: ${done} of ${plural(all, "picture", "pictures")} read`,
     failed: (n: number) => `${n} failed`,
     pause: "Pause",
     resume: "Resume",

@@ -134,6 +134,7 @@ export const zh: Messages = {
     title: "图片队列",
     empty: "没有要识别的图片",
     progress: (done, all) => `${done} / ${all} 张`,
+    list: (done, all) => `回到列表：已读 ${done}/${all} 张图片`,
     failed: (n) => `${n} 张失败`,
     pause: "暂停",
     resume: "继续",

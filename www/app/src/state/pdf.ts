@@ -27,14 +27,22 @@ export async function openPdf(file: Blob): Promise<Pdf> {
       wasmUrl: assets("wasm"),
     }).promise;
     const left = new Set(Array.from({ length: pdf.numPages }, (_, i) => i + 1));
+    let drawing = 0;
     return {
       pages: pdf.numPages,
       draw: async (number) => {
-        const picture = await draw(await pdf.getPage(number));
-        left.delete(number);
-        // Every page is a picture now: the file and what was decoded of it give their memory back.
-        if (left.size === 0) void pdf.loadingTask.destroy();
-        return picture;
+        drawing += 1;
+        try {
+          const picture = await draw(await pdf.getPage(number));
+          left.delete(number);
+          return picture;
+        } finally {
+          drawing -= 1;
+          // Every page is a picture now: the file and what was decoded of it give their memory back.
+          if (left.size === 0) void pdf.loadingTask.destroy();
+          // What is kept for more pages than one, above all pictures. It fails while another page is drawn.
+          else if (drawing === 0) await pdf.cleanup(true).catch(() => undefined);
+        }
       },
     };
   } catch (thrown) {
