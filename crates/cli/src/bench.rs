@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use maoocr_engine::imaging::Limits;
 use maoocr_engine::pipeline::Engine;
 use maoocr_runtime::launches::{Launched, Watch};
-use maoocr_runtime::{BestPath, Device, RunFuture, Session, Tensor};
+use maoocr_runtime::{BestPath, RunFuture, Session, Tensor};
 use serde_json::{Value, json};
 
 use crate::Outcome;
@@ -64,12 +64,12 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
             arguments.profile,
         );
     }
-    let device = Device::parse(&arguments.engine.device).map_err(|e| NotReady(e.to_string()))?;
     let runs: Runs = Arc::default();
-    let engine = Engine::new(arguments.engine.class(device)).with_clock(processor_time);
+    let engine =
+        Engine::new(arguments.engine.class(arguments.engine.device)).with_clock(processor_time);
     let ready = arguments.engine.ready_with(engine, true, &|entry, onnx| {
         Ok(Arc::new(Recorder {
-            inner: device.load(onnx)?,
+            inner: arguments.engine.load(entry, onnx)?,
             model: entry.name.clone(),
             runs: runs.clone(),
         }))
@@ -401,6 +401,12 @@ fn python(engine: &EngineArguments) -> Result<PathBuf> {
     let ready = folder.join("ready");
     if ready.exists() {
         return Ok(python);
+    }
+    if engine.offline {
+        bail!(NotReady(format!(
+            "{} is to be made, which takes the network: once without --offline",
+            folder.display()
+        )));
     }
     eprintln!(
         "making {} with {} …",

@@ -3,20 +3,23 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use maoocr_engine::imaging::Limits;
 use maoocr_engine::pipeline::Engine;
 use maoocr_engine::plan::{DeviceClass, DocumentType, Language, Level, Plan, Requirements};
-use maoocr_models::manifest::{ModelEntry, Tier};
+use maoocr_models::manifest::{ModelEntry, Task, Tier};
 use maoocr_models::{Manifest, Store};
 use maoocr_runtime::{Device, RuntimeError, Session};
+
+use crate::Usage;
 
 /// Options that every command with an engine shares.
 #[derive(Args, Clone)]
 pub struct EngineArguments {
     /// What runs the models: auto, cpu, cpu:int8 (faster, not quite as exact), gpu, gpu:N, flex, tract.
-    #[arg(long, default_value = "auto")]
-    pub device: String,
+    #[arg(long, default_value = "auto", value_parser = device)]
+    pub device: Device,
     /// Take models of this weight, instead of what the requirements suggest.
     #[arg(long, value_enum)]
     pub tier: Option<TierName>,
@@ -80,6 +83,37 @@ pub enum DocumentTypeName {
     ComplexLayout,
 }
 
+fn device(name: &str) -> Result<Device, String> {
+    Device::parse(name).map_err(|e| e.to_string())
+}
+
+/// What a picture may cost.
+#[derive(Args, Clone)]
+pub struct LimitArguments {
+    /// Largest file that is read, MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    max_file: u16,
+    /// Largest page that is read, millions of pixels.
+    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u16).range(1..))]
+    max_megapixels: u16,
+}
+
+impl LimitArguments {
+    /// The engine's limits; the memory for decoding grows with the pages.
+    pub fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        let max_pixels = u64::from(self.max_megapixels) * 1_000_000;
+        Limits {
+            max_bytes: usize::from(self.max_file) << 20,
+            max_pixels,
+            max_memory: usual
+                .max_memory
+                .max(max_pixels * usual.max_memory / usual.max_pixels),
+            ..usual
+        }
+    }
+}
+
 fn language(name: &str) -> Result<Language, String> {
     Language::parse(name).ok_or_else(|| format!("allowed: {}", Language::names().join(", ")))
 }
@@ -93,6 +127,12 @@ pub fn cores() -> usize {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NotReady(pub String);
+
+impl NotReady {
+    fn because(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// Makes a session of a network's bytes.
 pub type Loader<'a> = dyn Fn(&ModelEntry, &[u8]) -> Result<Arc<dyn Session>> + 'a;
@@ -149,12 +189,15 @@ impl EngineArguments {
 
     /// Chooses and loads models.
     pub fn ready(&self, batch: bool) -> Result<Ready> {
-        let device = Device::parse(&self.device).map_err(|e| NotReady(e.to_string()))?;
-        self.ready_with(Engine::new(self.class(device)), batch, &|entry, onnx| {
-            device.load(onnx).map_err(|error| match error {
-                RuntimeError::Device { .. } => NotReady(error.to_string()).into(),
-                error => anyhow::Error::from(error).context(format!("loading {}", entry.name)),
-            })
+        let engine = Engine::new(self.class(self.device));
+        self.ready_with(engine, batch, &|entry, onnx| self.load(entry, onnx))
+    }
+
+    /// Brings a network onto the device.
+    pub fn load(&self, entry: &ModelEntry, onnx: &[u8]) -> Result<Arc<dyn Session>> {
+        self.device.load(onnx).map_err(|error| match error {
+            RuntimeError::Device { .. } => NotReady::because(error).into(),
+            error => anyhow::Error::from(error).context(format!("loading {}", entry.name)),
         })
     }
 
@@ -167,21 +210,23 @@ impl EngineArguments {
             TierName::Small => Tier::Small,
             TierName::Medium => Tier::Medium,
         });
-        let installed: Vec<&ModelEntry> = manifest
+        let mut installed: Vec<&ModelEntry> = manifest
             .models
             .iter()
             .filter(|m| store.has(&m.name))
-            .filter(|m| tier.is_none() || m.tier.is_none() || m.tier == tier)
             .collect();
+        if let Some(tier) = tier {
+            self.only(tier, &mut installed)?;
+        }
         let mut plan = engine
             .plan(&self.requirements(batch), &installed)
-            .map_err(|e| NotReady(e.to_string()))?;
+            .map_err(NotReady::because)?;
         let names: Vec<String> = plan.models().into_iter().map(String::from).collect();
         for name in &names {
             let entry = manifest
                 .get(name)
                 .expect("a plan names models of the manifest");
-            let onnx = store.read(name)?;
+            let onnx = store.read(name).map_err(NotReady::because)?;
             let session = load(entry, &onnx)?;
             if let Some(reason) = session.fallback() {
                 let reason = format!("{name} runs on {}: {reason}", session.executor());
@@ -197,11 +242,43 @@ impl EngineArguments {
                             .map_err(|_| maoocr_models::Error::from_reason(d, "it isn't UTF-8"))
                     })
                 })
-                .transpose()?
+                .transpose()
+                .map_err(NotReady::because)?
                 // A recogniser without one has its alphabet in itself.
                 .or_else(|| maoocr_runtime::onnx::metadata(&onnx, "character"));
             engine.install(entry.clone(), session, dictionary.as_deref())?;
         }
         Ok(Ready { engine, plan })
+    }
+
+    /// Leaves of PP-OCRv6's models those of a tier. Recognisers of single scripts come in one tier only and stay.
+    fn only(&self, tier: Tier, installed: &mut Vec<&ModelEntry>) -> Result<()> {
+        const FAMILY: &str = "PP-OCRv6";
+        if tier == Tier::Tiny && self.language.needs_small() {
+            bail!(Usage(format!(
+                "the tiny models lack characters of {}: leave --tier out, or take small",
+                self.language.tag()
+            )));
+        }
+        installed.retain(|m| m.family != FAMILY || m.tier.is_none() || m.tier == Some(tier));
+        let missing = |task, short| {
+            let there = |m: &&ModelEntry| m.task == task && m.family == FAMILY;
+            let name = format!("ppocrv6-{tier}-{short}");
+            (!installed.iter().any(there)).then_some(name)
+        };
+        let missing: Vec<String> = [
+            missing(Task::Detection, "det"),
+            missing(Task::Recognition, "rec"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        bail!(NotReady(format!(
+            "models of the tier {tier} are not installed; get them with `maoocr models pull {}`",
+            missing.join(" ")
+        )))
     }
 }

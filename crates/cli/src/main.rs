@@ -64,7 +64,13 @@ fn main() -> ExitCode {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
         Err(error) => {
-            let code = if error.is::<load::NotReady>() { 3 } else { 1 };
+            let code = if error.is::<load::NotReady>() {
+                3
+            } else if error.is::<Usage>() {
+                2
+            } else {
+                1
+            };
             print_error(&error);
             ExitCode::from(code)
         }
@@ -78,6 +84,11 @@ enum Outcome {
     /// Some pictures failed; each was named on standard error.
     SomeFailed,
 }
+
+/// Options that don't go together, or a name that means nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
 
 /// An error and its causes in one line on standard error.
 fn print_error(error: &anyhow::Error) {

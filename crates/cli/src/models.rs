@@ -10,7 +10,7 @@ use maoocr_models::manifest::{Manifest, ModelEntry, Task, Tier};
 use maoocr_models::{Options, Progress, Store};
 use sha2::{Digest, Sha256};
 
-use crate::Outcome;
+use crate::{Outcome, Usage};
 
 /// Options of `models`.
 #[derive(Args)]
@@ -90,7 +90,9 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
 fn known<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a ModelEntry> {
     match manifest.get(name) {
         Some(entry) => Ok(entry),
-        None => bail!("no model is called `{name}`; `maoocr models list` shows the names"),
+        None => bail!(Usage(format!(
+            "no model is called `{name}`; `maoocr models list` shows the names"
+        ))),
     }
 }
 
@@ -259,6 +261,12 @@ impl Progress for Bars {
         bar.set_position(done);
         if done >= total {
             bar.finish();
+        }
+    }
+
+    fn note(&mut self, message: &str) {
+        if self.all.is_hidden() || self.all.println(message).is_err() {
+            eprintln!("{message}");
         }
     }
 }

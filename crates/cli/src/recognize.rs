@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use maoocr_engine::answer::Document;
-use maoocr_engine::imaging::Limits;
+use maoocr_engine::imaging::{ImagingError, Limits};
 
-use crate::load::{EngineArguments, Ready};
-use crate::{Outcome, overlay, print_error};
+use crate::load::{EngineArguments, LimitArguments, Ready};
+use crate::{Outcome, Usage, overlay, print_error};
 
 /// Options of `recognize`.
 #[derive(Args)]
@@ -24,16 +24,18 @@ pub struct Arguments {
     #[arg(long, value_name = "OUT.png")]
     overlay: Option<PathBuf>,
     #[command(flatten)]
+    limits: LimitArguments,
+    #[command(flatten)]
     engine: EngineArguments,
 }
 
 /// Runs the command.
 pub fn run(arguments: Arguments) -> Result<Outcome> {
     if arguments.overlay.is_some() && arguments.files.len() > 1 {
-        bail!(
-            "--overlay takes one picture, {} were given",
-            arguments.files.len()
-        );
+        let given = arguments.files.len();
+        bail!(Usage(format!(
+            "--overlay takes one picture, {given} were given"
+        )));
     }
     arguments.engine.use_threads(None);
     let ready = arguments.engine.ready(arguments.files.len() > 1)?;
@@ -52,15 +54,15 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
 
 fn one(arguments: &Arguments, ready: &Ready, file: &Path) -> Result<()> {
     let name = file.display().to_string();
-    let limits = Limits::default();
+    let limits = arguments.limits.limits();
     let bytes = read(file, limits.max_bytes).with_context(|| name.clone())?;
     let documents = pollster::block_on(ready.engine.read(&bytes, &limits, &ready.plan, &mut ()))
         .with_context(|| name.clone())?;
     let mut out = std::io::stdout().lock();
     for (page, document) in documents.iter().enumerate() {
         if arguments.json {
-            serde_json::to_writer(&mut out, document)?;
-            writeln!(out)?;
+            // Not straight into `out`: a closed pipe would look like a fault of the JSON.
+            writeln!(out, "{}", serde_json::to_string(document)?)?;
         } else {
             // A form feed between pages, as pdftotext does.
             let separator = if page > 0 { "\u{c}" } else { "" };
@@ -79,8 +81,10 @@ fn overlay_first_page(
     documents: &[Document],
     path: &Path,
 ) -> Result<()> {
-    let pages = maoocr_engine::imaging::decode(bytes, limits)?;
-    let (Some(page), Some(document)) = (pages.into_iter().next(), documents.first()) else {
+    let page = maoocr_engine::imaging::pages(bytes, limits)?
+        .next()
+        .transpose()?;
+    let (Some(page), Some(document)) = (page, documents.first()) else {
         bail!("no page to draw on");
     };
     overlay::draw(page, document, path).with_context(|| format!("writing {}", path.display()))
@@ -88,17 +92,35 @@ fn overlay_first_page(
 
 /// The bytes of a file or, for `-`, of standard input; refused before reading more than `max_bytes`.
 pub fn read(file: &Path, max_bytes: usize) -> Result<Vec<u8>> {
+    if file == Path::new("-") {
+        return up_to(std::io::stdin().lock(), max_bytes);
+    }
+    let opened = std::fs::File::open(file)?;
+    let metadata = opened.metadata()?;
+    if metadata.is_dir() {
+        bail!("it is a folder; `maoocr batch` reads folders");
+    }
+    if metadata.len() > max_bytes as u64 {
+        bail!(ImagingError::TooLarge {
+            bytes: usize::try_from(metadata.len()).unwrap_or(usize::MAX),
+            limit: max_bytes,
+        });
+    }
+    up_to(opened, max_bytes)
+}
+
+/// The same for what must be a file: opening a pipe would wait for somebody to write into it.
+pub fn read_regular(file: &Path, max_bytes: usize) -> Result<Vec<u8>> {
+    let metadata = std::fs::metadata(file)?;
+    if !metadata.is_file() && !metadata.is_dir() {
+        bail!("it is no file but a pipe or a device");
+    }
+    read(file, max_bytes)
+}
+
+/// One byte more than allowed, so that the engine can tell a source at the limit from one above it.
+fn up_to(source: impl Read, max_bytes: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let source: Box<dyn Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin().lock())
-    } else {
-        let opened = std::fs::File::open(file)?;
-        if opened.metadata()?.is_dir() {
-            bail!("it is a folder; `maoocr batch` reads folders");
-        }
-        Box::new(opened)
-    };
-    // One byte more than allowed, so that the engine can tell a file at the limit from one above it.
     source
         .take(max_bytes.saturating_add(1) as u64)
         .read_to_end(&mut bytes)?;

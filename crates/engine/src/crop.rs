@@ -228,7 +228,7 @@ fn bicubic(page: &Page, at: Point) -> [f32; 3] {
     let (wx, wy) = (weights(x - x0), weights(y - y0));
     let (x0, y0) = (x0 as i64, y0 as i64);
     let mut sum = [0.0; 3];
-    if x0 >= 1 && y0 >= 1 && x0 + 2 < i64::from(page.width) && y0 + 2 < i64::from(page.height) {
+    if x0 >= 1 && y0 >= 1 && x0 < i64::from(page.width) - 2 && y0 < i64::from(page.height) - 2 {
         // All sixteen samples are inside: no need to hold each to the border.
         for (j, wy) in wy.iter().enumerate() {
             let at = ((y0 as usize - 1 + j) * page.width as usize + x0 as usize - 1) * 3;
@@ -242,7 +242,12 @@ fn bicubic(page: &Page, at: Point) -> [f32; 3] {
     }
     for (j, wy) in wy.iter().enumerate() {
         for (i, wx) in wx.iter().enumerate() {
-            let sample = pixel(page, x0 - 1 + i as i64, y0 - 1 + j as i64);
+            // A quad may reach further than numbers do.
+            let (x, y) = (
+                x0.saturating_add(i as i64 - 1),
+                y0.saturating_add(j as i64 - 1),
+            );
+            let sample = pixel(page, x, y);
             for c in 0..3 {
                 sum[c] += sample[c] * wx * wy;
             }

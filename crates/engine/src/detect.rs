@@ -81,7 +81,14 @@ impl SizePolicy {
         }
         let side =
             |px: u32| ((px as f32 * scale / multiple as f32).round().max(1.0) as u32) * multiple;
-        (side(width), side(height))
+        let (width, height) = (side(width), side(height));
+        // A page of one pixel's width is as wide as `multiple` by now: of such a one the length gives way.
+        let longest = |across: u32| (self.max_pixels / across / multiple).max(1) * multiple;
+        if width <= height {
+            (width, height.min(longest(width)))
+        } else {
+            (width.min(longest(height)), height)
+        }
     }
 }
 
@@ -534,8 +541,15 @@ mod tests {
             let policy = SizePolicy::default();
             let (w, h) = policy.input_size(width, height, 32);
             prop_assert!(w % 32 == 0 && h % 32 == 0 && w > 0 && h > 0);
-            // Rounding to multiples adds at most half of one to each side.
-            prop_assert!(u64::from(w) * u64::from(h) <= u64::from(policy.max_pixels) * 2);
+            prop_assert!(w * h <= policy.max_pixels);
+        }
+
+        #[test]
+        fn inputs_of_threads_stay_within_bounds(width in 1u32..40, height in 1u32..120_000_000) {
+            let policy = SizePolicy::default();
+            let (w, h) = policy.input_size(width, height, 32);
+            prop_assert!(u64::from(w) * u64::from(h) <= u64::from(policy.max_pixels));
+            prop_assert_eq!(policy.input_size(height, width, 32), (h, w));
         }
 
         #[test]

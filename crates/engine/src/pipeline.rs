@@ -179,11 +179,14 @@ impl Engine {
         plan: &Plan,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Document>, EngineError> {
-        let began = (self.clock)();
-        let pages = crate::imaging::decode(bytes, limits)?;
-        let decode = ((self.clock)() - began).as_secs_f64() / pages.len().max(1) as f64;
-        let mut documents = Vec::with_capacity(pages.len());
-        for page in pages {
+        let mut pages = crate::imaging::pages(bytes, limits)?;
+        let mut documents = Vec::new();
+        loop {
+            let began = (self.clock)();
+            let Some(page) = pages.next().transpose()? else {
+                break;
+            };
+            let decode = ((self.clock)() - began).as_secs_f64();
             let mut document = self.read_page(page, plan, observer).await?;
             document.timings.insert("decode", decode);
             document.processing_time += decode;
@@ -415,6 +418,10 @@ impl Stages {
             }
         };
         let readings = self.recognise(strips, &mut on_line).await?;
+        if observer.cancelled() {
+            // What wasn't read yet would get its second chance otherwise.
+            return Ok(Vec::new());
+        }
         let mut reads: Vec<Option<Read>> = readings
             .into_iter()
             .enumerate()
@@ -445,9 +452,14 @@ impl Stages {
                 others.push((read.index, None));
             }
         }
-        let readings = self
-            .recognise(&retried, &mut |_, _| ControlFlow::Continue(()))
-            .await?;
+        let mut go_on = |_: usize, _: &Reading| {
+            if observer.cancelled() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let readings = self.recognise(&retried, &mut go_on).await?;
         for ((index, row), reading) in others.into_iter().zip(readings) {
             let Some(first) = &mut reads[index] else {
                 continue;
@@ -661,6 +673,11 @@ impl Timer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use maoocr_models::Manifest;
+    use maoocr_runtime::{BestPath, RunFuture, Tensor};
+
     use super::*;
     use crate::recognise::Glyph;
 
@@ -725,5 +742,82 @@ mod tests {
         assert!(is_text(&reading("OK", 0.6), false));
         assert!(!is_text(&reading("OK", 0.4), true));
         assert!(!is_text(&Reading::default(), true));
+    }
+
+    /// A recogniser that reads nothing, and counts how often it was asked.
+    #[derive(Default)]
+    struct Blind(AtomicUsize);
+
+    impl Session for Blind {
+        fn run(&self, _: Tensor) -> RunFuture<'_, Tensor> {
+            unreachable!("lines are read by run_best")
+        }
+
+        fn run_best(&self, _: Tensor) -> RunFuture<'_, BestPath> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async {
+                Ok(BestPath {
+                    batch: 1,
+                    steps: 8,
+                    classes: vec![0; 8],
+                    probabilities: vec![0.9; 8],
+                    last_class: vec![0.0; 8],
+                })
+            })
+        }
+
+        fn executor(&self) -> String {
+            "none".into()
+        }
+    }
+
+    /// Says stop after so many lines.
+    struct Impatient(usize);
+
+    impl Observer for Impatient {
+        fn line(&mut self, _: usize, _: &Quad, _: &Reading) {
+            self.0 = self.0.saturating_sub(1);
+        }
+
+        fn cancelled(&mut self) -> bool {
+            self.0 == 0
+        }
+    }
+
+    #[test]
+    fn what_was_cancelled_is_not_read_a_second_time() {
+        let manifest = Manifest::built_in();
+        let session = Arc::new(Blind::default());
+        let engine = Engine::new(DeviceClass::Cpu);
+        let plan = plan::plan(
+            &Requirements::default(),
+            &manifest.models.iter().collect::<Vec<_>>(),
+            DeviceClass::Cpu,
+        )
+        .unwrap();
+        for name in plan.models() {
+            let entry = manifest.get(name).unwrap().clone();
+            let dictionary = entry.recognition.is_some().then_some("a\nb\n");
+            engine.install(entry, session.clone(), dictionary).unwrap();
+        }
+        let stages = Stages::new(&engine, &plan).unwrap();
+        assert!(stages.line_orientation.is_some());
+        let strip = Strip {
+            width: 96,
+            height: 48,
+            rgb: vec![255; 96 * 48 * 3],
+            turned: false,
+            flipped: false,
+        };
+        let quad = Quad::from_rect(0.0, 0.0, 96.0, 48.0);
+        let asked = |lines: usize| {
+            session.0.store(0, Ordering::Relaxed);
+            let (strips, mut observer) = (vec![strip.clone(); 5], Impatient(lines));
+            pollster::block_on(stages.read(&strips, &[quad; 5], &mut observer)).unwrap();
+            session.0.load(Ordering::Relaxed)
+        };
+        assert_eq!(asked(2), 2);
+        // What reads badly is read once more, upside down.
+        assert_eq!(asked(100), 10);
     }
 }

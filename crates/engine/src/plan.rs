@@ -61,8 +61,7 @@ pub enum Language {
     Script(&'static str, &'static str),
 }
 
-/// Names of a language, its tag, and the script family where PP-OCRv6 doesn't cover it. Latin-script languages
-/// beyond these share English's row: the recogniser is the same.
+/// Names of a language, its tag, and the script family where PP-OCRv6 doesn't cover it.
 const LANGUAGES: &[(&[&str], &str, Option<&str>)] = &[
     (
         &[
@@ -81,22 +80,57 @@ const LANGUAGES: &[(&[&str], &str, Option<&str>)] = &[
         "zh-Hant",
         None,
     ),
-    (&["english", "en", "en-us", "en-gb"], "en", None),
-    (&["japanese", "ja", "ja-jp"], "ja", None),
-    (&["french", "fr"], "fr", None),
+    (&["english", "en"], "en", None),
+    (&["japanese", "ja"], "ja", None),
+    (&["afrikaans", "af"], "af", None),
+    (&["azerbaijani", "az"], "az", None),
+    (&["bosnian", "bs"], "bs", None),
+    (&["catalan", "ca"], "ca", None),
+    (&["czech", "cs"], "cs", None),
+    (&["welsh", "cy"], "cy", None),
+    (&["danish", "da"], "da", None),
     (&["german", "de"], "de", None),
     (&["spanish", "es"], "es", None),
-    (&["portuguese", "pt", "pt-br"], "pt", None),
-    (&["italian", "it"], "it", None),
-    (&["dutch", "nl"], "nl", None),
-    (&["polish", "pl"], "pl", None),
-    (&["czech", "cs"], "cs", None),
-    (&["turkish", "tr"], "tr", None),
-    (&["vietnamese", "vi"], "vi", None),
+    (&["estonian", "et"], "et", None),
+    (&["basque", "eu"], "eu", None),
+    (&["finnish", "fi"], "fi", None),
+    (&["french", "fr"], "fr", None),
+    (&["irish", "ga"], "ga", None),
+    (&["galician", "gl"], "gl", None),
+    (&["croatian", "hr"], "hr", None),
+    (&["hungarian", "hu"], "hu", None),
     (&["indonesian", "id"], "id", None),
+    (&["icelandic", "is"], "is", None),
+    (&["italian", "it"], "it", None),
+    (&["kurdish", "ku"], "ku", None),
+    (&["la"], "la", None),
+    (&["luxembourgish", "lb"], "lb", None),
+    (&["lithuanian", "lt"], "lt", None),
+    (&["latvian", "lv"], "lv", None),
+    (&["maori", "mi"], "mi", None),
+    (&["malay", "ms"], "ms", None),
+    (&["maltese", "mt"], "mt", None),
+    (&["dutch", "nl"], "nl", None),
+    (&["norwegian", "no", "nb", "nn"], "no", None),
+    (&["occitan", "oc"], "oc", None),
+    (&["polish", "pl"], "pl", None),
+    (&["portuguese", "pt"], "pt", None),
+    (&["quechua", "qu"], "qu", None),
+    (&["romansh", "rm"], "rm", None),
+    (&["romanian", "ro"], "ro", None),
+    (&["slovak", "sk"], "sk", None),
+    (&["slovenian", "sl"], "sl", None),
+    (&["albanian", "sq"], "sq", None),
     (&["swedish", "sv"], "sv", None),
+    (&["swahili", "sw"], "sw", None),
+    (&["tagalog", "tl", "filipino", "fil"], "tl", None),
+    (&["turkish", "tr"], "tr", None),
+    (&["uzbek", "uz"], "uz", None),
+    (&["vietnamese", "vi"], "vi", None),
+    (&["serbian latin", "sr-latn"], "sr-Latn", None),
+    // Any of them.
     (&["latin"], "mul-Latn", None),
-    (&["korean", "ko", "ko-kr"], "ko", Some("korean")),
+    (&["korean", "ko"], "ko", Some("korean")),
     (&["russian", "ru"], "ru", Some("eslav")),
     (&["ukrainian", "uk"], "uk", Some("eslav")),
     (&["belarusian", "be"], "be", Some("eslav")),
@@ -119,19 +153,28 @@ const LANGUAGES: &[(&[&str], &str, Option<&str>)] = &[
 ];
 
 impl Language {
-    /// Reads a name or tag, whatever its case; `None` for one that no model covers.
+    /// Reads a name or tag, whatever its case; of a tag that isn't known, the part that is (`en-AU`: `en`; RFC 4647,
+    /// lookup). `None` for one that no model covers.
     pub fn parse(name: &str) -> Option<Self> {
         let name = name.trim().to_lowercase().replace('_', "-");
         if name == "auto" {
             return Some(Self::Auto);
         }
-        LANGUAGES
-            .iter()
-            .find(|(names, ..)| names.contains(&name.as_str()))
-            .map(|&(_, tag, script)| match script {
-                Some(script) => Self::Script(tag, script),
-                None => Self::General(tag),
-            })
+        let parts = std::iter::successors(Some(name.as_str()), |tag| {
+            tag.rsplit_once('-').map(|(less, _)| less)
+        });
+        let found = parts
+            .filter_map(|part| LANGUAGES.iter().find(|(names, ..)| names.contains(&part)))
+            .next();
+        found.map(|&(_, tag, script)| match script {
+            Some(script) => Self::Script(tag, script),
+            None => Self::General(tag),
+        })
+    }
+
+    /// Whether the tiny recogniser lacks too many of its characters: it knows no kana and few traditional ideographs.
+    pub fn needs_small(&self) -> bool {
+        matches!(self, Self::General("ja" | "zh-Hant"))
     }
 
     /// `auto` or the BCP 47 tag.
@@ -332,10 +375,10 @@ pub fn plan(
             model
         }
         language => {
-            // The tiny recogniser knows no kana and few traditional characters.
-            let least = match language.tag() {
-                "ja" | "zh-Hant" => Tier::Small,
-                _ => Tier::Tiny,
+            let least = if language.needs_small() {
+                Tier::Small
+            } else {
+                Tier::Tiny
             };
             if tier < least {
                 reasons.push(format!(
@@ -542,6 +585,31 @@ mod tests {
                 "{requirements}"
             );
             assert!(!plan.reasons.is_empty());
+        }
+    }
+
+    #[test]
+    fn tags_are_looked_up_part_by_part() {
+        for (given, tag) in [
+            ("en-AU", "en"),
+            ("fr_CA", "fr"),
+            ("zh-Hans-CN", "zh-Hans"),
+            ("zh-Hant-HK", "zh-Hant"),
+            ("Danish", "da"),
+            ("sr-Latn-RS", "sr-Latn"),
+            ("ko-KR", "ko"),
+        ] {
+            assert_eq!(Language::parse(given).unwrap().tag(), tag, "{given}");
+        }
+        assert_eq!(Language::parse("tlh-Latn"), None);
+    }
+
+    #[test]
+    fn languages_of_the_recogniser_have_names() {
+        let manifest = Manifest::built_in();
+        let recogniser = manifest.get("ppocrv6-small-rec").unwrap();
+        for tag in &recogniser.languages {
+            assert_eq!(Language::parse(tag).unwrap().tag(), tag);
         }
     }
 

@@ -10,6 +10,7 @@ use crate::crop::Strip;
 use crate::input::Normalise;
 use crate::scale::scale;
 
+mod bidi;
 mod spaces;
 
 /// One character of a line.
@@ -28,7 +29,7 @@ pub struct Glyph {
 /// What a strip says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
-    /// In reading order; spaces are glyphs too.
+    /// In reading order, which for Arabic is from right to left; spaces are glyphs too.
     pub glyphs: Vec<Glyph>,
 }
 
@@ -264,7 +265,13 @@ async fn read(
     Ok(read
         .iter()
         .zip(lines)
-        .map(|(steps, (_, width))| spaces::finish(steps, *width as f32))
+        .map(|(steps, (_, width))| {
+            let mut reading = spaces::finish(steps, *width as f32);
+            if constants.right_to_left {
+                bidi::logical(&mut reading.glyphs);
+            }
+            reading
+        })
         .collect())
 }
 
@@ -417,7 +424,9 @@ pub fn words(reading: &Reading) -> Vec<WordRange> {
         match words.last_mut() {
             Some(word) if open && wide == before => {
                 word.glyphs.end = index + 1;
-                word.end = glyph.end;
+                // Of writing from right to left the later glyph is further left.
+                word.start = word.start.min(glyph.start);
+                word.end = word.end.max(glyph.end);
             }
             _ => words.push(WordRange {
                 glyphs: index..index + 1,
@@ -465,6 +474,7 @@ mod tests {
             mean: 0.5,
             std: 0.5,
             margin: [0.0; 2],
+            right_to_left: false,
         }
     }
 

@@ -163,6 +163,9 @@ pub struct Recognition {
     /// against 7.7 %; single words: 75.3 against 71.8 % right), small loses by any (word F1 86.8 at none).
     #[serde(default)]
     pub margin: [f32; 2],
+    /// Whether its script runs from right to left: what it reads, from left to right, is then put into reading order.
+    #[serde(default)]
+    pub right_to_left: bool,
 }
 
 /// How a picture becomes a classifier's input.

@@ -23,6 +23,8 @@ mod wire;
 const MAX_EXTENT: i64 = 4096;
 /// Looking for patterns takes time quadratic in this.
 const MAX_NODES: usize = 4096;
+/// Nodes, their attributes, inputs and outputs, and constants together.
+const MAX_PARTS: usize = 32 * MAX_NODES;
 /// Ranks above this occur in no model of the family, and GPU kernels are written out per rank.
 pub(crate) const MAX_RANK: usize = 8;
 
@@ -34,6 +36,8 @@ fn malformed(reason: impl Into<String>) -> RuntimeError {
 
 /// Reads an ONNX model of one input and one output.
 pub fn load(onnx: &[u8]) -> Result<Graph, RuntimeError> {
+    let mut parts = MAX_PARTS;
+    count(onnx, &[GRAPH, NODE], &mut parts)?;
     let model = pb::ModelProto::decode(onnx).map_err(|e| malformed(e.to_string()))?;
     let opset = model
         .opset_import
@@ -44,6 +48,29 @@ pub fn load(onnx: &[u8]) -> Result<Graph, RuntimeError> {
         .graph
         .ok_or_else(|| malformed("there is no graph in it"))?;
     Loader::default().graph(graph, opset)
+}
+
+/// Number of a model's field that holds its graph, and of a graph's that holds a node.
+const GRAPH: u64 = 7;
+const NODE: u64 = 1;
+
+/// Counts the messages and names of a message, and of those in its fields `inner`, down from `left`. An empty constant
+/// takes two bytes of a file and a hundred times as many in memory: too many are refused before they are read.
+fn count(message: &[u8], inner: &[u64], left: &mut usize) -> Result<(), RuntimeError> {
+    // What is broken, the decoder will say.
+    for field in wire::fields(message).flatten() {
+        if let wire::Value::Bytes(bytes) = field.value {
+            *left = left
+                .checked_sub(1)
+                .ok_or_else(|| malformed(format!("it has more than {MAX_PARTS} parts")))?;
+            if let Some((first, rest)) = inner.split_first()
+                && *first == field.number
+            {
+                count(bytes, rest, left)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 #[derive(Default)]

@@ -328,6 +328,21 @@ fn hostile_files_are_errors_that_name_the_place() {
 }
 
 #[test]
+fn crowds_of_empty_messages_are_refused_before_they_are_read() {
+    for field in [1u64, 5, 11, 12] {
+        let graph = [(field << 3 | 2) as u8, 0].repeat(1_000_000);
+        let file = Message::default().bytes(7, &graph).0;
+        let error = whole_way(&file).unwrap_err().to_string();
+        assert!(error.contains("parts"), "{error}");
+    }
+    // A node's inputs.
+    let node = [1 << 3 | 2, 0].repeat(1_000_000);
+    let graph = Message::default().bytes(1, &node).0;
+    let file = Message::default().bytes(7, &graph).0;
+    assert!(whole_way(&file).unwrap_err().to_string().contains("parts"));
+}
+
+#[test]
 fn doubling_does_not_fill_the_memory() {
     let mut nodes = vec![node("Shape", &["x"], "v0", &[])];
     for i in 0..60 {

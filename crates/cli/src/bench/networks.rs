@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use maoocr_runtime::cpu::{CpuSession, Isa};
-use maoocr_runtime::{Session, Tensor};
+use maoocr_runtime::{Device, Session, Tensor};
 use serde_json::{Value, json};
 
 use super::{PEERS, processor_time, python};
@@ -28,7 +28,7 @@ const CASES: [(&str, [usize; 4]); 8] = [
 
 /// Times the CPU executor, in turns with ONNX Runtime where `against` says so.
 pub fn run(engine: &EngineArguments, rounds: u32, against: bool, profile: bool) -> Result<Outcome> {
-    let int8 = engine.device == "cpu:int8";
+    let int8 = engine.device == Device::CpuInt8;
     let store = engine.store()?;
     let mut peer = against.then(|| Peer::start(engine)).transpose()?;
     let isa = Isa::best();

@@ -36,6 +36,14 @@ pub(super) fn size(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), ImagingE
     Ok(pixels::turned(size, orientation))
 }
 
+/// Width and height that the header declares, px; read as the TIFF decoder will read it.
+pub(super) fn declared(bytes: &[u8]) -> Option<(u32, u32)> {
+    let mut decoder = JpegDecoder::new(ZCursor::new(bytes));
+    decoder.decode_headers().ok()?;
+    let (width, height) = decoder.dimensions()?;
+    Some((u32::try_from(width).ok()?, u32::try_from(height).ok()?))
+}
+
 fn options(strict: bool) -> DecoderOptions {
     DecoderOptions::default()
         .jpeg_set_out_colorspace(ColorSpace::RGB)

@@ -1,13 +1,13 @@
 //! Bytes → [`Page`].
 //!
-//! [`decode`] reads every page of a TIFF and the first frame of anything else; [`probe`] reads headers only. What
-//! the bytes are is told by their content, never by a name ([`sniff`](Format::sniff)). Sizes are checked against
+//! [`decode`] reads every page of a TIFF and the first frame of anything else, [`pages`] one after the other;
+//! [`probe`] reads headers only. What the bytes are is told by their content, never by a name ([`sniff`](Format::sniff)). Sizes are checked against
 //! [`Limits`] before a pixel is allocated, and a picture that is cut short is an error: text that silently stops
 //! half way down a page is worse than none.
 //!
-//! JPEG, PNG and TIFF go to their decoders directly instead of through `image`, which reads a damaged JPEG as a
-//! grey page, keeps 16-bit PNG samples the engine has no use for, and knows neither the pages of a TIFF nor its
-//! palettes.
+//! JPEG, PNG, TIFF and WebP go to their decoders directly instead of through `image`, which reads a damaged JPEG as a
+//! grey page, keeps 16-bit PNG samples the engine has no use for, knows neither the pages of a TIFF nor its
+//! palettes, and lets a WebP claim any length for its EXIF.
 
 mod error;
 mod jpeg;
@@ -17,12 +17,13 @@ mod sniff;
 #[cfg(test)]
 mod tests;
 mod tiff;
+mod webp;
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::ImageDecoder;
-use image::codecs::{bmp, gif, pnm, webp};
+use image::codecs::{bmp, gif, pnm};
 use image::metadata::Orientation;
 use serde::Serialize;
 
@@ -91,7 +92,8 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Pages of one file.
     pub max_pages: usize,
-    /// Working memory of a [`decode`], its pages included, the file itself not, bytes.
+    /// Working memory of a [`decode`], its pages included, the file itself not, bytes. With [`pages`] each page may
+    /// take as much.
     pub max_memory: u64,
 }
 
@@ -187,13 +189,77 @@ pub struct Info {
 /// A decoder that panics on hostile bytes is caught and reported as [`ImagingError::Malformed`]. Where panics
 /// abort (wasm), the caller's worker goes down with it.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Vec<Page>, ImagingError> {
+    let mut pages = pages(bytes, limits)?;
+    let mut decoded: Vec<Page> = Vec::new();
+    loop {
+        let held = decoded.iter().map(|page| page.rgb.len() as u64).sum();
+        match pages.next_beside(held)? {
+            Some(page) => decoded.push(page),
+            None => return Ok(decoded),
+        }
+    }
+}
+
+/// The same page by page, each when it is asked for: one of them is in memory, not all.
+pub fn pages<'a>(bytes: &'a [u8], limits: &'a Limits) -> Result<Pages<'a>, ImagingError> {
     let format = admit(bytes, limits)?;
-    fenced(format, || match format {
-        Format::Jpeg => jpeg::decode(bytes, limits).map(|page| vec![page]),
-        Format::Png => png::decode(bytes, limits).map(|page| vec![page]),
-        Format::Tiff => tiff::decode(bytes, limits),
-        _ => one(open(format, bytes)?, format, limits).map(|page| vec![page]),
+    let source = if format == Format::Tiff {
+        Source::Tiff(Box::new(fenced(format, || {
+            tiff::Pages::open(bytes, limits)
+        })?))
+    } else {
+        Source::One(bytes)
+    };
+    Ok(Pages {
+        format,
+        limits,
+        source,
     })
+}
+
+/// Pages of a file; see [`pages`]. Nothing comes after an error.
+pub struct Pages<'a> {
+    format: Format,
+    limits: &'a Limits,
+    source: Source<'a>,
+}
+
+enum Source<'a> {
+    /// Of a format with one page a file.
+    One(&'a [u8]),
+    Tiff(Box<tiff::Pages<'a>>),
+    Done,
+}
+
+impl Pages<'_> {
+    fn next_beside(&mut self, held: u64) -> Result<Option<Page>, ImagingError> {
+        let (format, limits) = (self.format, self.limits);
+        match std::mem::replace(&mut self.source, Source::Done) {
+            Source::Done => Ok(None),
+            Source::One(bytes) => fenced(format, || match format {
+                Format::Jpeg => jpeg::decode(bytes, limits),
+                Format::Png => png::decode(bytes, limits),
+                Format::WebP => webp::decode(bytes, limits),
+                _ => one(open(format, bytes)?, format, limits),
+            })
+            .map(Some),
+            Source::Tiff(mut pages) => {
+                let page = fenced(format, || pages.next(limits, held))?;
+                if page.is_some() {
+                    self.source = Source::Tiff(pages);
+                }
+                Ok(page)
+            }
+        }
+    }
+}
+
+impl Iterator for Pages<'_> {
+    type Item = Result<Page, ImagingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_beside(0).transpose()
+    }
 }
 
 /// Format, size and page count, from the headers; [`Limits`] hold here too.
@@ -204,6 +270,7 @@ pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, ImagingError> {
             Format::Jpeg => (jpeg::size(bytes, limits)?, 1),
             Format::Png => (png::size(bytes, limits)?, 1),
             Format::Tiff => tiff::size(bytes, limits)?,
+            Format::WebP => (webp::size(bytes, limits)?, 1),
             _ => {
                 let mut decoder = open(format, bytes)?;
                 let size = checked_size(decoder.dimensions(), format)?;
@@ -250,9 +317,6 @@ fn fenced<T>(
 fn open<'a>(format: Format, bytes: &'a [u8]) -> Result<Box<dyn ImageDecoder + 'a>, ImagingError> {
     let reader = Cursor::new(bytes);
     Ok(match format {
-        Format::WebP => {
-            Box::new(webp::WebPDecoder::new(reader).map_err(|e| ImagingError::image(format, e))?)
-        }
         Format::Gif => {
             Box::new(gif::GifDecoder::new(reader).map_err(|e| ImagingError::image(format, e))?)
         }
@@ -276,7 +340,7 @@ fn one(
     let samples = Samples::of(decoder.color_type())
         .ok_or_else(|| ImagingError::unsupported(format, "floating-point samples"))?;
     let orientation = orientation(&mut *decoder);
-    // The decoders of animations and of lossy WebP keep a frame of their own: 4 bytes a pixel more.
+    // The decoder of animations keeps a frame of its own: 4 bytes a pixel more.
     limits.check(size, samples.per_pixel().max(3) + 4, 0)?;
     let mut inner = image::Limits::no_limits();
     inner.max_alloc = Some(limits.max_memory);

@@ -302,6 +302,57 @@ fn pages_of_a_tiff_in_their_kinds() {
     assert_eq!(probe(&bytes, &Limits::default()).unwrap().pages, 4);
 }
 
+/// Gives an entry of a TIFF another type and value.
+fn with_tag(mut tiff: Vec<u8>, tag: u16, kind: u16, value: u32) -> Vec<u8> {
+    let found = tiff.windows(2).rposition(|w| w == tag.to_le_bytes());
+    let at = found.expect("the tag is there");
+    tiff[at + 2..at + 4].copy_from_slice(&kind.to_le_bytes());
+    tiff[at + 8..at + 12].copy_from_slice(&value.to_le_bytes());
+    tiff
+}
+
+#[test]
+fn one_strip_may_declare_more_rows_than_there_are() {
+    let page = tiff_of(&[bilevel(0b1010_0000)]);
+    let expected = only(&page).rgb;
+    assert_eq!(only(&with_tag(page, 278, 4, u32::MAX)).rgb, expected);
+}
+
+#[test]
+fn samples_beyond_any_ink_are_refused() {
+    let page = tiff_of(&[TiffPage {
+        size: (1, 1),
+        bits: 8,
+        photometric: 2,
+        samples: 9,
+        colours: vec![],
+        data: vec![0; 9],
+    }]);
+    assert_eq!(code(&page), "unsupported");
+}
+
+/// A JPEG of this size as the one strip of a TIFF of `declared` px.
+fn jpeg_in_tiff(size: u32, declared: u16) -> Vec<u8> {
+    let tiff = tiff_of(&[TiffPage {
+        size: (declared, declared),
+        bits: 8,
+        photometric: 1,
+        samples: 1,
+        colours: vec![],
+        data: encoded(
+            &DynamicImage::from(sample(size, size)).to_luma8().into(),
+            ImageFormat::Jpeg,
+        ),
+    }]);
+    with_tag(tiff, 259, 3, 7)
+}
+
+#[test]
+fn a_jpeg_is_no_larger_than_its_strip() {
+    assert_eq!(code(&jpeg_in_tiff(16, 16)), "read");
+    assert_eq!(code(&jpeg_in_tiff(64, 16)), "malformed");
+}
+
 #[test]
 fn a_chain_of_pages_that_bites_its_tail_ends() {
     let mut bytes = tiff_of(&[bilevel(0x80), bilevel(0x40)]);

@@ -17,38 +17,62 @@ use tiff::{ColorType, TiffError};
 use super::pixels::{self, Samples};
 use super::{Format, ImagingError, Limits, Page, checked_size};
 
-type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
+type Reader<'a> = Decoder<Cursor<Cow<'a, [u8]>>>;
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Vec<Page>, ImagingError> {
-    let file = mend(bytes, limits);
-    let mut decoder = open(&file.bytes, limits)?;
-    let mut pages: Vec<Page> = Vec::new();
-    for _ in 0..directories(limits) {
-        if pages.is_empty() || !is_auxiliary(&mut decoder) {
-            if pages.len() == limits.max_pages {
+/// The pages of a file, decoded one by one.
+pub(super) struct Pages<'a> {
+    decoder: Reader<'a>,
+    palettes: BTreeSet<u64>,
+    /// Pages so far.
+    pages: usize,
+    /// Directories so far, those of thumbnails and masks among them.
+    visited: usize,
+}
+
+impl<'a> Pages<'a> {
+    pub(super) fn open(bytes: &'a [u8], limits: &Limits) -> Result<Self, ImagingError> {
+        let Mended { bytes, palettes } = mend(bytes, limits);
+        Ok(Self {
+            decoder: open(bytes, limits)?,
+            palettes,
+            pages: 0,
+            visited: 0,
+        })
+    }
+
+    /// The next page, beside `held` bytes of others; `None` after the last.
+    pub(super) fn next(
+        &mut self,
+        limits: &Limits,
+        held: u64,
+    ) -> Result<Option<Page>, ImagingError> {
+        loop {
+            if self.visited > 0 && !next(&mut self.decoder)? {
+                return Ok(None);
+            }
+            self.visited += 1;
+            let is_page = self.pages == 0 || !is_auxiliary(&mut self.decoder);
+            if self.visited > directories(limits) || is_page && self.pages == limits.max_pages {
                 return Err(ImagingError::TooManyPages {
                     limit: limits.max_pages,
                 });
             }
-            let held = pages.iter().map(|page| page.rgb.len() as u64).sum();
-            let palette = decoder
+            if !is_page {
+                continue;
+            }
+            self.pages += 1;
+            let palette = self
+                .decoder
                 .ifd_pointer()
-                .is_some_and(|at| file.palettes.contains(&at.0));
-            pages.push(page(&mut decoder, palette, limits, held)?);
-        }
-        if !next(&mut decoder)? {
-            return Ok(pages);
+                .is_some_and(|at| self.palettes.contains(&at.0));
+            return page(&mut self.decoder, palette, limits, held).map(Some);
         }
     }
-    Err(ImagingError::TooManyPages {
-        limit: limits.max_pages,
-    })
 }
 
 /// Size of the first page and the number of pages.
 pub(super) fn size(bytes: &[u8], limits: &Limits) -> Result<((u32, u32), usize), ImagingError> {
-    let file = mend(bytes, limits);
-    let mut decoder = open(&file.bytes, limits)?;
+    let mut decoder = open(mend(bytes, limits).bytes, limits)?;
     let size = checked_size(decoder.dimensions().map_err(error)?, Format::Tiff)?;
     limits.check(size, 3, 0)?;
     let size = pixels::turned(size, orientation(&mut decoder));
@@ -66,7 +90,7 @@ pub(super) fn size(bytes: &[u8], limits: &Limits) -> Result<((u32, u32), usize),
     Ok((size, pages))
 }
 
-fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Reader<'a>, ImagingError> {
+fn open<'a>(bytes: Cow<'a, [u8]>, limits: &Limits) -> Result<Reader<'a>, ImagingError> {
     let mut inner = tiff::decoder::Limits::default();
     let room = usize::try_from(limits.max_memory).unwrap_or(usize::MAX);
     inner.decoding_buffer_size = room;
@@ -109,6 +133,10 @@ fn orientation(decoder: &mut Reader<'_>) -> Orientation {
         .and_then(Orientation::from_exif)
         .unwrap_or(Orientation::NoTransforms)
 }
+
+/// Most samples a pixel: five inks and some more. Of 65,535, which a file may declare, the decoder would unpack and
+/// drop nearly all.
+const MAX_SAMPLES: usize = 8;
 
 /// How a chunk's samples become RGB or RGBA.
 enum Ink {
@@ -172,7 +200,7 @@ fn page(
         ColorType::YCbCr(bits) => (Ink::YCbCr, 3, bits),
         _ => return Err(unsupported()),
     };
-    if !matches!(bits, 1 | 2 | 4 | 8 | 16) {
+    if !matches!(bits, 1 | 2 | 4 | 8 | 16) || samples > MAX_SAMPLES {
         return Err(unsupported());
     }
     let out = if matches!(ink, Ink::GreyAlpha | Ink::Rgba { .. }) {
@@ -195,6 +223,13 @@ fn page(
             "its strips or tiles have no size",
         ));
     }
+    let jpeg = JpegChunks::of(decoder)?;
+    let declared = (chunk_width, chunk_height);
+    // Files of one strip often declare 2³² − 1 rows a strip, which is the tag's default.
+    let chunk_height = chunk_height.min(size.1);
+    // The decoder keeps a row as it is in the file.
+    let row = (u64::from(chunk_width) * samples as u64 * u64::from(bits)).div_ceil(8);
+    limits.check(size, out.per_pixel(), held.saturating_add(row))?;
     let across = size.0.div_ceil(chunk_width);
     let chunks = u64::from(across) * u64::from(size.1.div_ceil(chunk_height));
     let stored = match decoder.get_chunk_type() {
@@ -232,6 +267,17 @@ fn page(
         let (mut columns, mut rows) = (usize::MAX, usize::MAX);
         for plane in 0..planes {
             let part = index + plane as u32 * chunks as u32;
+            if let Some(jpeg) = &jpeg {
+                let inner = jpeg.size(decoder.inner().get_ref(), part)?;
+                // As libtiff does: the last strip may be padded to its declared height, and no more.
+                if inner.0 > declared.0 || inner.1 > declared.1 {
+                    return Err(ImagingError::malformed(
+                        Format::Tiff,
+                        "the JPEG in it is larger than the strip or tile that it fills",
+                    ));
+                }
+                limits.check(inner, out.per_pixel() + samples as u64, held)?;
+            }
             let layout = decoder.image_chunk_buffer_layout(part).map_err(error)?;
             source.wide = match layout.sample_type {
                 Some(DecodingSampleType::U8) => false,
@@ -270,6 +316,64 @@ fn page(
         }
     }
     pixels::page(buf, size, out, orientation)
+}
+
+/// Strips or tiles that are JPEGs: the decoder unpacks each at the size that its own header says.
+struct JpegChunks {
+    /// What their headers have in common.
+    tables: Vec<u8>,
+    offsets: Vec<u64>,
+    lengths: Vec<u64>,
+}
+
+impl JpegChunks {
+    fn of(decoder: &mut Reader<'_>) -> Result<Option<Self>, ImagingError> {
+        const JPEG: u16 = 7;
+        let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression);
+        if compression.map_err(error)? != Some(JPEG) {
+            return Ok(None);
+        }
+        let (offsets, lengths) = match decoder.get_chunk_type() {
+            ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts),
+            ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts),
+        };
+        let mut numbers = |tag| {
+            let found = decoder.find_tag_unsigned_vec::<u64>(tag).map_err(error)?;
+            Ok::<_, ImagingError>(found.unwrap_or_default())
+        };
+        let (offsets, lengths) = (numbers(offsets)?, numbers(lengths)?);
+        let tables = match decoder.find_tag(Tag::JPEGTables).map_err(error)? {
+            Some(tables) => tables.into_u8_vec().map_err(error)?,
+            None => Vec::new(),
+        };
+        Ok(Some(Self {
+            tables,
+            offsets,
+            lengths,
+        }))
+    }
+
+    /// Width and height, px.
+    fn size(&self, file: &[u8], chunk: u32) -> Result<(u32, u32), ImagingError> {
+        let field = |list: &[u64]| {
+            let value = list.get(chunk as usize).copied();
+            value.and_then(|v| usize::try_from(v).ok()).unwrap_or(0)
+        };
+        let (start, length) = (field(&self.offsets), field(&self.lengths));
+        let chunk = file
+            .get(start..start.saturating_add(length).min(file.len()))
+            .unwrap_or_default();
+        // The tables' end and the chunk's start are left out where they meet.
+        let size = match self.tables.len().checked_sub(2) {
+            None => super::jpeg::declared(chunk),
+            Some(end) => {
+                let mut whole = self.tables[..end].to_vec();
+                whole.extend_from_slice(chunk.get(2..).unwrap_or_default());
+                super::jpeg::declared(&whole)
+            }
+        };
+        size.ok_or_else(|| ImagingError::malformed(Format::Tiff, "the JPEG in it has no header"))
+    }
 }
 
 /// A decoded strip or tile.
