@@ -323,7 +323,7 @@ fn samples_beyond_any_ink_are_refused() {
     let page = tiff_of(&[TiffPage {
         size: (1, 1),
         bits: 8,
-        photometric: 2,
+        photometric: 1,
         samples: 9,
         colours: vec![],
         data: vec![0; 9],
