@@ -1,0 +1,120 @@
+//! The command's promises to scripts: exit codes, and a batch that goes on where it stopped.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use maoocr_tests::{Ended, Limits, run, samples};
+use serde_json::Value;
+
+fn command(arguments: &[&str]) -> Result<Ended> {
+    run(arguments, &Limits::default())
+}
+
+fn sample(name: &str) -> String {
+    samples().join(name).display().to_string()
+}
+
+#[test]
+fn exit_codes_tell_what_is_wrong() -> Result<()> {
+    let (photo, broken) = (sample("photo.png"), sample("broken/bad-crc.png"));
+    let empty = tempfile::tempdir()?;
+    let empty = empty.path().display().to_string();
+    for (arguments, code) in [
+        (vec!["recognize", &photo, "--tier", "tiny"], 0),
+        (vec!["recognize", &photo, "--tier", "tiny", "--language", "en-AU"], 0),
+        (vec!["recognize", &broken, "--tier", "tiny"], 1),
+        (vec!["recognize", &photo, "--device", "toaster"], 2),
+        (vec!["recognize", &photo, "--language", "klingon"], 2),
+        (vec!["recognize", &photo, &photo, "--overlay", "out.png"], 2),
+        // Tiny has no kana: it would read something else in silence.
+        (vec!["recognize", &photo, "--tier", "tiny", "--language", "ja"], 2),
+        (vec!["models", "pull", "nothing"], 2),
+        (vec!["recognize", &photo, "--models", &empty], 3),
+        (vec!["recognize", &photo, "--tier", "medium", "--models", &empty], 3),
+        (vec!["recognize", &photo, "--device", "gpu:99"], 3),
+        (vec!["bench", &photo, "--device", "gpu:99"], 3),
+    ] {
+        let ended = command(&arguments)?;
+        ensure!(
+            ended.status.code() == Some(code),
+            "{arguments:?}: {}, {}",
+            ended.status,
+            ended.stderr
+        );
+    }
+    Ok(())
+}
+
+/// The pictures that an answer file speaks of, and how a batch into it ended.
+fn batch(folder: &Path, jsonl: &Path) -> Result<(Vec<String>, Ended)> {
+    let (folder, out) = (folder.display().to_string(), jsonl.display().to_string());
+    let ended = command(&["batch", &folder, "--jsonl", &out, "--tier", "tiny", "--device", "cpu"])?;
+    let answers = fs::read_to_string(jsonl)?;
+    let files = answers.lines().map(|line| {
+        let answer: Value = serde_json::from_str(line)?;
+        Ok(answer["file"].as_str().unwrap_or_default().to_owned())
+    });
+    Ok((files.collect::<Result<_>>()?, ended))
+}
+
+#[test]
+fn a_batch_goes_on_where_it_stopped() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let out = tempfile::tempdir()?;
+    let jsonl = out.path().join("answers.jsonl");
+    for (from, to) in [("photo.png", "一.png"), ("dark.png", "二.png"), ("broken/bad-crc.png", "三.png")] {
+        fs::copy(samples().join(from), folder.path().join(to))?;
+    }
+    let (mut files, ended) = batch(folder.path(), &jsonl)?;
+    files.sort();
+    ensure!(files == ["一.png", "三.png", "二.png"], "{files:?}");
+    ensure!(ended.status.code() == Some(1), "{}", ended.stderr);
+
+    // Nothing is read again, and what failed still has.
+    let before = fs::read(&jsonl)?;
+    let (_, ended) = batch(folder.path(), &jsonl)?;
+    ensure!(ended.status.code() == Some(1), "{}", ended.stderr);
+    ensure!(fs::read(&jsonl)? == before, "{}", ended.stderr);
+
+    // A crash cut the last line off, in the middle of a character.
+    let first = before.iter().position(|b| *b == b'\n').unwrap_or(0) + 1;
+    let name = before[first..].iter().position(|b| *b > 127).unwrap_or(0);
+    fs::write(&jsonl, &before[..first + name + 1])?;
+    let (mut files, ended) = batch(folder.path(), &jsonl)?;
+    files.sort();
+    ensure!(files == ["一.png", "三.png", "二.png"], "{files:?}: {}", ended.stderr);
+
+    // A file that wasn't there is looked for again.
+    let list = out.path().join("list.txt");
+    fs::copy(samples().join("photo.png"), out.path().join("there.png"))?;
+    fs::write(&list, "there.png\nlate.png\n")?;
+    let listed = out.path().join("listed.jsonl").display().to_string();
+    let list = list.display().to_string();
+    let arguments = ["batch", "--list", &list, "--jsonl", &listed, "--tier", "tiny", "--device", "cpu"];
+    ensure!(command(&arguments)?.status.code() == Some(1));
+    fs::copy(samples().join("dark.png"), out.path().join("late.png"))?;
+    let ended = command(&arguments)?;
+    ensure!(ended.status.success(), "{}", ended.stderr);
+    let last: Value = serde_json::from_str(fs::read_to_string(&listed)?.lines().last().unwrap_or_default())?;
+    ensure!(last["file"] == "late.png" && last["text"].is_string(), "{last}");
+    Ok(())
+}
+
+#[test]
+#[cfg(unix)]
+fn two_batches_do_not_write_into_one_file() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let out = tempfile::tempdir()?;
+    let jsonl = out.path().join("answers.jsonl");
+    fs::copy(samples().join("photo.png"), folder.path().join("photo.png"))?;
+    let held = fs::File::create(&jsonl)?;
+    held.lock()?;
+    let (_, ended) = batch(folder.path(), &jsonl)?;
+    ensure!(
+        ended.status.code() == Some(1) && ended.stderr.contains("another batch"),
+        "{}",
+        ended.stderr
+    );
+    Ok(())
+}
