@@ -22,16 +22,25 @@ fn exit_codes_tell_what_is_wrong() -> Result<()> {
     let empty = empty.path().display().to_string();
     for (arguments, code) in [
         (vec!["recognize", &photo, "--tier", "tiny"], 0),
-        (vec!["recognize", &photo, "--tier", "tiny", "--language", "en-AU"], 0),
+        (
+            vec!["recognize", &photo, "--tier", "tiny", "--language", "en-AU"],
+            0,
+        ),
         (vec!["recognize", &broken, "--tier", "tiny"], 1),
         (vec!["recognize", &photo, "--device", "toaster"], 2),
         (vec!["recognize", &photo, "--language", "klingon"], 2),
         (vec!["recognize", &photo, &photo, "--overlay", "out.png"], 2),
         // Tiny has no kana: it would read something else in silence.
-        (vec!["recognize", &photo, "--tier", "tiny", "--language", "ja"], 2),
+        (
+            vec!["recognize", &photo, "--tier", "tiny", "--language", "ja"],
+            2,
+        ),
         (vec!["models", "pull", "nothing"], 2),
         (vec!["recognize", &photo, "--models", &empty], 3),
-        (vec!["recognize", &photo, "--tier", "medium", "--models", &empty], 3),
+        (
+            vec!["recognize", &photo, "--tier", "medium", "--models", &empty],
+            3,
+        ),
         (vec!["recognize", &photo, "--device", "gpu:99"], 3),
         (vec!["bench", &photo, "--device", "gpu:99"], 3),
     ] {
@@ -49,7 +58,9 @@ fn exit_codes_tell_what_is_wrong() -> Result<()> {
 /// The pictures that an answer file speaks of, and how a batch into it ended.
 fn batch(folder: &Path, jsonl: &Path) -> Result<(Vec<String>, Ended)> {
     let (folder, out) = (folder.display().to_string(), jsonl.display().to_string());
-    let ended = command(&["batch", &folder, "--jsonl", &out, "--tier", "tiny", "--device", "cpu"])?;
+    let ended = command(&[
+        "batch", &folder, "--jsonl", &out, "--tier", "tiny", "--device", "cpu",
+    ])?;
     let answers = fs::read_to_string(jsonl)?;
     let files = answers.lines().map(|line| {
         let answer: Value = serde_json::from_str(line)?;
@@ -63,7 +74,11 @@ fn a_batch_goes_on_where_it_stopped() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let out = tempfile::tempdir()?;
     let jsonl = out.path().join("answers.jsonl");
-    for (from, to) in [("photo.png", "一.png"), ("dark.png", "二.png"), ("broken/bad-crc.png", "三.png")] {
+    for (from, to) in [
+        ("photo.png", "一.png"),
+        ("dark.png", "二.png"),
+        ("broken/bad-crc.png", "三.png"),
+    ] {
         fs::copy(samples().join(from), folder.path().join(to))?;
     }
     let (mut files, ended) = batch(folder.path(), &jsonl)?;
@@ -83,7 +98,11 @@ fn a_batch_goes_on_where_it_stopped() -> Result<()> {
     fs::write(&jsonl, &before[..first + name + 1])?;
     let (mut files, ended) = batch(folder.path(), &jsonl)?;
     files.sort();
-    ensure!(files == ["一.png", "三.png", "二.png"], "{files:?}: {}", ended.stderr);
+    ensure!(
+        files == ["一.png", "三.png", "二.png"],
+        "{files:?}: {}",
+        ended.stderr
+    );
 
     // A file that wasn't there is looked for again.
     let list = out.path().join("list.txt");
@@ -91,13 +110,23 @@ fn a_batch_goes_on_where_it_stopped() -> Result<()> {
     fs::write(&list, "there.png\nlate.png\n")?;
     let listed = out.path().join("listed.jsonl").display().to_string();
     let list = list.display().to_string();
-    let arguments = ["batch", "--list", &list, "--jsonl", &listed, "--tier", "tiny", "--device", "cpu"];
+    let arguments = [
+        "batch", "--list", &list, "--jsonl", &listed, "--tier", "tiny", "--device", "cpu",
+    ];
     ensure!(command(&arguments)?.status.code() == Some(1));
     fs::copy(samples().join("dark.png"), out.path().join("late.png"))?;
     let ended = command(&arguments)?;
     ensure!(ended.status.success(), "{}", ended.stderr);
-    let last: Value = serde_json::from_str(fs::read_to_string(&listed)?.lines().last().unwrap_or_default())?;
-    ensure!(last["file"] == "late.png" && last["text"].is_string(), "{last}");
+    let last: Value = serde_json::from_str(
+        fs::read_to_string(&listed)?
+            .lines()
+            .last()
+            .unwrap_or_default(),
+    )?;
+    ensure!(
+        last["file"] == "late.png" && last["text"].is_string(),
+        "{last}"
+    );
     Ok(())
 }
 

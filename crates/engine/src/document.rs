@@ -197,6 +197,19 @@ mod tests {
     }
 
     #[test]
+    fn arabic_columns_and_rows_go_from_right_to_left() {
+        let mut lines = prose('ا', 0.0, 60.0, 6);
+        lines.extend(prose('ب', 340.0, 60.0, 6));
+        assert_eq!(starts(lines), wanted(&[('ب', 6), ('ا', 6)]));
+        let row = vec![
+            line("12.00", 0.0, 0.0, 60.0, 18.0),
+            line("السعر", 70.0, 0.0, 140.0, 18.0),
+            line("المجموع", 150.0, 0.0, 240.0, 18.0),
+        ];
+        assert_eq!(starts(row), ["المجموع", "السعر", "12.00"]);
+    }
+
+    #[test]
     fn two_columns_below_a_heading() {
         let mut lines = prose('b', 340.0, 60.0, 6);
         lines.extend(prose('a', 0.0, 60.0, 6));

@@ -402,7 +402,14 @@ pub fn plan(
         reasons.push("taken as upright: no orientation models".into());
         (None, None)
     } else {
-        (find(Task::LineOrientation), find(Task::PageOrientation))
+        let found = (find(Task::LineOrientation), find(Task::PageOrientation));
+        if requirements.document_type == DocumentType::ComplexLayout {
+            reasons.push(match found {
+                (Some(_), Some(_)) => "complex layout: the page and its lines are turned upright first".into(),
+                _ => "complex layout: taken as upright, since not all orientation models are installed".into(),
+            });
+        }
+        found
     };
     let max_side = if requirements.real_time {
         reasons.push(format!(

@@ -10,7 +10,7 @@ use crate::crop::Strip;
 use crate::input::Normalise;
 use crate::scale::scale;
 
-mod bidi;
+pub(crate) mod bidi;
 mod spaces;
 
 /// One character of a line.

@@ -2,6 +2,7 @@
 
 use super::Line;
 use crate::geometry::Point;
+use crate::recognise::bidi;
 
 /// An upright rectangle in a frame in which the page's text runs to the right.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,12 +48,13 @@ pub struct Row {
     column: usize,
 }
 
-/// The lines' boxes after turning the page so that its text runs to the right.
+/// The lines' boxes after turning the page so that its text runs to the right; a page of Arabic is seen in a mirror.
 pub fn upright_boxes(lines: &[Line], page_width: u32, page_height: u32) -> Vec<Box> {
     let direction = direction(lines);
     // Lines may stick out of the page by a little, never by more than its size.
     let reach = 2.0 * (page_width as f32 + page_height as f32).clamp(1.0, 1e6);
     let (sin, cos) = direction.sin_cos();
+    let leftward = lines.iter().filter(|l| bidi::runs_left(&l.text)).count() * 2 > lines.len();
     lines
         .iter()
         .map(|line| {
@@ -70,7 +72,10 @@ pub fn upright_boxes(lines: &[Line], page_width: u32, page_height: u32) -> Vec<B
             // Edges, not corners: a box around a slightly slanting line would be higher than the line.
             let mean = |a: f32, b: f32| (a + b) / 2.0;
             let [a, b, c, d] = corners;
-            let (left, right) = (mean(a.x, d.x), mean(b.x, c.x));
+            let (mut left, mut right) = (mean(a.x, d.x), mean(b.x, c.x));
+            if leftward {
+                (left, right) = (-right, -left);
+            }
             let (top, bottom) = (mean(a.y, b.y), mean(d.y, c.y));
             Box {
                 x0: left.min(right),

@@ -7,7 +7,7 @@ use super::Glyph;
 /// script are among them. Numbers and words of other scripts keep their direction, and brackets are turned: rules L2 and
 /// L4 of the Unicode bidirectional algorithm (UAX #9), backwards, for a paragraph that runs from right to left.
 pub fn logical(glyphs: &mut [Glyph]) {
-    if !glyphs.iter().any(|g| direction(&g.text) == Direction::Left) {
+    if !glyphs.iter().any(|g| runs_left(&g.text)) {
         return;
     }
     glyphs.reverse();
@@ -33,6 +33,11 @@ pub fn logical(glyphs: &mut [Glyph]) {
         glyphs[at..end].reverse();
         at = end;
     }
+}
+
+/// Whether it begins with a letter of a right-to-left script.
+pub fn runs_left(text: &str) -> bool {
+    direction(text) == Direction::Left
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
