@@ -12,7 +12,7 @@ use super::js::{self, header};
 use super::state::origins;
 use crate::caller::Caller;
 use crate::config::Config;
-use crate::intake::Kind;
+use crate::intake::media;
 use crate::job::{self, Job, Stage};
 use crate::origins::Wish;
 use crate::problem::Problem;
@@ -41,7 +41,7 @@ pub async fn take(
 ) -> Result<Answer, Problem> {
     let headers = request.headers();
     let content_type = header(&headers, "content-type").unwrap_or_default();
-    if !matches!(Kind::of(&content_type), Kind::Form { .. } | Kind::Json) {
+    if !["multipart/form-data", "application/json"].contains(&media(&content_type).as_str()) {
         let detail = "a batch is multipart/form-data or application/json";
         return Err(Problem::new(415, "unsupported_body", detail));
     }
