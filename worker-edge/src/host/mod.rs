@@ -37,6 +37,9 @@ use crate::route::{Decision, Facts, Picture, Right, Servers, Work, missing, rout
 
 /// Bytes of a refused body that are read all the same.
 const DRAINED: usize = 8 << 20;
+/// Seconds until a batch is looked at again that the edge itself had trouble with: a message may be tried a hundred
+/// times, which is as long as batches are offered to servers.
+const TROUBLE: u32 = 240;
 /// How long the cron waits for a server to say how it stands, ms.
 const READY: u64 = 5_000;
 
@@ -228,6 +231,10 @@ async fn pass(exchange: &Exchange<'_>, work: Work, place: &Place<'_>) -> Result<
     ) {
         Decision::Forward { order, reason } => {
             let rights = exchange.caller.rights();
+            let headers = match work {
+                Work::Batch => batch::keyed(headers, &exchange.caller).await?,
+                _ => headers,
+            };
             let mut out = exchange.outgoing(&method, &headers, &rights)?;
             out.idempotent = is_idempotent(&method, place);
             let incoming = forward(exchange.config, &order, &out).await?;
@@ -403,8 +410,13 @@ struct Offer {
 /// Gives batches to servers.
 #[event(queue)]
 async fn queue(batch: MessageBatch<Offer>, env: Env, _context: Context) -> worker::Result<()> {
+    let later = |seconds| {
+        QueueRetryOptionsBuilder::new()
+            .with_delay_seconds(seconds)
+            .build()
+    };
     let Ok(config) = state::config(&env) else {
-        batch.retry_all();
+        batch.retry_all_with_options(&later(TROUBLE));
         return Ok(());
     };
     for message in batch.iter() {
@@ -414,19 +426,14 @@ async fn queue(batch: MessageBatch<Offer>, env: Env, _context: Context) -> worke
         };
         match batch::offer(&env, &config, &message.body().job).await {
             Ok(None) => message.ack(),
-            Ok(Some(seconds)) => {
-                let options = QueueRetryOptionsBuilder::new()
-                    .with_delay_seconds(seconds)
-                    .build();
-                message.retry_with_options(&options);
-            }
+            Ok(Some(seconds)) => message.retry_with_options(&later(seconds)),
             Err(problem) => {
                 worker::console_error!(
                     "queue: {} {}",
                     problem.code,
                     problem.cause.unwrap_or_default()
                 );
-                message.retry();
+                message.retry_with_options(&later(TROUBLE));
             }
         }
     }
