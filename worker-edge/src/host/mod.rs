@@ -23,7 +23,7 @@ use worker::{
 
 use answer::{Answer, Asked, finish, preflight};
 use forward::{Body, Outgoing, forward};
-use js::header;
+use js::{Patience, header};
 use state::origins;
 
 use crate::caller::Caller;
@@ -187,7 +187,9 @@ impl Exchange<'_> {
             rights,
             body: match self.request.body() {
                 // What a GET has as a body says nothing (RFC 9110, 9.3.1), and isn't sent on.
-                Some(body) if !["GET", "HEAD"].contains(&method) => Body::Stream(body),
+                Some(body) if !["GET", "HEAD"].contains(&method) => {
+                    Body::passed(&[], &body, headers)?
+                }
                 _ => Body::Empty,
             },
             deadline: recognize::deadline(self.request)?,
@@ -213,6 +215,7 @@ async fn pass(exchange: &Exchange<'_>, work: Work, place: &Place<'_>) -> Result<
         bytes: None,
         whole: false,
         rights: &exchange.caller.rights,
+        left: None,
     };
     let wish = Wish {
         region: &exchange.region,
@@ -375,7 +378,12 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     };
     let mut seen = HashMap::new();
     for origin in &config.origins {
-        let answer = js::fetch(&format!("{}/ready", origin.url), &[], READY).await;
+        let patience = Patience {
+            body: 0,
+            answer: READY,
+            until: u64::MAX,
+        };
+        let answer = js::fetch(&format!("{}/ready", origin.url), &[], None, patience).await;
         let ready = answer.is_ok_and(|response| response.status() == 200);
         seen.insert(
             &origin.name,

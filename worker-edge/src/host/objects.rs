@@ -78,7 +78,7 @@ impl DurableObject for Batch {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         // All of the request first: from here on nothing is waited for but the storage, and nobody comes between.
         let change: Option<Change> = match request.method() {
-            Method::Post => Some(request.json().await?),
+            Method::Post => Some(serde_json::from_str(&request.text().await?)?),
             _ => None,
         };
         let found = self.found().await?;
