@@ -180,6 +180,52 @@ impl Job {
     }
 }
 
+/// A text that comes in pieces, with another name in it.
+#[derive(Debug)]
+pub struct Renamed {
+    from: Vec<u8>,
+    to: Vec<u8>,
+    /// The end of what came, where it may be the beginning of the name.
+    held: Vec<u8>,
+}
+
+impl Renamed {
+    /// From one name to another.
+    pub fn new(from: &str, to: &str) -> Self {
+        Self {
+            from: from.into(),
+            to: to.into(),
+            held: Vec::new(),
+        }
+    }
+
+    /// What can be said after another piece.
+    pub fn piece(&mut self, piece: &[u8]) -> Vec<u8> {
+        let mut text = std::mem::take(&mut self.held);
+        text.extend_from_slice(piece);
+        let mut said = Vec::with_capacity(text.len());
+        let mut rest = text.as_slice();
+        while !rest.is_empty() {
+            if rest.starts_with(&self.from) {
+                said.extend_from_slice(&self.to);
+                rest = &rest[self.from.len()..];
+            } else if self.from.starts_with(rest) {
+                self.held = rest.to_vec();
+                break;
+            } else {
+                said.push(rest[0]);
+                rest = &rest[1..];
+            }
+        }
+        said
+    }
+
+    /// What is left at the end.
+    pub fn end(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+}
+
 /// The problem of a batch that no server took.
 pub fn not_taken() -> Problem {
     let detail = "no server took this job in time; send it again";
@@ -351,6 +397,24 @@ mod tests {
         let check = |name: &str, value: &str| check_query(&[(name.into(), value.into())]).is_ok();
         assert!(check("first", "4000000000") && check("limit", "0") && check("limit", "100"));
         assert!(!check("first", "-1") && !check("limit", "101") && !check("last", "1"));
+    }
+
+    #[test]
+    fn a_name_is_replaced_wherever_the_text_is_cut() {
+        let text = b"a-a-b a-ba-a-a-b, a-a";
+        for length in 1..text.len() {
+            let mut renamed = Renamed::new("a-a-b", "ours");
+            let mut said = Vec::new();
+            for piece in text.chunks(length) {
+                said.extend(renamed.piece(piece));
+            }
+            said.extend(renamed.end());
+            let said = String::from_utf8(said).unwrap();
+            assert_eq!(said, "ours a-ba-ours, a-a", "pieces of {length}");
+        }
+        // An event that is over is not held back.
+        let mut renamed = Renamed::new("0198", "ours");
+        assert_eq!(renamed.piece(b"id: 0198\n\n"), b"id: ours\n\n");
     }
 
     #[test]

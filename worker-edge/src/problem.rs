@@ -68,6 +68,12 @@ impl Problem {
         Self::new(500, code, "the edge failed to do this; its log says why").because(cause)
     }
 
+    /// Nobody can be asked.
+    pub fn no_origin() -> Self {
+        let detail = "no server answers at the moment; try again shortly";
+        Self::new(503, "no_origin", detail)
+    }
+
     /// The caller stops waiting before there is an answer.
     pub fn late() -> Self {
         let detail = "reading this picture took longer than its deadline: send it smaller, ask for more speed, or make it a job";

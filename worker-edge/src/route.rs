@@ -182,14 +182,7 @@ pub fn route(facts: &Facts, servers: &Servers, light: Light, bounds: Bounds) -> 
         (true, None, true) => Decision::Here {
             reason: "no server answers; tiny models instead",
         },
-        (_, _, true) => Decision::Refuse(
-            Problem::new(
-                503,
-                "no_origin",
-                "no server answers at the moment; try again shortly",
-            )
-            .after(servers.retry_after),
-        ),
+        (_, _, true) => Decision::Refuse(Problem::no_origin().after(servers.retry_after)),
         (_, reason, false) => Decision::Forward {
             order: servers.order.clone(),
             reason: reason.unwrap_or(match light {

@@ -13,7 +13,7 @@ use super::state::origins;
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::intake::media;
-use crate::job::{self, Change, Job, OFFERED, Stage};
+use crate::job::{self, Change, Job, OFFERED, Renamed, Stage};
 use crate::origins::Wish;
 use crate::problem::Problem;
 
@@ -318,26 +318,28 @@ async fn cancel_there(config: &Config, order: &[usize], job: &Job, theirs: &str)
     }
 }
 
-/// A server's answer about a job, under the name that the caller knows.
-pub async fn renamed(response: Response, theirs: &str, ours: &str) -> Result<Response, Problem> {
-    if header(&response.headers(), "content-type")
-        .is_some_and(|v| v.starts_with("text/event-stream"))
-    {
-        return Ok(response);
-    }
-    let text = js::text(&response)
-        .await
-        .map_err(failed)?
-        .replace(theirs, ours);
+/// A server's answer about a job, be it a stream of events, under the name that the caller knows.
+pub fn renamed(response: Response, theirs: &str, ours: &str) -> Result<Response, Problem> {
     let headers = Headers::new_with_headers(&response.headers()).map_err(failed)?;
     for name in ["content-length", "content-encoding", "etag"] {
         headers.delete(name).map_err(failed)?;
     }
+    let body = match response.body() {
+        Some(body) => {
+            let mut renamed = Renamed::new(theirs, ours);
+            let body = js::changed(&body, move |piece| match piece {
+                Some(piece) => renamed.piece(piece),
+                None => renamed.end(),
+            });
+            body.map_err(failed)?.into()
+        }
+        None => JsValue::NULL,
+    };
     let init = js::object(&[
         ("status", response.status().into()),
         ("headers", headers.into()),
     ]);
-    js::response(&text.into(), &init).map_err(failed)
+    js::response(&body, &init).map_err(failed)
 }
 
 /// Changes a batch, and says what it is then.

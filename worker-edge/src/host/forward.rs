@@ -114,12 +114,7 @@ pub async fn forward(
     // A stream can be sent once only.
     let held = out.body.sending().is_none();
     let again = out.idempotent && held;
-    let mut last = Problem::new(
-        503,
-        "no_origin",
-        "no server answers at the moment; try again shortly",
-    )
-    .after(5);
+    let mut last = Problem::no_origin().after(5);
     for (at, &index) in order.iter().enumerate() {
         let more = at + 1 < order.len();
         match ask(config, index, out).await? {

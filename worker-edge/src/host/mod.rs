@@ -280,19 +280,48 @@ async fn job(exchange: &Exchange<'_>, env: &Env, id: &str, rest: &str) -> Result
         Ok(answer) => return Ok(answer),
         Err(place) => place,
     };
-    let index = origins(|origins| origins.position(&origin));
-    let index = index.ok_or_else(|| batch::not_found(&name))?;
     let headers = exchange.request.headers();
     let rights = exchange.caller.rights();
     let target = exchange.target.replacen(&name, &theirs, 1);
     let mut out = exchange.outgoing(&method, &headers, &rights)?;
     out.path = &target;
-    let incoming = forward(exchange.config, &[index], &out).await?;
-    let response = batch::renamed(incoming.response, &theirs, &name).await?;
-    Ok(Answer::of(
-        response,
-        format!("{}: it has this job", incoming.name),
-    ))
+    out.idempotent = is_idempotent(&method, &Place::Job { id, rest });
+    // The server that took it first. The others may share its database; who doesn't says that there is no such job.
+    let wish = Wish {
+        region: &exchange.region,
+        capability: None,
+    };
+    let now = js::now();
+    let (order, all, wait) = origins(|origins| {
+        let mut order = origins.order(wish, now, js_sys::Math::random);
+        let first = origins.position(&origin);
+        order.sort_by_key(|index| Some(*index) != first);
+        (order, origins.all.len(), origins.retry_after(now))
+    });
+    let mut missing = 0;
+    let mut last = Problem::no_origin().after(wait);
+    for index in order {
+        let incoming = match forward(exchange.config, &[index], &out).await {
+            Ok(incoming) => incoming,
+            Err(problem) if out.idempotent => {
+                last = problem;
+                continue;
+            }
+            Err(problem) => return Err(problem),
+        };
+        if incoming.response.status() == 404 {
+            missing += 1;
+            continue;
+        }
+        let response = batch::renamed(incoming.response, &theirs, &name)?;
+        let route = format!("{}: it has this job", incoming.name);
+        return Ok(Answer::of(response, route));
+    }
+    // One that doesn't answer may have it.
+    Err(match missing == all {
+        true => batch::not_found(&name),
+        false => last,
+    })
 }
 
 fn health() -> serde_json::Value {
@@ -309,7 +338,7 @@ async fn ready(env: &Env) -> Result<Answer, Problem> {
     });
     match there || reader::works() {
         true => Answer::json(200, &health()),
-        false => Err(Problem::new(503, "no_origin", "no server answers at the moment").after(wait)),
+        false => Err(Problem::no_origin().after(wait)),
     }
 }
 
