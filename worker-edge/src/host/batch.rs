@@ -212,9 +212,9 @@ pub async fn offer(env: &Env, config: &Config, id: &str) -> Result<Option<u32>, 
         return Ok(None);
     };
     let bucket = js::get(env, "BATCHES");
-    let place = JsValue::from(job.place());
+    let place = [JsValue::from(job.place())];
     let delete = async || {
-        let deleted = js::ask(&bucket, "delete", &[place.clone()]).await;
+        let deleted = js::ask(&bucket, "delete", &place).await;
         deleted.map(drop).map_err(failed)
     };
     match job.stage {
@@ -226,7 +226,7 @@ pub async fn offer(env: &Env, config: &Config, id: &str) -> Result<Option<u32>, 
             return Ok(None);
         }
     }
-    let stored = js::ask(&bucket, "get", &[place.clone()]).await;
+    let stored = js::ask(&bucket, "get", &place).await;
     let stored = stored.map_err(failed)?;
     if !stored.is_object() {
         let detail = "the upload of this job is gone; send it again";

@@ -124,7 +124,8 @@ pub async fn forward(
             Err(problem) => last = problem,
         }
         // Who doesn't believe the edge has done nothing.
-        if !again && !(held && last.code == REFUSED) {
+        let undone = held && last.code == REFUSED;
+        if !again && !undone {
             break;
         }
     }

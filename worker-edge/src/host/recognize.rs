@@ -71,16 +71,13 @@ pub async fn recognize(
         _ => config.bounds.bytes + REST,
     };
     let held = length.unwrap_or(enough).min(enough);
+    let small = length.is_none_or(|length| length <= enough) && kind != Kind::Other;
+    // JSON is there twice: as it came, and the file in it.
+    let room = if kind == Kind::Json { 2 * held } else { held };
+    let body = if small { hold(room) } else { None };
     let mut beginning = Vec::new();
-    let mut body = None;
-    if length.is_none_or(|length| length <= enough)
-        && kind != Kind::Other
-        && beginning.try_reserve_exact(held as usize).is_ok()
-    {
-        // JSON is there twice: as it came, and the file in it.
-        body = hold(if kind == Kind::Json { 2 * held } else { held });
-    }
-    let enough = body.map(|_| enough);
+    let reserved = body.is_some() && beginning.try_reserve_exact(held as usize).is_ok();
+    let enough = reserved.then_some(enough);
     let result = answer(exchange, env, context, &kind, deadline, enough, beginning).await;
     if let Some(body) = body {
         release(body);
