@@ -143,7 +143,7 @@ pub async fn fetch(
 }
 
 /// How long a body may take to say why it broke, ms.
-const SAID: u64 = 100;
+const SAID: u64 = 400;
 
 /// The first of some promises; none where all take longer than so many ms.
 async fn within(promises: Array, limit: u64) -> Result<Option<JsValue>, JsValue> {
@@ -326,17 +326,15 @@ pub fn joined(
     })
 }
 
-/// Whether it was a stream that broke, and not who read it.
+/// Whether it was a stream that broke, and not who read it. It says so only when it is read on.
 async fn broke(stream: &ReadableStream) -> bool {
     let Ok(reader) = call(stream, "getReader", &[]) else {
         return false;
     };
-    // Rejected already, or not yet.
-    let first = Promise::race(&Array::of2(
-        &get(&reader, "closed"),
-        &Promise::resolve(&JsValue::NULL),
-    ));
-    let broke = JsFuture::from(first).await.is_err();
+    let Ok(next) = call(&reader, "read", &[]) else {
+        return true;
+    };
+    let broke = within(Array::of1(&next), SAID / 2).await.is_err();
     let _ = call(&reader, "releaseLock", &[]);
     broke
 }
