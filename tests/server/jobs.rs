@@ -148,7 +148,7 @@ async fn begin(server: &Server, key: &str) -> TcpStream {
         b"--B\r\ncontent-disposition: form-data; name=\"image\"; filename=\"a\"\r\n\r\n".as_slice();
     let body = [part, &sample("photo.png"), b"\r\n", part].concat();
     let head = format!(
-        "POST /api/ocr/batch HTTP/1.1\r\nhost: x\r\nconnection: close\r\nidempotency-key: {key}\r\n\
+        "POST /api/ocr/batch HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nidempotency-key: {key}\r\n\
          content-type: multipart/form-data; boundary=B\r\ncontent-length: {}\r\n\r\n",
         body.len() + REST.len()
     );
