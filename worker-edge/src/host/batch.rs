@@ -79,6 +79,8 @@ pub async fn take(
     };
     let there = change(env, &name, Change::Open(job.clone())).await?;
     if there.stage != Stage::Receiving {
+        // Who still sends would not hear the answer.
+        js::drain(&body, config.max_batch as usize).await;
         return queued(env, &there).await;
     }
     let bucket = js::get(env, "BATCHES");
