@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -277,6 +277,126 @@ test("a server that is slow is given up, within the caller's time", async (t) =>
   assert.equal(hurry.body.code, "deadline_exceeded");
 });
 
+test("a deadline too short to read a picture in the isolate is a server's matter", async (t) => {
+  const headers = { "x-maoocr-deadline-ms": "1000" };
+  const worker = await before_both();
+  const alone = await before_both({ ORIGINS: "[]" });
+  t.after(() => Promise.all([worker.stop(), alone.stop()]));
+  const forwarded = await recognize(worker.url, sample("photo.png"), FAST, { headers });
+  assert.match(forwarded.route ?? "", /^[ab]: too little time for the edge$/u, JSON.stringify(forwarded.body));
+  const late = await recognize(alone.url, sample("photo.png"), FAST, { headers });
+  assert.equal(late.status, 504);
+  assert.equal(late.body.code, "deadline_exceeded");
+  const patient = { "x-maoocr-deadline-ms": "60000" };
+  assert.equal((await recognize(alone.url, sample("photo.png"), FAST, { headers: patient })).status, 200);
+});
+
+test("what the isolate fails to read is read by a server", async (t) => {
+  const assets = mkdtempSync(join(tmpdir(), "maoocr-assets-"));
+  cpSync(join(build, "assets"), assets, { recursive: true });
+  rmSync(join(assets, "edge-models"), { recursive: true });
+  const worker = await before_both({ CACHE_TIME: "60" }, { assets });
+  const alone = await before_both({ ORIGINS: "[]" }, { assets });
+  t.after(() => Promise.all([worker.stop(), alone.stop(), rmSync(assets, { recursive: true })]));
+  const answer = await recognize(worker.url, sample("photo.png"), FAST);
+  assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  assert.match(answer.route, /^[ab]: the edge could not read it$/u);
+  assert.equal((await recognize(alone.url, sample("photo.png"), FAST)).body.code, "model_unusable");
+});
+
+/** Begins to send a large picture; `rest` sends the rest, and gives the answer. */
+function begin(url, picture, path = "/api/ocr/recognize", headers = {}) {
+  const sent = httpRequest(url + path, {
+    method: "POST",
+    headers: { "content-type": "image/png", "content-length": picture.length, ...headers },
+  });
+  const answered = new Promise((resolve, reject) => {
+    sent.on("response", async (response) => {
+      const chunks = [];
+      for await (const chunk of response) chunks.push(chunk);
+      const body = JSON.parse(String(Buffer.concat(chunks)));
+      resolve({ status: response.statusCode, route: response.headers["x-maoocr-route"], body });
+    });
+    sent.on("error", reject);
+  });
+  answered.catch(() => {});
+  const half = picture.length >> 1;
+  sent.write(picture.subarray(0, half));
+  return {
+    rest() {
+      sent.end(picture.subarray(half));
+      return answered;
+    },
+    cut: () => sent.destroy(),
+  };
+}
+
+test("slow callers, and those who break off, are not a server's fault", async (t) => {
+  const way = await gate(a.port);
+  const worker = await before_both({ TIMEOUT: "5", LIGHT_BYTES: "1024", ORIGINS: origins(["a", way.base]) });
+  t.after(() => Promise.all([worker.stop(), way.stop()]));
+  const slow = begin(worker.url, sample("receipt.jpg"));
+  await new Promise((resolve) => setTimeout(resolve, 7000));
+  const answer = await slow.rest();
+  assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  assert.equal(answer.route, "a: a large file");
+  for (let i = 0; i < 4; i++) {
+    const before = way.requests.length;
+    const cut = begin(worker.url, sample("receipt.jpg"));
+    await until(() => way.requests.length > before, "the request to go through");
+    cut.cut();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  const models = await fetch(`${worker.url}/api/models`);
+  assert.equal(models.status, 200, await models.text());
+  // A server that has all of it and says nothing is too slow.
+  way.stalled = true;
+  const silent = await begin(worker.url, sample("receipt.jpg")).rest();
+  assert.equal(silent.status, 504);
+  assert.equal(silent.body.code, "origin_timeout");
+});
+
+test("where both of two servers are down, what can wait waits, and the rest hears when to come again", async (t) => {
+  const [first, second] = await Promise.all([origin(), origin()]);
+  const worker = await before_both({ ORIGINS: origins(["first", first.base], ["second", second.base]) });
+  t.after(() => Promise.all([worker.stop(), first.kill(), second.kill()]));
+  await Promise.all([first.kill({ keep: true }), second.kill()]);
+  const heavy = { accuracy_requirement: "high" };
+  for (const [status, code] of [[502, "origin_failed"], [502, "origin_failed"], [502, "origin_failed"], [503, "no_origin"]]) {
+    const failed = await recognize(worker.url, sample("photo.png"), heavy);
+    assert.equal(failed.status, status, JSON.stringify(failed.body));
+    assert.equal(failed.body.code, code);
+    assert.ok(Number(failed.headers.get("retry-after")) >= 1);
+  }
+  assert.equal((await fetch(`${worker.url}/api/models`)).status, 503);
+  assert.equal((await recognize(worker.url, sample("photo.png"), FAST)).route, "edge: a light picture");
+  const accepted = await fetch(`${worker.url}/api/ocr/batch`, { method: "POST", body: pictures("photo.png") });
+  assert.equal(accepted.status, 202);
+  const back = await origin(undefined, first.port, first.data);
+  t.after(back.kill);
+  const done = await over(worker.url + accepted.headers.get("location"));
+  assert.equal(done.results[0].state, "done");
+});
+
+test("a server that doesn't believe the edge costs nobody an answer", async (t) => {
+  const other = await origin(["--edge-secret", randomBytes(24).toString("hex")]);
+  const worker = await edge({
+    vars: {
+      AUTH: "open",
+      RATE: "0",
+      CACHE_TIME: "0",
+      ORIGINS: origins(["other", other.base, { region: "EU" }], ["b", b.base, { region: "NA" }]),
+    },
+  });
+  t.after(() => Promise.all([worker.stop(), other.kill()]));
+  const gone = await fetch(`${worker.url}/api/jobs/${crypto.randomUUID()}`, { method: "DELETE" });
+  assert.equal(gone.status, 404);
+  assert.match(gone.headers.get("x-maoocr-route"), /^b: /u);
+  const read = await recognize(worker.url, sample("photo.png"));
+  assert.equal(read.status, 200, JSON.stringify(read.body));
+  assert.match(read.route, /^b: /u);
+});
+
 test("the cron sees a server that isn't ready", async (t) => {
   const way = await gate(a.port);
   const worker = await edge({
@@ -385,6 +505,52 @@ test("an answer is kept for its caller", async (t) => {
   assert.equal((await read(mine, { real_time: true })).cache, "miss");
 });
 
+test("a form that two readers take for different ones is not kept", async (t) => {
+  const worker = await before_both({ CACHE_TIME: "60" });
+  t.after(worker.stop);
+  const part = (boundary, name) =>
+    Buffer.concat([
+      Buffer.from(`--${boundary}\r\ncontent-disposition: form-data; name="image"; filename="x"\r\n\r\n`),
+      sample(name),
+      Buffer.from(`\r\n--${boundary}--\r\n`),
+    ]);
+  const send = async (type, body) => {
+    const response = await fetch(`${worker.url}/api/ocr/recognize`, {
+      method: "POST",
+      headers: { "content-type": type },
+      body,
+    });
+    return { status: response.status, body: await response.json() };
+  };
+  // By the first boundary it is the one picture, by the second, which is the server's, another.
+  const body = Buffer.concat([part("A", "photo.png"), part("B", "receipt.jpg")]);
+  const read = await send('multipart/form-data; x="; boundary=A; y="; boundary=B', body);
+  assert.equal(read.status, 200, JSON.stringify(read.body));
+  assert.match(read.body.text, /CORNER BAKERY/u);
+  // Long enough for an answer to be kept.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const plain = await send("multipart/form-data; boundary=A", part("A", "photo.png"));
+  assert.match(plain.body.text, /segmentation/u);
+});
+
+test("strangers share nothing", async (t) => {
+  const own = await origin();
+  const worker = await edge({ vars: { AUTH: "open", RATE: "0", ORIGINS: origins(["a", own.base]) } });
+  t.after(() => Promise.all([worker.stop(), own.kill()]));
+  const { body } = await recognize(worker.url, sample("photo.png"));
+  for (const [method, path] of [["GET", ""], ["GET", `/${body.id}`], ["DELETE", ""]]) {
+    assert.equal((await fetch(`${worker.url}/api/history${path}`, { method })).status, 404, `${method} ${path}`);
+  }
+  const send = async (address) => {
+    const headers = { "idempotency-key": "1", "cf-connecting-ip": address };
+    const answer = await fetch(`${worker.url}/api/ocr/batch`, { method: "POST", body: pictures("photo.png"), headers });
+    return (await answer.json()).id;
+  };
+  const mine = await send("192.0.2.1");
+  assert.notEqual(await send("192.0.2.2"), mine);
+  assert.equal(await send("192.0.2.1"), mine);
+});
+
 test("twenty megabytes go through without being held", async (t) => {
   const way = await gate(a.port);
   const worker = await before_both({ ORIGINS: origins(["a", way.base]) });
@@ -407,8 +573,8 @@ test("twenty megabytes go through without being held", async (t) => {
   bmp.writeUInt16LE(1, 26);
   bmp.writeUInt16LE(24, 28);
   assert.ok(bmp.length > 20_000_000);
-  // Without a length it goes through JavaScript, whose heap grows once, whatever the body's size.
-  for (const [known, most] of [[true, 8], [false, 64], [false, 8]]) {
+  // Without a length it goes through JavaScript, whose heap grows once or in two steps, whatever the body's size.
+  for (const [known, most] of [[true, 8], [false, 64], [false, 64], [false, 8]]) {
     const before = worker.memory();
     const already = way.bytes;
     const sent = httpRequest(`${worker.url}/api/ocr/recognize`, {
@@ -491,11 +657,14 @@ test("pages of other origins, request ids, tags", async (t) => {
   const named = await from("https://app.example", "/health", { headers: { "x-request-id": "mine-1" } });
   assert.equal(named.headers.get("x-request-id"), "mine-1");
   assert.match((await fetch(`${worker.url}/health`)).headers.get("x-request-id"), /^[0-9a-f-]{36}$/u);
-  for (const path of ["/api/history", "/openapi.json"]) {
-    const tag = (await fetch(worker.url + path)).headers.get("etag");
-    assert.ok(tag, path);
-    const same = await fetch(worker.url + path, { headers: { "if-none-match": tag } });
-    assert.equal(same.status, 304, path);
+  const known = await before_both({ AUTH: "keys" });
+  t.after(known.stop);
+  const headers = { "x-api-key": await known.key(["recognize"]) };
+  for (const address of [`${known.url}/api/history`, `${worker.url}/openapi.json`]) {
+    const tag = (await fetch(address, { headers })).headers.get("etag");
+    assert.ok(tag, address);
+    const same = await fetch(address, { headers: { ...headers, "if-none-match": tag } });
+    assert.equal(same.status, 304, address);
   }
 });
 
@@ -579,6 +748,7 @@ test("a batch waits for a server, and is its caller's", async (t) => {
   assert.match(done.results[1].document.text, /CORNER BAKERY/u);
   const events = await (await fetch(`${url}/events`, { headers })).text();
   assert.match(events, /event: ?done/u);
+  assert.equal(JSON.parse(/^data: ?(.*)$/mu.exec(events)[1]).id, queued.id);
   const bucket = await worker.runtime.getR2Bucket("BATCHES");
   await until(async () => (await bucket.list()).objects.length === 0, "the upload to be deleted");
   assert.equal((await fetch(url, { headers: other })).status, 404);
@@ -613,6 +783,96 @@ test("a batch waits for a server, and is its caller's", async (t) => {
     body: new Blob(["--B--"]).stream(),
   });
   assert.equal(nowhere.status, 411);
+});
+
+/** A batch as one buffer, and its type. */
+async function bytes(form) {
+  const made = new Response(form);
+  return [Buffer.from(await made.arrayBuffer()), made.headers.get("content-type")];
+}
+
+test("a server that dies while it receives a batch loses nothing of it", async (t) => {
+  const own = await origin();
+  const way = await gate(own.port);
+  const worker = await edge({ vars: { AUTH: "open", RATE: "0", ORIGINS: origins(["a", way.base]) } });
+  t.after(() => Promise.all([worker.stop(), way.stop(), own.kill()]));
+  const [body, type] = await bytes(pictures("photo.png", "receipt.jpg"));
+  // All but the end arrives: the job is begun there, and its pictures are not complete.
+  way.most = way.bytes + body.length - 100;
+  const accepted = await fetch(`${worker.url}/api/ocr/batch`, { method: "POST", body, headers: { "content-type": type } });
+  assert.equal(accepted.status, 202);
+  await until(() => way.bytes > way.most, "most of the batch to be sent");
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await own.kill({ keep: true });
+  way.most = Infinity;
+  const again = await origin(undefined, own.port, own.data);
+  t.after(again.kill);
+  const done = await over(worker.url + accepted.headers.get("location"));
+  assert.deepEqual(done.results.map((r) => r.state), ["done", "done"]);
+  const bucket = await worker.runtime.getR2Bucket("BATCHES");
+  await until(async () => (await bucket.list()).objects.length === 0, "the upload to be deleted");
+});
+
+test("two uploads of a batch don't meet", async (t) => {
+  const own = await origin();
+  const worker = await edge({ vars: { AUTH: "open", RATE: "0", ORIGINS: origins(["a", own.base]) } });
+  t.after(() => Promise.all([worker.stop(), own.kill()]));
+  const [body, type] = await bytes(pictures("photo.png", "receipt.jpg"));
+  const bucket = await worker.runtime.getR2Bucket("BATCHES");
+  const empty = () => until(async () => (await bucket.list()).objects.length === 0, "the uploads to be deleted");
+  for (const [key, end] of [["cut", "cut"], ["late", "rest"]]) {
+    const headers = { "content-type": type, "idempotency-key": key };
+    const first = begin(worker.url, body, "/api/ocr/batch", headers);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const second = await fetch(`${worker.url}/api/ocr/batch`, { method: "POST", body, headers });
+    assert.equal(second.status, 202);
+    const { id } = await second.json();
+    const ended = await first[end]();
+    if (end === "rest") assert.equal(ended.body.id, id);
+    const done = await over(`${worker.url}/api/jobs/${id}`);
+    assert.deepEqual(done.results.map((r) => r.state), ["done", "done"]);
+    await empty();
+    // Nothing of the first makes it wait again.
+    assert.equal((await (await fetch(`${worker.url}/api/jobs/${id}`)).json()).state, "done");
+  }
+});
+
+test("what is cancelled while a server takes it is cancelled there too", async (t) => {
+  const own = await origin();
+  const way = await gate(own.port);
+  const worker = await edge({ vars: { AUTH: "open", RATE: "0", ORIGINS: origins(["a", way.base]) } });
+  t.after(() => Promise.all([worker.stop(), way.stop(), own.kill()]));
+  way.deaf = true;
+  const names = Array(20).fill("receipt.jpg");
+  const accepted = await fetch(`${worker.url}/api/ocr/batch`, { method: "POST", body: pictures(...names) });
+  const url = worker.url + accepted.headers.get("location");
+  const sent = (start) => way.requests.some((request) => request.startsWith(start));
+  await until(() => sent("POST /api/ocr/batch"), "the batch to be sent");
+  const cancelled = await fetch(url, { method: "DELETE" });
+  assert.equal((await cancelled.json()).state, "cancelled");
+  way.deaf = false;
+  await until(() => sent("DELETE /api/jobs/"), "the server to be told");
+  assert.equal((await (await fetch(url)).json()).state, "cancelled");
+});
+
+test("a batch is asked for elsewhere when the server that took it is gone", async (t) => {
+  // One server under two addresses stands for two with one database.
+  const [first, second] = await Promise.all([gate(a.port), gate(a.port)]);
+  const worker = await before_both({
+    ORIGINS: origins(["first", first.base, { region: "EU" }], ["second", second.base, { region: "NA" }]),
+  });
+  t.after(() => Promise.all([worker.stop(), first.stop(), second.stop()]));
+  const accepted = await fetch(`${worker.url}/api/ocr/batch`, { method: "POST", body: pictures("photo.png") });
+  const url = worker.url + accepted.headers.get("location");
+  const done = await over(url);
+  assert.equal((await fetch(url)).headers.get("x-maoocr-route"), "first: it has this job");
+  first.stop();
+  for (let i = 0; i < 5; i++) {
+    const answer = await fetch(url);
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers.get("x-maoocr-route"), "second: it has this job");
+    assert.equal((await answer.json()).id, done.id);
+  }
 });
 
 test("nothing that the description allows gets an answer it lacks", { timeout: 240_000 }, async (t) => {

@@ -20,9 +20,9 @@ export const SECRET = randomBytes(24).toString("hex");
 
 export const sample = (name) => readFileSync(join(root, "tests/samples", name));
 
-/** A real `maoocr serve`, by default one that believes the edge alone. */
-export async function origin(options = ["--edge-secret", SECRET], port = 0) {
-  const data = mkdtempSync(join(tmpdir(), "maoocr-origin-"));
+/** A real `maoocr serve`, by default one that believes the edge alone; `data` is another one's folder. */
+export async function origin(options = ["--edge-secret", SECRET], port = 0, data = undefined) {
+  data ??= mkdtempSync(join(tmpdir(), "maoocr-origin-"));
   const child = spawn(
     maoocr,
     ["serve", "--listen", `127.0.0.1:${port}`, "--data", data, "--offline", "--device", "cpu", ...options],
@@ -42,12 +42,14 @@ export async function origin(options = ["--edge-secret", SECRET], port = 0) {
   const ended = new Promise((resolve) => child.on("exit", resolve));
   return {
     base,
+    data,
     log,
     port: Number(new URL(base).port),
-    async kill() {
+    /** Ends it; with what it has in its folder, if that isn't for another one. */
+    async kill({ keep = false } = {}) {
       child.kill("SIGKILL");
       await ended;
-      rmSync(data, { recursive: true, force: true });
+      if (!keep) rmSync(data, { recursive: true, force: true });
     },
   };
 }
@@ -67,9 +69,16 @@ export default {
 
 /**
  * The Worker as `wrangler.toml` has it, with these variables; `measured`, so that `isolate` works. `main` may be another
- * module's text.
+ * module's text, `assets` another folder.
  */
-export async function edge({ vars = {}, port = 0, cf = { continent: "EU" }, measured = false, main = measured && MEASURED }) {
+export async function edge({
+  vars = {},
+  port = 0,
+  cf = { continent: "EU" },
+  measured = false,
+  main = measured && MEASURED,
+  assets = join(build, "assets"),
+}) {
   const file = parse(readFileSync(join(root, "worker-edge/wrangler.toml"), "utf8"));
   const worker = join(build, "worker");
   const all = modules(worker);
@@ -120,7 +129,7 @@ export async function edge({ vars = {}, port = 0, cf = { continent: "EU" }, meas
       file.analytics_engine_datasets.map((d) => [d.binding, { dataset: d.dataset }]),
     ),
     assets: {
-      directory: join(build, "assets"),
+      directory: assets,
       binding: file.assets.binding,
       routerConfig: { has_user_worker: true },
       assetConfig: { html_handling: file.assets.html_handling, not_found_handling: file.assets.not_found_handling },
@@ -223,10 +232,13 @@ export async function until(done, what, patience = 60_000) {
   }
 }
 
-/** Passes connections on to a port, and what goes through it can be held up. */
+/**
+ * Passes connections on to a port. What goes there is lost while it is `stalled`, and after `most` bytes in all; what
+ * comes back waits while it is `deaf`.
+ */
 export async function gate(port) {
   const sockets = new Set();
-  const state = { stalled: false, bytes: 0, requests: [], sockets };
+  const state = { stalled: false, deaf: false, most: Infinity, bytes: 0, requests: [], sockets };
   const server = net.createServer((near) => {
     const far = net.connect(port, "127.0.0.1");
     for (const socket of [near, far]) {
@@ -237,9 +249,15 @@ export async function gate(port) {
       state.bytes += data.length;
       const text = data.toString("latin1");
       if (/^(GET|POST|DELETE) /u.test(text)) state.requests.push(text.slice(0, 4000));
-      if (!state.stalled) far.write(data);
+      const left = state.most - (state.bytes - data.length);
+      if (!state.stalled && left > 0) far.write(data.subarray(0, left));
     });
-    far.on("data", (data) => near.write(data));
+    far.on("data", async (data) => {
+      far.pause();
+      while (state.deaf) await new Promise((resolve) => setTimeout(resolve, 20));
+      near.write(data);
+      far.resume();
+    });
     near.on("close", () => far.destroy());
     far.on("close", () => near.destroy());
   });

@@ -1,7 +1,7 @@
 //! A server behind an edge function.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use maoocr_signature::{Claim, HEADER, TOLERANCE, sign};
 use reqwest::multipart::{Form, Part};
@@ -156,6 +156,52 @@ async fn the_edge_says_who_calls_and_what_he_may() {
     assert_eq!(job("recognize").await, 403);
     assert_eq!(job("nonsense").await, 403);
     assert_eq!(job("recognize+jobs").await, 202);
+}
+
+/// Callers whom the edge doesn't know are many: they share no history, of a picture or of a job.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_have_no_history() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&["--edge-secret", SECRET]).await;
+    let ask = async |method: &str, path: &str, caller: &str| {
+        let signature = signed(SECRET, method, path, caller, "recognize+jobs");
+        let request = match method {
+            "POST" => upload(&server, path),
+            "DELETE" => server.delete(path),
+            _ => server.get(path),
+        };
+        let response = request.header(HEADER, signature).send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.json::<Value>().await.unwrap())
+    };
+    let (status, answer) = ask("POST", "/api/ocr/recognize", "").await;
+    assert_eq!(status, 200);
+    let one = format!("/api/history/{}", answer["id"].as_str().unwrap());
+    let (_, job) = ask("POST", "/api/ocr/batch", "").await;
+    let job = format!("/api/jobs/{}", job["id"].as_str().unwrap());
+    while ask("GET", &job, "").await.1["state"] != "done" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for (method, path) in [
+        ("GET", "/api/history"),
+        ("GET", &one),
+        ("DELETE", &one),
+        ("DELETE", "/api/history"),
+    ] {
+        assert_eq!(ask(method, path, "").await.0, 404, "{method} {path}");
+    }
+    // Nor does whoever calls the server itself see any of it.
+    drop(server);
+    let server = stand.server(&[]).await;
+    let kept: Value = server
+        .get("/api/history")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(kept["entries"].as_array().unwrap().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

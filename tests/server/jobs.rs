@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::stand::{PATIENCE, Server, Stand, numbered, problem, sample};
 
@@ -134,6 +136,78 @@ async fn a_repeated_request_is_the_same_job() {
         let first = send("one").await;
         assert_eq!(send("one").await, first);
         assert_ne!(send("two").await, first);
+    }
+}
+
+/// The end of an upload that [`begin`] began.
+const REST: &[u8] = b"x\r\n--B--\r\n";
+
+/// Begins an upload: one picture and all but the end of another.
+async fn begin(server: &Server, key: &str) -> TcpStream {
+    let part =
+        b"--B\r\ncontent-disposition: form-data; name=\"image\"; filename=\"a\"\r\n\r\n".as_slice();
+    let body = [part, &sample("photo.png"), b"\r\n", part].concat();
+    let head = format!(
+        "POST /api/ocr/batch HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nidempotency-key: {key}\r\n\
+         content-type: multipart/form-data; boundary=B\r\ncontent-length: {}\r\n\r\n",
+        body.len() + REST.len()
+    );
+    let mut socket = TcpStream::connect(("127.0.0.1", server.port()))
+        .await
+        .unwrap();
+    socket
+        .write_all(&[head.as_bytes(), &body].concat())
+        .await
+        .unwrap();
+    // Until its job is in the database.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    socket
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_broke_off_can_be_sent_again() {
+    for stand in Stand::both() {
+        let mut server = stand.server(&[]).await;
+        let send = async |server: &Server| {
+            let request = server
+                .post("/api/ocr/batch")
+                .header("idempotency-key", "one")
+                .multipart(form(&[("b", sample("photo.png"))]));
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), 202);
+            response.json::<Value>().await.unwrap()
+        };
+        let _cut = begin(&server, "one").await;
+        server.signal("KILL");
+        server.wait();
+        server = stand.server(&[]).await;
+        let again = send(&server).await;
+        assert_eq!(
+            (&again["state"], &again["total"]),
+            (&json!("queued"), &json!(1))
+        );
+        let place = format!("/api/jobs/{}", again["id"].as_str().unwrap());
+        assert_eq!(done(&server, &place).await["results"][0]["name"], "b");
+        assert_eq!(send(&server).await["id"], again["id"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_uploads_with_one_key_the_later_is_the_job() {
+    for stand in Stand::both() {
+        let server = stand.server(&[]).await;
+        let mut first = begin(&server, "one").await;
+        let mut second = begin(&server, "one").await;
+        let mut answers = Vec::new();
+        for socket in [&mut first, &mut second] {
+            socket.write_all(REST).await.unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).await.unwrap();
+            answers.push(answer);
+        }
+        assert!(answers[0].starts_with("HTTP/1.1 409 "), "{}", answers[0]);
+        assert!(answers[0].contains("job_gone"), "{}", answers[0]);
+        assert!(answers[1].starts_with("HTTP/1.1 202 "), "{}", answers[1]);
     }
 }
 

@@ -25,35 +25,56 @@ pub enum Kind {
     Json,
     /// The file itself.
     Bare,
-    /// Something the server refuses.
+    /// Something the server refuses, or might read differently.
     Other,
 }
 
 impl Kind {
     /// By the header `content-type`.
     pub fn of(content_type: &str) -> Self {
-        let mut parts = content_type.split(';');
-        let media = parts.next().unwrap_or("").trim().to_ascii_lowercase();
-        match media.as_str() {
-            "multipart/form-data" => {
-                let boundary = parts.find_map(|p| {
-                    let (name, value) = p.split_once('=')?;
-                    name.trim()
-                        .eq_ignore_ascii_case("boundary")
-                        .then(|| value.trim().trim_matches('"').to_string())
-                });
-                match boundary {
-                    // RFC 2046 allows 70.
-                    Some(boundary) if (1..=70).contains(&boundary.len()) => Self::Form { boundary },
-                    _ => Self::Other,
-                }
-            }
+        match media(content_type).as_str() {
+            "multipart/form-data" => match boundary(content_type) {
+                Some(boundary) => Self::Form {
+                    boundary: boundary.into(),
+                },
+                None => Self::Other,
+            },
             "application/json" => Self::Json,
             "" | "application/octet-stream" => Self::Bare,
             media if media.starts_with("image/") => Self::Bare,
             _ => Self::Other,
         }
     }
+}
+
+/// What a body is, in lower case, without parameters.
+pub fn media(content_type: &str) -> String {
+    let media = content_type.split(';').next().unwrap_or("");
+    media.trim().to_ascii_lowercase()
+}
+
+/// The boundary of a form, where nobody could take another one for it: an answer is kept for the picture that was seen
+/// here, so the server must see the same one.
+fn boundary(content_type: &str) -> Option<&str> {
+    let (_, parameters) = content_type.split_once(';')?;
+    let (name, value) = parameters.trim_start_matches(' ').split_once('=')?;
+    let quoted = |value: &str| {
+        value
+            .bytes()
+            .all(|b| matches!(b, b' '..=b'~') && !b"\";\\".contains(&b))
+    };
+    let boundary = match value.strip_prefix('"') {
+        Some(value) => value.strip_suffix('"').filter(|v| quoted(v))?,
+        None => Some(value).filter(|v| v.bytes().all(is_token))?,
+    };
+    // RFC 2046 allows 70.
+    let sound = name.eq_ignore_ascii_case("boundary") && (1..=70).contains(&boundary.len());
+    sound.then_some(boundary)
+}
+
+/// Of a token (RFC 9110, 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// What was found in a body, or in its beginning.
@@ -209,15 +230,12 @@ struct Part {
 /// Most parts of a form that is looked into.
 const PARTS: usize = 16;
 
-/// The parts of a form (RFC 7578), and whether its end is here; none where it isn't one.
+/// The parts of a form (RFC 7578), and whether its end is here; none where it isn't one, or one that begins with
+/// something else.
 fn parts(boundary: &str, body: &[u8]) -> Option<(Vec<Part>, bool)> {
-    let opening = format!("--{boundary}");
     let delimiter = format!("\r\n--{boundary}");
-    let mut at = if body.starts_with(opening.as_bytes()) {
-        opening.len()
-    } else {
-        find(body, delimiter.as_bytes(), 0)? + delimiter.len()
-    };
+    let opening = &delimiter.as_bytes()[2..];
+    let mut at = body.starts_with(opening).then_some(opening.len())?;
     let mut parts = Vec::new();
     loop {
         match body.get(at..) {
@@ -247,21 +265,31 @@ fn parts(boundary: &str, body: &[u8]) -> Option<(Vec<Part>, bool)> {
     }
 }
 
-/// The name in a part's `content-disposition`.
+/// The name in a part's `content-disposition`, where nobody could take another one for it: the only such header, as
+/// browsers write it, `form-data; name="…"` and perhaps `; filename="…"`.
 fn name(headers: &[u8]) -> Option<String> {
     let headers = std::str::from_utf8(headers).ok()?;
-    let value = headers.split("\r\n").find_map(|line| {
+    let mut disposition = None;
+    for line in headers.split("\r\n") {
         let (name, value) = line.split_once(':')?;
-        name.trim()
-            .eq_ignore_ascii_case("content-disposition")
-            .then_some(value)
-    })?;
-    value.split(';').find_map(|p| {
-        let (name, value) = p.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("name")
-            .then(|| value.trim().trim_matches('"').to_string())
-    })
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return None;
+        }
+        if name.eq_ignore_ascii_case("content-disposition") && disposition.replace(value).is_some()
+        {
+            return None;
+        }
+    }
+    let rest = disposition?
+        .trim_start_matches(' ')
+        .strip_prefix("form-data; name=\"")?;
+    let (name, rest) = rest.split_once('"')?;
+    let file = rest
+        .strip_prefix("; filename=\"")
+        .and_then(|rest| rest.strip_suffix('"'));
+    let sound = |text: &str| !text.contains(['"', '\\', '\r', '\n']);
+    let plain = sound(name) && (rest.is_empty() || file.is_some_and(sound));
+    plain.then(|| name.to_string())
 }
 
 fn find(body: &[u8], needle: &[u8], from: usize) -> Option<usize> {
@@ -309,16 +337,62 @@ mod tests {
             }
         );
         assert_eq!(
-            Kind::of("Multipart/Form-Data;charset=x; Boundary=\"a b\""),
+            Kind::of("Multipart/Form-Data;Boundary=\"a b\""),
             Kind::Form {
                 boundary: "a b".into()
             }
         );
         assert_eq!(Kind::of("multipart/form-data"), Kind::Other);
+        assert_eq!(media("Multipart/Form-Data ;x"), "multipart/form-data");
         assert_eq!(Kind::of("application/json; charset=utf-8"), Kind::Json);
         assert_eq!(Kind::of(""), Kind::Bare);
         assert_eq!(Kind::of("image/webp"), Kind::Bare);
         assert_eq!(Kind::of("text/html"), Kind::Other);
+    }
+
+    /// What two readers could take for two different forms is looked into by one of them alone.
+    #[test]
+    fn a_form_has_one_meaning_or_none_here() {
+        for content_type in [
+            "multipart/form-data; x=\"; boundary=A; y=\"; boundary=B",
+            "multipart/form-data; boundary=A; boundary=B",
+            "multipart/form-data; charset=utf-8; boundary=B",
+            "multipart/form-data; boundary=\"B",
+            "multipart/form-data; boundary=\"\\B\"",
+            "multipart/form-data; boundary=\"A;B\"",
+            "multipart/form-data; boundary=B, multipart/form-data; boundary=A",
+            "multipart/form-data; boundary=",
+            "multipart/form-data; boundary = B",
+        ] {
+            assert_eq!(Kind::of(content_type), Kind::Other, "{content_type}");
+        }
+        let good = String::from_utf8_lossy(&made(&[("image", b"x")])).into_owned();
+        let understood = |body: &str| {
+            look(&form_kind(), body.as_bytes(), &[], true)
+                .unwrap()
+                .understood
+        };
+        assert!(understood(&good));
+        assert!(understood(&good.replace("; filename=\"a;b\"", "")));
+        let header = "Content-Disposition: form-data; name=\"image\"; filename=\"a;b\"";
+        for body in [
+            // The server takes the first delimiter, wherever on a line it stands.
+            format!("before --B\r\n{good}"),
+            format!("\r\n{good}"),
+            good.replace(
+                "name=\"image\"",
+                "filename=\"; name=image\"; name=\"image\"",
+            ),
+            good.replace("name=\"image\"", "name=\"image\"; name=\"requirements\""),
+            good.replace("\"a;b\"", "\"a\\\"; name=x\""),
+            good.replace("name=\"image\"", "name=image"),
+            good.replace(header, &format!("{header}\r\n{header}")),
+            good.replace(header, &format!("x:\r\n {header}")),
+            good.replace(header, &format!("{header}\r\nodd line")),
+        ] {
+            assert_ne!(body, good);
+            assert!(!understood(&body), "{body}");
+        }
     }
 
     #[test]

@@ -5,6 +5,13 @@ use serde_json::{Value, json};
 
 use crate::problem::Problem;
 
+/// How long a batch is offered to servers before it is given up, ms.
+pub const OFFERED: u64 = 6 * 3_600_000;
+/// How much longer a batch may wait whose message got lost, ms.
+const GRACE: u64 = 600_000;
+/// How long a batch is remembered, ms: as long as a server keeps its results, and as long as that may take.
+const MEMORY: u64 = 14 * 86_400_000;
+
 /// What the edge remembers of a batch.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Job {
@@ -18,6 +25,8 @@ pub struct Job {
     pub region: String,
     /// Of the body.
     pub content_type: String,
+    /// Names its upload: one batch may be uploaded more than once.
+    pub upload: String,
     /// Milliseconds since 1970.
     pub created_at: u64,
     /// How far it is.
@@ -48,7 +57,96 @@ pub enum Stage {
     },
 }
 
+/// What happens to a batch.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// An upload begins.
+    Open(Job),
+    /// It broke off.
+    Close {
+        /// Its name.
+        upload: String,
+    },
+    /// It is there.
+    Queue(Job),
+    /// A server took it.
+    Take {
+        /// The server's name.
+        origin: String,
+        /// What it is called there.
+        job: String,
+    },
+    /// It can't be.
+    Fail {
+        /// Why.
+        problem: Value,
+    },
+    /// Its caller doesn't want it any more.
+    Cancel,
+}
+
 impl Job {
+    /// What a batch is after a change. Whoever comes too late changes nothing, and sees what stands.
+    pub fn changed(found: Option<Self>, change: Change) -> Option<Self> {
+        let with = |job: Self, stage| Some(Self { stage, ..job });
+        match (change, found) {
+            // Of several uploads the first that is complete is the batch.
+            (Change::Open(job), None) => with(job, Stage::Receiving),
+            (Change::Open(job), Some(there)) if there.stage == Stage::Receiving => {
+                with(job, Stage::Receiving)
+            }
+            (Change::Queue(job), None) => with(job, Stage::Queued),
+            (Change::Queue(job), Some(there)) if there.stage == Stage::Receiving => {
+                with(job, Stage::Queued)
+            }
+            (Change::Close { upload }, Some(there))
+                if there.stage == Stage::Receiving && there.upload == upload =>
+            {
+                None
+            }
+            (Change::Take { origin, job }, Some(there)) if there.stage == Stage::Queued => {
+                with(there, Stage::Taken { origin, job })
+            }
+            (Change::Fail { problem }, Some(there)) if there.stage == Stage::Queued => {
+                with(there, Stage::Failed { problem })
+            }
+            (Change::Cancel, Some(there))
+                if [Stage::Receiving, Stage::Queued].contains(&there.stage) =>
+            {
+                with(there, Stage::Cancelled)
+            }
+            (_, there) => there,
+        }
+    }
+
+    /// When it is looked at again though nothing happens, ms since 1970.
+    pub fn due(&self) -> u64 {
+        self.created_at
+            + match self.stage {
+                Stage::Receiving | Stage::Queued => OFFERED + GRACE,
+                _ => MEMORY,
+            }
+    }
+
+    /// What it is then: no upload takes so long, and where no message of it is left nobody gives it to a server.
+    pub fn overdue(self) -> Option<Self> {
+        match self.stage {
+            Stage::Queued => Some(Self {
+                stage: Stage::Failed {
+                    problem: not_taken().to_json(),
+                },
+                ..self
+            }),
+            _ => None,
+        }
+    }
+
+    /// Where its upload lies.
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.id, self.upload)
+    }
+
     /// The same without its pictures.
     pub fn summary(&self) -> Value {
         let mut status = self.status();
@@ -80,6 +178,58 @@ impl Job {
             "results": results, "next": null,
         })
     }
+}
+
+/// A text that comes in pieces, with another name in it.
+#[derive(Debug)]
+pub struct Renamed {
+    from: Vec<u8>,
+    to: Vec<u8>,
+    /// The end of what came, where it may be the beginning of the name.
+    held: Vec<u8>,
+}
+
+impl Renamed {
+    /// From one name to another.
+    pub fn new(from: &str, to: &str) -> Self {
+        Self {
+            from: from.into(),
+            to: to.into(),
+            held: Vec::new(),
+        }
+    }
+
+    /// What can be said after another piece.
+    pub fn piece(&mut self, piece: &[u8]) -> Vec<u8> {
+        let mut text = std::mem::take(&mut self.held);
+        text.extend_from_slice(piece);
+        let mut said = Vec::with_capacity(text.len());
+        let mut rest = text.as_slice();
+        while !rest.is_empty() {
+            if rest.starts_with(&self.from) {
+                said.extend_from_slice(&self.to);
+                rest = &rest[self.from.len()..];
+            } else if self.from.starts_with(rest) {
+                self.held = rest.to_vec();
+                break;
+            } else {
+                said.push(rest[0]);
+                rest = &rest[1..];
+            }
+        }
+        said
+    }
+
+    /// What is left at the end.
+    pub fn end(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+}
+
+/// The problem of a batch that no server took.
+pub fn not_taken() -> Problem {
+    let detail = "no server took this job in time; send it again";
+    Problem::new(503, "no_origin", detail)
 }
 
 /// Checks which of a job's pictures are asked for, as the server would.
@@ -135,9 +285,97 @@ mod tests {
             rights: "jobs".into(),
             region: "EU".into(),
             content_type: "multipart/form-data; boundary=B".into(),
+            upload: "first".into(),
             created_at: 5,
             stage,
         }
+    }
+
+    fn taken() -> Stage {
+        Stage::Taken {
+            origin: "eu".into(),
+            job: "x".into(),
+        }
+    }
+
+    fn take() -> Change {
+        Change::Take {
+            origin: "eu".into(),
+            job: "x".into(),
+        }
+    }
+
+    #[test]
+    fn who_comes_too_late_changes_nothing() {
+        use Stage::{Cancelled, Queued, Receiving};
+        let problem = json!({"code": "x"});
+        let fail = || Change::Fail {
+            problem: problem.clone(),
+        };
+        let failed = || Stage::Failed {
+            problem: problem.clone(),
+        };
+        let queue = || Change::Queue(job(Receiving));
+        let open = || Change::Open(job(Receiving));
+        for (found, change, expected) in [
+            (None, open(), Some(Receiving)),
+            (None, queue(), Some(Queued)),
+            (None, take(), None),
+            (None, Change::Cancel, None),
+            (Some(Receiving), queue(), Some(Queued)),
+            (Some(Receiving), Change::Cancel, Some(Cancelled)),
+            (Some(Queued), open(), Some(Queued)),
+            (Some(Queued), take(), Some(taken())),
+            (Some(Queued), fail(), Some(failed())),
+            (Some(Queued), Change::Cancel, Some(Cancelled)),
+            (Some(taken()), queue(), Some(taken())),
+            (Some(taken()), fail(), Some(taken())),
+            (Some(taken()), Change::Cancel, Some(taken())),
+            (Some(Cancelled), queue(), Some(Cancelled)),
+            (Some(Cancelled), take(), Some(Cancelled)),
+            (Some(Cancelled), fail(), Some(Cancelled)),
+            (Some(failed()), take(), Some(failed())),
+            (Some(failed()), Change::Cancel, Some(failed())),
+        ] {
+            let name = format!("{found:?} {change:?}");
+            let stage = Job::changed(found.map(job), change).map(|job| job.stage);
+            assert_eq!(stage, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_upload_breaks_off_for_itself_alone() {
+        let second = |stage| Job {
+            upload: "second".into(),
+            ..job(stage)
+        };
+        let close = |upload: &str| Change::Close {
+            upload: upload.into(),
+        };
+        let both = Job::changed(
+            Some(job(Stage::Receiving)),
+            Change::Open(second(Stage::Receiving)),
+        );
+        assert_eq!(both.as_ref().unwrap().upload, "second");
+        assert_eq!(Job::changed(both.clone(), close("first")), both);
+        assert_eq!(Job::changed(both.clone(), close("second")), None);
+        // The first that is complete is the batch, whichever began first.
+        let queued = Job::changed(both, Change::Queue(job(Stage::Receiving)));
+        assert_eq!(queued.as_ref().unwrap().place(), job(Stage::Queued).place());
+        let late = Change::Queue(second(Stage::Receiving));
+        assert_eq!(Job::changed(queued.clone(), late), queued);
+        assert_eq!(Job::changed(queued.clone(), close("first")), queued);
+    }
+
+    #[test]
+    fn a_batch_without_a_message_does_not_wait_for_ever() {
+        let queued = job(Stage::Queued);
+        assert!(queued.due() > queued.created_at + OFFERED);
+        let failed = queued.overdue().unwrap();
+        assert_eq!(failed.status()["results"][0]["error"]["code"], "no_origin");
+        assert_eq!(failed.due(), failed.created_at + MEMORY);
+        assert_eq!(failed.overdue(), None);
+        assert_eq!(job(Stage::Receiving).overdue(), None);
     }
 
     #[test]
@@ -150,11 +388,7 @@ mod tests {
         .status();
         assert_eq!(failed["state"], "done");
         assert_eq!(failed["results"][0]["error"]["code"], "too_many_pictures");
-        let stored = serde_json::to_string(&job(Stage::Taken {
-            origin: "eu".into(),
-            job: "x".into(),
-        }))
-        .unwrap();
+        let stored = serde_json::to_string(&job(taken())).unwrap();
         assert_eq!(serde_json::from_str::<Job>(&stored).unwrap().owner, "shop");
     }
 
@@ -163,6 +397,24 @@ mod tests {
         let check = |name: &str, value: &str| check_query(&[(name.into(), value.into())]).is_ok();
         assert!(check("first", "4000000000") && check("limit", "0") && check("limit", "100"));
         assert!(!check("first", "-1") && !check("limit", "101") && !check("last", "1"));
+    }
+
+    #[test]
+    fn a_name_is_replaced_wherever_the_text_is_cut() {
+        let text = b"a-a-b a-ba-a-a-b, a-a";
+        for length in 1..text.len() {
+            let mut renamed = Renamed::new("a-a-b", "ours");
+            let mut said = Vec::new();
+            for piece in text.chunks(length) {
+                said.extend(renamed.piece(piece));
+            }
+            said.extend(renamed.end());
+            let said = String::from_utf8(said).unwrap();
+            assert_eq!(said, "ours a-ba-ours, a-a", "pieces of {length}");
+        }
+        // An event that is over is not held back.
+        let mut renamed = Renamed::new("0198", "ours");
+        assert_eq!(renamed.piece(b"id: 0198\n\n"), b"id: ours\n\n");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Token};
 
 /// Failures in a row that open a breaker.
 const FAILURES: u32 = 3;
@@ -119,9 +119,18 @@ impl Breaker {
     pub fn began(&mut self, now: u64) {
         match *self {
             Self::Closed { .. } => {}
+            // Its time isn't over: no trial, whoever asks all the same.
+            Self::Open { until, .. } if now < until => {}
             Self::Open { length, .. } | Self::Trial { length, .. } => {
                 *self = Self::Trial { since: now, length }
             }
+        }
+    }
+
+    /// Nobody knows how the request ended. A trial is to be made again.
+    pub fn unsettled(&mut self, now: u64) {
+        if let Self::Trial { length, .. } = *self {
+            *self = Self::Open { until: now, length };
         }
     }
 
@@ -250,16 +259,16 @@ impl Origins {
     }
 
     /// A request goes to it.
-    pub fn began(&mut self, index: usize, now: u64) {
+    pub fn began(&mut self, index: usize, now: u64) -> Token {
         let standing = &mut self.standing[index];
         standing.breaker.began(now);
-        standing.waiting.add(1, now);
+        standing.waiting.add(1, now)
     }
 
     /// How that request ended.
-    pub fn ended(&mut self, index: usize, now: u64, ending: Ending) {
+    pub fn ended(&mut self, index: usize, request: Token, now: u64, ending: Ending) {
         let standing = &mut self.standing[index];
-        standing.waiting.remove(1);
+        standing.waiting.remove(request);
         match ending {
             Ending::Answered => {
                 standing.breaker.succeeded();
@@ -270,6 +279,7 @@ impl Origins {
                 standing.busy_until = now + 1000 * seconds.clamp(1, 60);
             }
             Ending::Failed => standing.breaker.failed(now),
+            Ending::Unknown => standing.breaker.unsettled(now),
         }
     }
 }
@@ -279,13 +289,15 @@ impl Origins {
 pub enum Ending {
     /// With an answer, be it a refusal.
     Answered,
-    /// It has too much to do.
+    /// It has too much to do, or doesn't believe the edge: others are asked before it.
     Busy {
         /// It may be asked again after this, s.
         seconds: u64,
     },
     /// No connection, no answer in time, or none that makes sense.
     Failed,
+    /// By its caller's doing, who sent too slowly or waited too briefly.
+    Unknown,
 }
 
 #[cfg(test)]
@@ -391,7 +403,9 @@ mod tests {
         assert!(!breaker.admits(now + 1) && breaker.admits(now + TRIAL));
         breaker.failed(now + 1);
         assert!(!breaker.admits(now + 2 * OPEN) && breaker.admits(now + 1 + 2 * OPEN));
+        let mut now = now;
         for _ in 0..10 {
+            now = breaker.opens_at(now).unwrap_or(now);
             breaker.began(now);
             breaker.failed(now);
         }
@@ -402,11 +416,35 @@ mod tests {
     }
 
     #[test]
+    fn callers_do_not_move_a_breaker() {
+        let mut breaker = Breaker::default();
+        breaker.failed(0);
+        breaker.failed(0);
+        // A caller who gave up is neither a third failure nor a success.
+        breaker.unsettled(0);
+        assert_eq!(breaker, Breaker::Closed { failures: 2 });
+        breaker.failed(0);
+        let open = breaker;
+        // Who asks before its time makes no trial.
+        breaker.began(OPEN - 1);
+        assert_eq!(breaker, open);
+        breaker.began(OPEN);
+        breaker.unsettled(OPEN + 3);
+        assert!(breaker.admits(OPEN + 3));
+        breaker.began(OPEN + 3);
+        breaker.failed(OPEN + 3);
+        assert_eq!(breaker.opens_at(OPEN + 3), Some(3 * OPEN + 3));
+    }
+
+    #[test]
     fn a_server_that_fails_is_left_alone() {
         let mut origins = three();
+        let failed = |origins: &mut Origins, index, now| {
+            let request = origins.began(index, now);
+            origins.ended(index, request, now, Ending::Failed);
+        };
         for _ in 0..FAILURES {
-            origins.began(0, 0);
-            origins.ended(0, 0, Ending::Failed);
+            failed(&mut origins, 0, 0);
         }
         assert_eq!(origins.standing[0].waiting.sum(0), 0);
         let wish = Wish {
@@ -416,7 +454,7 @@ mod tests {
         assert_eq!(names(&origins, wish, 1), ["us", "spare"]);
         for i in [1, 2] {
             for _ in 0..FAILURES {
-                origins.ended(i, 500, Ending::Failed);
+                failed(&mut origins, i, 500);
             }
         }
         assert!(names(&origins, wish, 1000).is_empty());
@@ -427,15 +465,16 @@ mod tests {
     fn busy_is_not_broken() {
         let mut origins = three();
         for _ in 0..5 {
-            origins.began(0, 0);
-            origins.ended(0, 0, Ending::Busy { seconds: 2 });
+            let request = origins.began(0, 0);
+            origins.ended(0, request, 0, Ending::Busy { seconds: 2 });
         }
         let wish = Wish {
             region: "EU",
             capability: None,
         };
         assert_eq!(names(&origins, wish, 1), ["us", "spare", "eu"]);
-        origins.ended(0, 1, Ending::Answered);
+        let request = origins.began(0, 1);
+        origins.ended(0, request, 1, Ending::Answered);
         assert_eq!(names(&origins, wish, 1)[0], "eu");
     }
 

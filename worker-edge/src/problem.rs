@@ -68,6 +68,18 @@ impl Problem {
         Self::new(500, code, "the edge failed to do this; its log says why").because(cause)
     }
 
+    /// Nobody can be asked.
+    pub fn no_origin() -> Self {
+        let detail = "no server answers at the moment; try again shortly";
+        Self::new(503, "no_origin", detail)
+    }
+
+    /// The caller stops waiting before there is an answer.
+    pub fn late() -> Self {
+        let detail = "reading this picture took longer than its deadline: send it smaller, ask for more speed, or make it a job";
+        Self::new(504, "deadline_exceeded", detail)
+    }
+
     /// The document.
     pub fn to_json(&self) -> Value {
         let mut json = json!({
@@ -97,6 +109,7 @@ fn title(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        408 => "Request Timeout",
         409 => "Conflict",
         411 => "Length Required",
         413 => "Payload Too Large",

@@ -36,6 +36,11 @@ impl Bucket {
     }
 }
 
+/// Whether an empty bucket takes longer to fill than an object in memory is sure to live.
+pub fn is_slow(rate: u32) -> bool {
+    burst(rate) / f64::from(rate) > 10.0 / 60.0
+}
+
 fn burst(rate: u32) -> f64 {
     f64::from((rate / 6).max(1))
 }
@@ -74,6 +79,12 @@ mod tests {
                 == 10
         );
         assert!(bucket.take(60, 0).is_err());
+    }
+
+    #[test]
+    fn only_slow_buckets_are_stored() {
+        assert!((1..6).all(is_slow));
+        assert!(![6, 7, 11, 12, 120, 1_000_000].into_iter().any(is_slow));
     }
 
     #[test]

@@ -101,6 +101,8 @@ pub struct Facts<'a> {
     pub whole: bool,
     /// What the caller may do.
     pub rights: &'a [Right],
+    /// How long the caller waits, where it says, ms.
+    pub left: Option<u64>,
 }
 
 /// How the servers stand.
@@ -169,21 +171,18 @@ pub fn route(facts: &Facts, servers: &Servers, light: Light, bounds: Bounds) -> 
     };
     let can = heavy.is_none() && light != Light::Never;
     let same = light == Light::Any || asks_for_tiny(facts.requirements);
+    // An isolate can't stop in the middle of a picture.
+    let late = can && facts.left.is_some_and(|left| left < longest(facts.picture));
+    let heavy = heavy.or((late && same).then_some("too little time for the edge"));
     match (can, heavy, servers.order.is_empty()) {
-        (true, _, _) if same => Decision::Here {
+        (true, _, true) if late => Decision::Refuse(Problem::late()),
+        (true, None, _) if same => Decision::Here {
             reason: "a light picture",
         },
-        (true, _, true) => Decision::Here {
+        (true, None, true) => Decision::Here {
             reason: "no server answers; tiny models instead",
         },
-        (_, _, true) => Decision::Refuse(
-            Problem::new(
-                503,
-                "no_origin",
-                "no server answers at the moment; try again shortly",
-            )
-            .after(servers.retry_after),
-        ),
+        (_, _, true) => Decision::Refuse(Problem::no_origin().after(servers.retry_after)),
         (_, reason, false) => Decision::Forward {
             order: servers.order.clone(),
             reason: reason.unwrap_or(match light {
@@ -232,6 +231,14 @@ fn weight(facts: &Facts, bounds: Bounds) -> Option<&'static str> {
             Some("characters that tiny models lack")
         }
         _ => None,
+    }
+}
+
+/// How long reading a picture here may take, ms: the isolate's first, a page full of text.
+fn longest(picture: &Picture) -> u64 {
+    match picture {
+        Picture::Known(info) => 1000 + u64::from(info.width) * u64::from(info.height) * 2 / 1000,
+        _ => 0,
     }
 }
 
@@ -358,6 +365,7 @@ mod tests {
                 bytes,
                 whole,
                 rights,
+                left: None,
             };
             let decision = route(&facts, &servers, light, BOUNDS);
             assert_eq!(
@@ -407,6 +415,7 @@ mod tests {
                 bytes: Some(1),
                 whole: true,
                 rights: &Right::ALL,
+                left: None,
             };
             let servers = Servers {
                 order: vec![0],
@@ -415,6 +424,44 @@ mod tests {
             let decision = route(&facts, &servers, Light::Asked, BOUNDS);
             assert_eq!(matches!(decision, Decision::Here { .. }), tiny, "{needs:?}");
         }
+    }
+
+    #[test]
+    fn a_caller_in_a_hurry_is_not_kept() {
+        let screen = info(Format::Png, 1000, 1000, 1);
+        let decide = |json, left, order| {
+            let facts = Facts {
+                work: Work::Recognize,
+                requirements: &needs(json),
+                picture: &screen,
+                bytes: Some(1),
+                whole: true,
+                rights: &Right::ALL,
+                left,
+            };
+            let servers = Servers {
+                order,
+                retry_after: 7,
+            };
+            decided(&route(&facts, &servers, Light::Asked, BOUNDS))
+        };
+        let fast = || json!({"speed_requirement": "high"});
+        assert_eq!(decide(fast(), Some(3000), vec![0]), "here: a light picture");
+        assert_eq!(
+            decide(fast(), Some(2999), vec![0]),
+            "[0]: too little time for the edge"
+        );
+        let late = "504: deadline_exceeded";
+        assert_eq!(decide(fast(), Some(2999), vec![]), late);
+        assert_eq!(decide(json!({}), Some(2999), vec![]), late);
+        assert_eq!(
+            decide(json!({}), Some(2999), vec![0]),
+            "[0]: better models than the edge has"
+        );
+        assert_eq!(
+            decide(json!({}), Some(3000), vec![]),
+            "here: no server answers; tiny models instead"
+        );
     }
 
     #[test]

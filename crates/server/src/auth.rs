@@ -26,6 +26,9 @@ pub const PREFIX: &str = "mao_";
 pub const SUBPROTOCOL: &str = "maoocr.key.";
 /// How long a key that was looked up is believed.
 const MEMORY: Duration = Duration::from_secs(30);
+/// Owns the jobs of callers whom even the edge doesn't know. They are strangers to each other: what was read for one is
+/// in no history, and a job is seen by whoever knows its id.
+pub const STRANGERS: &str = "edge:";
 /// Failed tries a minute from one address.
 const WRONG_KEYS: u32 = 30;
 
@@ -46,10 +49,7 @@ impl Caller {
     /// Whom the edge vouches for; empty: somebody it doesn't know either. The edge counts its callers' requests; this
     /// server does too where it was given a rate.
     pub fn of_edge(name: &str, scopes: Vec<Scope>, rate: Option<u32>) -> Self {
-        let owner = match name {
-            "" => String::new(),
-            name => format!("edge:{name}"),
-        };
+        let owner = format!("{STRANGERS}{name}");
         Self {
             who: format!("caller:{owner}"),
             owner,

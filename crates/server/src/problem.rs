@@ -236,6 +236,11 @@ impl From<StoreError> for Problem {
                     5,
                 )
             }
+            StoreError::NotReceiving(_) => Self::new(
+                StatusCode::CONFLICT,
+                "job_gone",
+                "the job was cancelled, or uploaded again, while its pictures came; send it again if it is still wanted",
+            ),
             error => Self::internal("storage_failed", error),
         }
     }

@@ -16,6 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::auth;
 use crate::config::Switch;
 use crate::metrics;
 use crate::models::LoadError;
@@ -303,10 +304,11 @@ async fn cached(app: &App, key: &[u8; 32]) -> Option<Answer> {
     })
 }
 
-/// The history entry of an answer; none where the history is off.
+/// The history entry of an answer; none where the history is off, or nobody's.
 pub fn entry(app: &App, order: &Order, answer: &Answer) -> Option<NewEntry> {
     // The frames of a live camera are looked at, not kept.
-    if app.config.history == Switch::Off || order.requirements.real_time {
+    let nobodys = order.owner == auth::STRANGERS;
+    if nobodys || app.config.history == Switch::Off || order.requirements.real_time {
         return None;
     }
     Some(NewEntry {

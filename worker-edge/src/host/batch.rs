@@ -12,13 +12,13 @@ use super::js::{self, header};
 use super::state::origins;
 use crate::caller::Caller;
 use crate::config::Config;
-use crate::intake::Kind;
-use crate::job::{self, Job, Stage};
+use crate::intake::media;
+use crate::job::{self, Change, Job, OFFERED, Renamed, Stage};
 use crate::origins::Wish;
 use crate::problem::Problem;
 
-/// How long a batch is offered to servers before it is given up, ms.
-const OFFERED: u64 = 6 * 3_600_000;
+/// Refusals that another server, or the same one later, may take back.
+const RETRIED: [u16; 3] = [408, 409, 429];
 /// Longest wait between two offers, s.
 const LONGEST: u64 = 600;
 /// How long somebody who wants a job's events waits for a server to take it, and between looks, ms.
@@ -41,7 +41,7 @@ pub async fn take(
 ) -> Result<Answer, Problem> {
     let headers = request.headers();
     let content_type = header(&headers, "content-type").unwrap_or_default();
-    if !matches!(Kind::of(&content_type), Kind::Form { .. } | Kind::Json) {
+    if !["multipart/form-data", "application/json"].contains(&media(&content_type).as_str()) {
         let detail = "a batch is multipart/form-data or application/json";
         return Err(Problem::new(415, "unsupported_body", detail));
     }
@@ -60,18 +60,9 @@ pub async fn take(
         }
         Some(_) => {}
     }
-    let name = match header(&headers, "idempotency-key") {
+    let name = match key(&headers, caller).await? {
+        Some(name) => name,
         None => js::uuid(),
-        Some(key) if (1..=200).contains(&key.len()) && key.is_ascii() => {
-            let text = format!("{}\n{key}", caller.owner);
-            job::name(&js::sha256(text.as_bytes()).await.map_err(failed)?)
-        }
-        Some(_) => {
-            let detail = "an idempotency key has 1 to 200 visible ASCII characters";
-            return Err(
-                Problem::new(400, "invalid_idempotency_key", detail).field("idempotency-key")
-            );
-        }
     };
     let Some(body) = request.body() else {
         return Err(Problem::new(422, "picture_missing", "the job has no pictures").field("image"));
@@ -82,23 +73,21 @@ pub async fn take(
         rights: caller.rights(),
         region: region.into(),
         content_type,
+        upload: js::uuid(),
         created_at: js::now(),
         stage: Stage::Receiving,
     };
-    let text = serde_json::to_string(&job).map_err(|e| Problem::internal("jobs_failed", e))?;
-    let kept = call(env, &name, "PUT", Some(&text)).await?;
-    match kept {
-        Some(kept) if kept.created_at != job.created_at => {
-            // Its upload broke off: this one takes its place.
-            if kept.stage != Stage::Receiving {
-                return accepted(&kept);
-            }
-        }
-        _ => {}
+    let there = change(env, &name, Change::Open(job.clone())).await?;
+    if there.stage != Stage::Receiving {
+        // Who still sends would not hear the answer.
+        js::drain(&body, config.max_batch as usize).await;
+        return queued(env, &there).await;
     }
     let bucket = js::get(env, "BATCHES");
-    if let Err(thrown) = js::ask(&bucket, "put", &[name.as_str().into(), body.into()]).await {
-        call(env, &name, "DELETE", None).await?;
+    let place = JsValue::from(job.place());
+    if let Err(thrown) = js::ask(&bucket, "put", &[place.clone(), body.into()]).await {
+        let closed = Change::Close { upload: job.upload };
+        call(env, &name, Some(closed)).await?;
         let problem = Problem::new(
             400,
             "body_broken",
@@ -106,16 +95,50 @@ pub async fn take(
         );
         return Err(problem.because(js::words(&thrown)));
     }
-    let queued = stage(env, &name, &Stage::Queued).await?;
-    let queue = js::get(env, "QUEUE");
-    js::ask(
-        &queue,
-        "send",
-        &[js::object(&[("job", name.as_str().into())])],
-    )
-    .await
-    .map_err(failed)?;
-    accepted(&queued.unwrap_or(job))
+    let standing = change(env, &name, Change::Queue(job.clone())).await?;
+    if standing.upload != job.upload || standing.stage != Stage::Queued {
+        // Another upload of it was faster, or it was cancelled meanwhile.
+        js::ask(&bucket, "delete", &[place]).await.map_err(failed)?;
+    }
+    queued(env, &standing).await
+}
+
+/// A job's name from its caller and the idempotency key, where there is one. Without API keys callers are told apart by
+/// their addresses: nobody gets a stranger's job for having thought of the same key.
+async fn key(headers: &Headers, caller: &Caller) -> Result<Option<String>, Problem> {
+    match header(headers, "idempotency-key") {
+        None => Ok(None),
+        Some(key) if (1..=200).contains(&key.len()) && key.is_ascii() => {
+            let text = format!("{}\n{key}", caller.who);
+            let hash = js::sha256(text.as_bytes()).await.map_err(failed)?;
+            Ok(Some(job::name(&hash)))
+        }
+        Some(_) => {
+            let detail = "an idempotency key has 1 to 200 visible ASCII characters";
+            Err(Problem::new(400, "invalid_idempotency_key", detail).field("idempotency-key"))
+        }
+    }
+}
+
+/// Headers with that name as the idempotency key, for a batch that goes straight to a server.
+pub async fn keyed(headers: Headers, caller: &Caller) -> Result<Headers, Problem> {
+    let Some(name) = key(&headers, caller).await? else {
+        return Ok(headers);
+    };
+    let headers = Headers::new_with_headers(&headers).map_err(failed)?;
+    headers.set("idempotency-key", &name).map_err(failed)?;
+    Ok(headers)
+}
+
+/// The answer about a batch that is there. Whoever sends it again may do so because no message of it was sent; two do no
+/// harm.
+async fn queued(env: &Env, job: &Job) -> Result<Answer, Problem> {
+    if job.stage == Stage::Queued {
+        let message = js::object(&[("job", job.id.as_str().into())]);
+        let sent = js::ask(&js::get(env, "QUEUE"), "send", &[message]).await;
+        sent.map_err(failed)?;
+    }
+    accepted(job)
 }
 
 fn accepted(job: &Job) -> Result<Answer, Problem> {
@@ -138,7 +161,7 @@ pub async fn find(env: &Env, id: &str, owner: &str) -> Result<Option<Job>, Probl
     if !job::is_name(id) || !is_here(env) {
         return Ok(None);
     }
-    match call(env, id, "GET", None).await? {
+    match call(env, id, None).await? {
         Some(job) if job.owner != owner => Err(not_found(id)),
         job => Ok(job),
     }
@@ -158,7 +181,7 @@ pub async fn show(
                 if rest == "/events" && js::now() < began + PATIENCE.0 =>
             {
                 js::sleep(PATIENCE.1).await;
-                let again = call(env, &job.id, "GET", None).await?;
+                let again = call(env, &job.id, None).await?;
                 job = again.ok_or_else(|| not_found(&job.id))?;
             }
             Stage::Receiving | Stage::Queued if rest == "/events" => {
@@ -172,12 +195,12 @@ pub async fn show(
 
 /// Cancels a job that no server has; else says which server to ask, and for what.
 pub async fn cancel(env: &Env, job: Job) -> Result<Result<Answer, (String, String)>, Problem> {
+    let job = change(env, &job.id, Change::Cancel).await?;
     if let Stage::Taken { origin, job } = job.stage {
         return Ok(Err((origin, job)));
     }
-    let cancelled = stage(env, &job.id, &Stage::Cancelled).await?.unwrap_or(job);
     // The consumer deletes the upload when it comes by.
-    Answer::json(200, &cancelled.summary()).map(Ok)
+    Answer::json(200, &job.summary()).map(Ok)
 }
 
 /// The problem of a job that isn't there.
@@ -187,33 +210,30 @@ pub fn not_found(id: &str) -> Problem {
 
 /// Offers a batch to servers. Seconds until the next offer, where none took it.
 pub async fn offer(env: &Env, config: &Config, id: &str) -> Result<Option<u32>, Problem> {
-    let Some(job) = call(env, id, "GET", None).await? else {
+    let Some(job) = call(env, id, None).await? else {
         return Ok(None);
     };
     let bucket = js::get(env, "BATCHES");
-    if job.stage != Stage::Queued {
-        js::ask(&bucket, "delete", &[id.into()])
-            .await
-            .map_err(failed)?;
-        return Ok(None);
+    let place = [JsValue::from(job.place())];
+    let delete = async || {
+        let deleted = js::ask(&bucket, "delete", &place).await;
+        deleted.map(drop).map_err(failed)
+    };
+    match job.stage {
+        Stage::Queued => {}
+        // A message from before the upload broke off and came again; another will follow.
+        Stage::Receiving => return Ok(None),
+        _ => {
+            delete().await?;
+            return Ok(None);
+        }
     }
-    let stored = js::ask(&bucket, "get", &[id.into()])
-        .await
-        .map_err(failed)?;
+    let stored = js::ask(&bucket, "get", &place).await;
+    let stored = stored.map_err(failed)?;
     if !stored.is_object() {
-        let problem = Problem::new(
-            500,
-            "upload_lost",
-            "the upload of this job is gone; send it again",
-        );
-        stage(
-            env,
-            id,
-            &Stage::Failed {
-                problem: problem.to_json(),
-            },
-        )
-        .await?;
+        let detail = "the upload of this job is gone; send it again";
+        let problem = Problem::new(500, "upload_lost", detail).to_json();
+        call(env, id, Some(Change::Fail { problem })).await?;
         return Ok(None);
     }
     let size = js::get(&stored, "size").as_f64().unwrap_or(0.0) as u64;
@@ -246,33 +266,32 @@ pub async fn offer(env: &Env, config: &Config, id: &str) -> Result<Option<u32>, 
         Ok(incoming) => {
             let text = js::text(&incoming.response).await.map_err(failed)?;
             let said: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-            let status = incoming.response.status();
-            if let (202, Some(theirs)) = (status, said["id"].as_str()) {
-                let taken = Stage::Taken {
-                    origin: incoming.name,
-                    job: theirs.into(),
-                };
-                stage(env, id, &taken).await?;
-                js::ask(&bucket, "delete", &[id.into()])
-                    .await
-                    .map_err(failed)?;
-                return Ok(None);
+            match (incoming.response.status(), said["id"].as_str()) {
+                // One that is still being received is another server's, which may have died over it.
+                (202, Some(theirs)) if said["state"] != "receiving" => {
+                    let taken = Change::Take {
+                        origin: incoming.name,
+                        job: theirs.into(),
+                    };
+                    let standing = change(env, id, taken).await?;
+                    if standing.stage == Stage::Cancelled {
+                        cancel_there(config, &order, &job, theirs).await;
+                    }
+                    delete().await?;
+                    return Ok(None);
+                }
+                // What is wrong with it won't be right with another server.
+                (400..500, _) if !RETRIED.contains(&incoming.response.status()) => Some(said),
+                _ => None,
             }
-            // What is wrong with it won't be right with another server.
-            ((400..500).contains(&status) && ![408, 429].contains(&status)).then_some(said)
         }
         Err(_) => None,
     };
-    let refusal = refusal.or_else(|| {
-        let detail = "no server took this job in time; send it again";
-        (age > OFFERED).then(|| Problem::new(503, "no_origin", detail).to_json())
-    });
-    match refusal {
+    let given_up = (age > OFFERED).then(|| job::not_taken().to_json());
+    match refusal.or(given_up) {
         Some(problem) => {
-            stage(env, id, &Stage::Failed { problem }).await?;
-            js::ask(&bucket, "delete", &[id.into()])
-                .await
-                .map_err(failed)?;
+            call(env, id, Some(Change::Fail { problem })).await?;
+            delete().await?;
             Ok(None)
         }
         // The older, the less often.
@@ -280,43 +299,63 @@ pub async fn offer(env: &Env, config: &Config, id: &str) -> Result<Option<u32>, 
     }
 }
 
-/// A server's answer about a job, under the name that the caller knows.
-pub async fn renamed(response: Response, theirs: &str, ours: &str) -> Result<Response, Problem> {
-    if header(&response.headers(), "content-type")
-        .is_some_and(|v| v.starts_with("text/event-stream"))
-    {
-        return Ok(response);
+/// Cancels at the servers what was cancelled here while one of them took it.
+async fn cancel_there(config: &Config, order: &[usize], job: &Job, theirs: &str) {
+    let Ok(headers) = Headers::new() else { return };
+    let out = Outgoing {
+        method: "DELETE",
+        path: &format!("/api/jobs/{theirs}"),
+        headers: &headers,
+        id: &job.id,
+        caller: &job.owner,
+        rights: &job.rights,
+        body: Body::Empty,
+        deadline: None,
+        // It is cancelled, however often.
+        idempotent: true,
+    };
+    if let Err(problem) = forward(config, order, &out).await {
+        let why = problem.cause.unwrap_or_default();
+        worker::console_error!("{}: cancelled here alone: {} {why}", job.id, problem.code);
     }
-    let text = js::text(&response)
-        .await
-        .map_err(failed)?
-        .replace(theirs, ours);
+}
+
+/// A server's answer about a job, be it a stream of events, under the name that the caller knows.
+pub fn renamed(response: Response, theirs: &str, ours: &str) -> Result<Response, Problem> {
     let headers = Headers::new_with_headers(&response.headers()).map_err(failed)?;
     for name in ["content-length", "content-encoding", "etag"] {
         headers.delete(name).map_err(failed)?;
     }
+    let body = match response.body() {
+        Some(body) => {
+            let mut renamed = Renamed::new(theirs, ours);
+            let body = js::changed(&body, move |piece| match piece {
+                Some(piece) => renamed.piece(piece),
+                None => renamed.end(),
+            });
+            body.map_err(failed)?.into()
+        }
+        None => JsValue::NULL,
+    };
     let init = js::object(&[
         ("status", response.status().into()),
         ("headers", headers.into()),
     ]);
-    js::response(&text.into(), &init).map_err(failed)
+    js::response(&body, &init).map_err(failed)
 }
 
-async fn stage(env: &Env, id: &str, stage: &Stage) -> Result<Option<Job>, Problem> {
-    let text = json!(stage).to_string();
-    call(env, id, "POST", Some(&text)).await
+/// Changes a batch, and says what it is then.
+async fn change(env: &Env, id: &str, change: Change) -> Result<Job, Problem> {
+    let job = call(env, id, Some(change)).await?;
+    job.ok_or_else(|| not_found(id))
 }
 
-async fn call(
-    env: &Env,
-    id: &str,
-    method: &str,
-    body: Option<&str>,
-) -> Result<Option<Job>, Problem> {
+async fn call(env: &Env, id: &str, change: Option<Change>) -> Result<Option<Job>, Problem> {
     let stub = js::call(&js::get(env, "JOBS"), "getByName", &[id.into()]).map_err(failed)?;
-    let init = js::object(&[("method", method.into())]);
-    if let Some(body) = body {
-        js::set(&init, "body", &body.into());
+    let init = js::object(&[]);
+    if let Some(change) = change {
+        js::set(&init, "method", &"POST".into());
+        js::set(&init, "body", &json!(change).to_string().into());
     }
     let response = js::ask(&stub, "fetch", &["https://jobs/".into(), init])
         .await

@@ -1,11 +1,11 @@
 //! Requests to servers: signed, streamed both ways, given up in time, tried elsewhere where that is harmless.
 
-use js_sys::Uint8Array;
+use js_sys::{Promise, Uint8Array};
 use maoocr_signature::{Claim, HEADER, sign};
 use wasm_bindgen::JsValue;
 use web_sys::{Headers, ReadableStream, Response};
 
-use super::js::{self, Silence, header};
+use super::js::{self, Joined, Patience, Silence, header};
 use super::state::origins;
 use crate::config::Config;
 use crate::origins::Ending;
@@ -13,6 +13,11 @@ use crate::problem::Problem;
 
 /// How long the caller waits, ms.
 pub const DEADLINE: &str = "x-maoocr-deadline-ms";
+
+/// How long a body that comes from elsewhere may take, ms. Servers have a time of their own for it.
+const SENDING: u64 = 600_000;
+/// How long a server that doesn't believe the edge is asked after all others, s.
+const DISBELIEF: u64 = 60;
 
 /// What servers get of a caller's headers. Keys and addresses aren't among them: the edge vouches for the caller.
 const PASSED: [&str; 10] = [
@@ -27,6 +32,9 @@ const PASSED: [&str; 10] = [
     "upgrade",
     "user-agent",
 ];
+
+/// The problem of a server that doesn't believe the edge.
+const REFUSED: &str = "origin_refused";
 
 /// A request to whichever server answers.
 pub struct Outgoing<'a> {
@@ -57,15 +65,34 @@ pub enum Body {
     /// All of it is here.
     Whole(Uint8Array),
     /// It is passed on while it comes.
-    Stream(ReadableStream),
+    Stream(Joined),
 }
 
 impl Body {
+    /// A body that comes with these headers, of which the beginning was read already.
+    pub fn passed(
+        beginning: &[u8],
+        rest: &ReadableStream,
+        headers: &Headers,
+    ) -> Result<Self, Problem> {
+        let length = header(headers, "content-length").and_then(|v| v.parse().ok());
+        let joined = js::joined(beginning, rest, length);
+        let joined = joined.map_err(|e| Problem::internal("forward_failed", js::words(&e)))?;
+        Ok(Self::Stream(joined))
+    }
+
     fn value(&self) -> JsValue {
         match self {
             Self::Empty => JsValue::UNDEFINED,
             Self::Whole(array) => array.into(),
-            Self::Stream(stream) => stream.into(),
+            Self::Stream(joined) => (&joined.stream).into(),
+        }
+    }
+
+    fn sending(&self) -> Option<&Promise> {
+        match self {
+            Self::Stream(joined) => Some(&joined.sending),
+            _ => None,
         }
     }
 }
@@ -85,20 +112,21 @@ pub async fn forward(
     out: &Outgoing<'_>,
 ) -> Result<Incoming, Problem> {
     // A stream can be sent once only.
-    let again = out.idempotent && !matches!(out.body, Body::Stream(..));
-    let tries = if again { order.len() } else { 1 };
-    let mut last = Problem::new(
-        503,
-        "no_origin",
-        "no server answers at the moment; try again shortly",
-    )
-    .after(5);
-    for (at, &index) in order.iter().take(tries).enumerate() {
+    let held = out.body.sending().is_none();
+    let again = out.idempotent && held;
+    let mut last = Problem::no_origin().after(5);
+    for (at, &index) in order.iter().enumerate() {
+        let more = at + 1 < order.len();
         match ask(config, index, out).await? {
             // Another one may have less to do.
-            Ok(incoming) if incoming.response.status() == 503 && at + 1 < tries => continue,
+            Ok(incoming) if incoming.response.status() == 503 && again && more => continue,
             Ok(incoming) => return Ok(incoming),
             Err(problem) => last = problem,
+        }
+        // Who doesn't believe the edge has done nothing.
+        let undone = held && last.code == REFUSED;
+        if !again && !undone {
+            break;
         }
     }
     Err(last)
@@ -113,19 +141,26 @@ async fn ask(
     let now = js::now();
     let left = out.deadline.map(|deadline| deadline.saturating_sub(now));
     if left == Some(0) {
-        return Err(late());
+        return Err(Problem::late());
     }
-    let limit = left.map_or(config.timeout, |left| left.min(config.timeout));
-    let (url, name) = origins(|origins| {
-        origins.began(index, now);
+    let patience = Patience {
+        body: SENDING,
+        answer: config.timeout,
+        until: out.deadline.unwrap_or(u64::MAX),
+    };
+    // Timers may be early.
+    let is_late = || out.deadline.is_some_and(|at| js::now() + 20 >= at);
+    let (url, name, request) = origins(|origins| {
+        let request = origins.began(index, now);
         let origin = &origins.all[index];
-        (format!("{}{}", origin.url, out.path), origin.name.clone())
+        let url = format!("{}{}", origin.url, out.path);
+        (url, origin.name.clone(), request)
     });
-    let ended = |ending| origins(|origins| origins.ended(index, js::now(), ending));
+    let ended = |ending| origins(|origins| origins.ended(index, request, js::now(), ending));
     let headers = match headers(config, out, now, left) {
         Ok(headers) => headers,
         Err(problem) => {
-            ended(Ending::Answered);
+            ended(Ending::Unknown);
             return Err(problem);
         }
     };
@@ -134,25 +169,35 @@ async fn ask(
         ("headers", headers.into()),
         ("body", out.body.value()),
     ];
-    let response = match js::fetch(&url, &fields, limit).await {
+    let response = match js::fetch(&url, &fields, out.body.sending(), patience).await {
         Ok(response) => response,
         Err(Silence::Late) => {
             // A caller in a hurry says nothing about the server.
-            ended(if limit < config.timeout {
-                Ending::Answered
-            } else {
-                Ending::Failed
-            });
-            return match left {
-                Some(left) if left <= config.timeout => Err(late()),
-                _ => Ok(Err(Problem::new(
-                    504,
-                    "origin_timeout",
-                    "the server did not answer in time; try again shortly",
-                )
-                .after(1)
-                .because(format!("{name}: no answer after {limit} ms")))),
-            };
+            if is_late() {
+                ended(Ending::Unknown);
+                return Err(Problem::late());
+            }
+            ended(Ending::Failed);
+            let detail = "the server did not answer in time; try again shortly";
+            let problem = Problem::new(504, "origin_timeout", detail).after(1);
+            let limit = config.timeout;
+            return Ok(Err(
+                problem.because(format!("{name}: no answer after {limit} ms"))
+            ));
+        }
+        // Nor do callers that send slowly, or not at all.
+        Err(Silence::Slow) => {
+            ended(Ending::Unknown);
+            if is_late() {
+                return Err(Problem::late());
+            }
+            let detail = "the body took too long to arrive; send it over a faster connection";
+            return Err(Problem::new(408, "upload_too_slow", detail));
+        }
+        Err(Silence::Cut(why)) => {
+            ended(Ending::Unknown);
+            let problem = Problem::new(400, "body_broken", "the body ended before its end");
+            return Err(problem.because(why));
         }
         Err(Silence::Broken(why)) => {
             ended(Ending::Failed);
@@ -185,24 +230,18 @@ async fn ask(
             });
         }
         403 => {
-            ended(Ending::Answered);
             if let Some(why) = disbelief(&response).await {
-                let problem = Problem::new(
-                    502,
-                    "origin_refused",
-                    "the server does not believe this edge; its operator knows",
-                );
-                return Err(problem.because(format!("{name}: {why}")));
+                ended(Ending::Busy { seconds: DISBELIEF });
+                let detail = "the server does not believe this edge; its operator knows";
+                let problem = Problem::new(502, REFUSED, detail);
+                worker::console_error!("{}: {name}: {why}", out.id);
+                return Ok(Err(problem.because(format!("{name}: {why}"))));
             }
+            ended(Ending::Answered);
         }
         _ => ended(Ending::Answered),
     }
     Ok(Ok(Incoming { name, response }))
-}
-
-fn late() -> Problem {
-    let detail = "reading this picture took longer than its deadline: send it smaller, ask for more speed, or make it a job";
-    Problem::new(504, "deadline_exceeded", detail)
 }
 
 fn is_problem(response: &Response) -> bool {

@@ -73,12 +73,32 @@ pub fn words(thrown: &JsValue) -> String {
 pub enum Silence {
     /// The connection, in words.
     Broken(String),
-    /// It took too long.
+    /// It took too long to answer.
     Late,
+    /// The body took too long to send.
+    Slow,
+    /// The body broke off, before it came here.
+    Cut(String),
 }
 
-/// Asks somebody; what doesn't begin to answer within `limit` ms is given up.
-pub async fn fetch(url: &str, fields: &[(&str, JsValue)], limit: u64) -> Result<Response, Silence> {
+/// How long somebody is waited for, ms.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the body to be sent, where it comes from elsewhere.
+    pub body: u64,
+    /// For the answer to begin after that.
+    pub answer: u64,
+    /// For all of it, until then, ms since 1970.
+    pub until: u64,
+}
+
+/// Asks somebody; `sending` is the promise of a [`Joined`] body.
+pub async fn fetch(
+    url: &str,
+    fields: &[(&str, JsValue)],
+    sending: Option<&Promise>,
+    patience: Patience,
+) -> Result<Response, Silence> {
     let broken = |thrown: JsValue| Silence::Broken(words(&thrown));
     let controller = AbortController::new().map_err(broken)?;
     let init = object(fields);
@@ -86,17 +106,54 @@ pub async fn fetch(url: &str, fields: &[(&str, JsValue)], limit: u64) -> Result<
     // A redirection would leave the path that was signed, and the network that was configured.
     set(&init, "redirect", &"manual".into());
     let answer = global_fetch(url, &init);
-    let mut timer = JsValue::UNDEFINED;
-    let late = Promise::new(&mut |resolve, _| timer = set_timeout(&resolve, limit as f64));
-    let first = JsFuture::from(Promise::race(&Array::of2(&answer, &late))).await;
-    clear_timeout(&timer);
-    match first.map_err(broken)?.dyn_into::<Response>() {
-        Ok(response) => Ok(response),
-        Err(_) => {
-            controller.abort();
-            Err(Silence::Late)
+    let mut ended = Err(Silence::Late);
+    let stages = [
+        sending.map(|sending| (Array::of2(&answer, sending), patience.body, Silence::Slow)),
+        Some((Array::of1(&answer), patience.answer, Silence::Late)),
+    ];
+    for (promises, limit, silence) in stages.into_iter().flatten() {
+        let limit = limit.min(patience.until.saturating_sub(now()));
+        let Some(first) = within(promises, limit).await.transpose() else {
+            ended = Err(silence);
+            break;
+        };
+        match first.map(JsCast::dyn_into::<Response>) {
+            Ok(Ok(response)) => return Ok(response),
+            // The body is sent, or nobody takes more of it.
+            Ok(Err(sent)) if sent.is_null() => {}
+            Ok(Err(cut)) => {
+                ended = Err(Silence::Cut(cut.as_string().unwrap_or_default()));
+                break;
+            }
+            Err(thrown) => {
+                // Whose fault it is the body says, if it is the body's.
+                let cut = match sending {
+                    Some(sending) => within(Array::of1(sending), SAID).await.ok().flatten(),
+                    None => None,
+                };
+                return Err(match cut.and_then(|cut| cut.as_string()) {
+                    Some(why) => Silence::Cut(why),
+                    None => broken(thrown),
+                });
+            }
         }
     }
+    controller.abort();
+    ended
+}
+
+/// How long a body may take to say why it broke, ms.
+const SAID: u64 = 400;
+
+/// The first of some promises; none where all take longer than so many ms.
+async fn within(promises: Array, limit: u64) -> Result<Option<JsValue>, JsValue> {
+    let mut timer = JsValue::UNDEFINED;
+    let late = Promise::new(&mut |resolve, _| timer = set_timeout(&resolve, limit as f64));
+    promises.push(&late);
+    let first = JsFuture::from(Promise::race(&promises)).await;
+    clear_timeout(&timer);
+    // Of all promises the timer alone gives nothing.
+    first.map(|value| (!value.is_undefined()).then_some(value))
 }
 
 /// Waits, ms.
@@ -162,28 +219,37 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Reads a stream on until `bytes` has at least `enough` or it ends; says whether it ended.
+/// Reads a stream on until `bytes` has at least `enough`, or it ends, or so long, ms since 1970. Says whether it ended;
+/// nothing, where nothing came any more: then the stream can't be used either.
 pub async fn read(
     stream: &ReadableStream,
     bytes: &mut Vec<u8>,
     enough: usize,
-) -> Result<bool, JsValue> {
+    until: u64,
+) -> Result<Option<bool>, JsValue> {
     let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
     let ended = loop {
-        if bytes.len() >= enough {
+        let left = until.saturating_sub(now());
+        if bytes.len() >= enough || left == 0 {
             break false;
         }
-        let result = JsFuture::from(reader.read()).await?;
+        let Some(result) = within(Array::of1(&reader.read()), left).await? else {
+            return Ok(None);
+        };
         if get(&result, "done").is_truthy() {
             break true;
         }
         let chunk: Uint8Array = get(&result, "value").dyn_into()?;
         let at = bytes.len();
-        bytes.resize(at + chunk.length() as usize, 0);
+        let more = chunk.length() as usize;
+        // Exactly: a vector that grows by itself doubles.
+        let room = bytes.try_reserve_exact(more);
+        room.map_err(|_| JsValue::from("there is no memory for this body"))?;
+        bytes.resize(at + more, 0);
         chunk.copy_to(&mut bytes[at..]);
     };
     reader.release_lock();
-    Ok(ended)
+    Ok(Some(ended))
 }
 
 /// Reads up to so many bytes of a stream and forgets them.
@@ -206,13 +272,22 @@ pub async fn drain(stream: &ReadableStream, most: usize) {
     reader.release_lock();
 }
 
-/// A stream of a beginning that was read already and the rest. Nothing is held but what is on its way. A length that
-/// is known is told to whoever gets it.
+/// A body on its way.
+pub struct Joined {
+    /// What is to be sent.
+    pub stream: ReadableStream,
+    /// Null once all of it went through, or its reader wants no more; a text, why, where it broke before it came here.
+    /// It is never rejected.
+    pub sending: Promise,
+}
+
+/// A body of a beginning that was read already and the rest. Nothing is held but what is on its way. A length that is
+/// known is told to whoever gets it.
 pub fn joined(
     beginning: &[u8],
     rest: &ReadableStream,
     length: Option<u64>,
-) -> Result<ReadableStream, JsValue> {
+) -> Result<Joined, JsValue> {
     let (readable, writable) = match length {
         Some(length) => {
             let pipe = FixedLengthStream::new(BigInt::from(length))?;
@@ -225,18 +300,78 @@ pub fn joined(
     };
     let chunk = array(beginning);
     let rest = rest.clone();
-    wasm_bindgen_futures::spawn_local(async move {
+    let sending = wasm_bindgen_futures::future_to_promise(async move {
         let passed = async {
             let writer = call(&writable, "getWriter", &[])?;
             if chunk.length() > 0 {
                 ask(&writer, "write", &[chunk.into()]).await?;
             }
             call(&writer, "releaseLock", &[])?;
-            ask(&rest, "pipeTo", &[writable]).await
+            let options = object(&[("preventCancel", true.into())]);
+            ask(&rest, "pipeTo", &[writable, options]).await
         };
-        if let Err(thrown) = passed.await {
-            // Whoever reads the other end hears of it too.
-            worker::console_log!("a body broke: {}", words(&thrown));
+        let Err(thrown) = passed.await else {
+            return Ok(JsValue::NULL);
+        };
+        // Whoever reads the other end hears of it too.
+        worker::console_log!("a body broke: {}", words(&thrown));
+        Ok(match broke(&rest).await {
+            true => words(&thrown).into(),
+            false => JsValue::NULL,
+        })
+    });
+    Ok(Joined {
+        stream: readable,
+        sending,
+    })
+}
+
+/// Whether it was a stream that broke, and not who read it. It says so only when it is read on.
+async fn broke(stream: &ReadableStream) -> bool {
+    let Ok(reader) = call(stream, "getReader", &[]) else {
+        return false;
+    };
+    let Ok(next) = call(&reader, "read", &[]) else {
+        return true;
+    };
+    let broke = within(Array::of1(&next), SAID / 2).await.is_err();
+    let _ = call(&reader, "releaseLock", &[]);
+    broke
+}
+
+/// A stream of what `change` makes of each piece of another, and at its end, where it is asked for the last time, of
+/// nothing.
+pub fn changed(
+    stream: &ReadableStream,
+    mut change: impl FnMut(Option<&[u8]>) -> Vec<u8> + 'static,
+) -> Result<ReadableStream, JsValue> {
+    let pipe = IdentityTransformStream::new()?;
+    let (readable, writable) = (pipe.readable(), pipe.writable());
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    wasm_bindgen_futures::spawn_local(async move {
+        let passed = async {
+            let writer = call(&writable, "getWriter", &[])?;
+            loop {
+                let result = match JsFuture::from(reader.read()).await {
+                    Ok(result) => result,
+                    Err(thrown) => return ask(&writer, "abort", &[thrown]).await,
+                };
+                let over = get(&result, "done").is_truthy();
+                let piece = match over {
+                    true => change(None),
+                    false => change(Some(&Uint8Array::new(&get(&result, "value")).to_vec())),
+                };
+                if !piece.is_empty() {
+                    ask(&writer, "write", &[array(&piece).into()]).await?;
+                }
+                if over {
+                    return ask(&writer, "close", &[]).await;
+                }
+            }
+        };
+        if passed.await.is_err() {
+            // Nobody listens any more.
+            let _ = ask(&reader, "cancel", &[]).await;
         }
     });
     Ok(readable)

@@ -23,7 +23,7 @@ use worker::{
 
 use answer::{Answer, Asked, finish, preflight};
 use forward::{Body, Outgoing, forward};
-use js::header;
+use js::{Patience, header};
 use state::origins;
 
 use crate::caller::Caller;
@@ -37,6 +37,9 @@ use crate::route::{Decision, Facts, Picture, Right, Servers, Work, missing, rout
 
 /// Bytes of a refused body that are read all the same.
 const DRAINED: usize = 8 << 20;
+/// Seconds until a batch is looked at again that the edge itself had trouble with: a message may be tried a hundred
+/// times, which is as long as batches are offered to servers.
+const TROUBLE: u32 = 240;
 /// How long the cron waits for a server to say how it stands, ms.
 const READY: u64 = 5_000;
 
@@ -184,7 +187,9 @@ impl Exchange<'_> {
             rights,
             body: match self.request.body() {
                 // What a GET has as a body says nothing (RFC 9110, 9.3.1), and isn't sent on.
-                Some(body) if !["GET", "HEAD"].contains(&method) => Body::Stream(body),
+                Some(body) if !["GET", "HEAD"].contains(&method) => {
+                    Body::passed(&[], &body, headers)?
+                }
                 _ => Body::Empty,
             },
             deadline: recognize::deadline(self.request)?,
@@ -210,6 +215,7 @@ async fn pass(exchange: &Exchange<'_>, work: Work, place: &Place<'_>) -> Result<
         bytes: None,
         whole: false,
         rights: &exchange.caller.rights,
+        left: None,
     };
     let wish = Wish {
         region: &exchange.region,
@@ -228,6 +234,10 @@ async fn pass(exchange: &Exchange<'_>, work: Work, place: &Place<'_>) -> Result<
     ) {
         Decision::Forward { order, reason } => {
             let rights = exchange.caller.rights();
+            let headers = match work {
+                Work::Batch => batch::keyed(headers, &exchange.caller).await?,
+                _ => headers,
+            };
             let mut out = exchange.outgoing(&method, &headers, &rights)?;
             out.idempotent = is_idempotent(&method, place);
             let incoming = forward(exchange.config, &order, &out).await?;
@@ -270,19 +280,48 @@ async fn job(exchange: &Exchange<'_>, env: &Env, id: &str, rest: &str) -> Result
         Ok(answer) => return Ok(answer),
         Err(place) => place,
     };
-    let index = origins(|origins| origins.position(&origin));
-    let index = index.ok_or_else(|| batch::not_found(&name))?;
     let headers = exchange.request.headers();
     let rights = exchange.caller.rights();
     let target = exchange.target.replacen(&name, &theirs, 1);
     let mut out = exchange.outgoing(&method, &headers, &rights)?;
     out.path = &target;
-    let incoming = forward(exchange.config, &[index], &out).await?;
-    let response = batch::renamed(incoming.response, &theirs, &name).await?;
-    Ok(Answer::of(
-        response,
-        format!("{}: it has this job", incoming.name),
-    ))
+    out.idempotent = is_idempotent(&method, &Place::Job { id, rest });
+    // The server that took it first. The others may share its database; who doesn't says that there is no such job.
+    let wish = Wish {
+        region: &exchange.region,
+        capability: None,
+    };
+    let now = js::now();
+    let (order, all, wait) = origins(|origins| {
+        let mut order = origins.order(wish, now, js_sys::Math::random);
+        let first = origins.position(&origin);
+        order.sort_by_key(|index| Some(*index) != first);
+        (order, origins.all.len(), origins.retry_after(now))
+    });
+    let mut missing = 0;
+    let mut last = Problem::no_origin().after(wait);
+    for index in order {
+        let incoming = match forward(exchange.config, &[index], &out).await {
+            Ok(incoming) => incoming,
+            Err(problem) if out.idempotent => {
+                last = problem;
+                continue;
+            }
+            Err(problem) => return Err(problem),
+        };
+        if incoming.response.status() == 404 {
+            missing += 1;
+            continue;
+        }
+        let response = batch::renamed(incoming.response, &theirs, &name)?;
+        let route = format!("{}: it has this job", incoming.name);
+        return Ok(Answer::of(response, route));
+    }
+    // One that doesn't answer may have it.
+    Err(match missing == all {
+        true => batch::not_found(&name),
+        false => last,
+    })
 }
 
 fn health() -> serde_json::Value {
@@ -299,7 +338,7 @@ async fn ready(env: &Env) -> Result<Answer, Problem> {
     });
     match there || reader::works() {
         true => Answer::json(200, &health()),
-        false => Err(Problem::new(503, "no_origin", "no server answers at the moment").after(wait)),
+        false => Err(Problem::no_origin().after(wait)),
     }
 }
 
@@ -368,7 +407,12 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     };
     let mut seen = HashMap::new();
     for origin in &config.origins {
-        let answer = js::fetch(&format!("{}/ready", origin.url), &[], READY).await;
+        let patience = Patience {
+            body: 0,
+            answer: READY,
+            until: u64::MAX,
+        };
+        let answer = js::fetch(&format!("{}/ready", origin.url), &[], None, patience).await;
         let ready = answer.is_ok_and(|response| response.status() == 200);
         seen.insert(
             &origin.name,
@@ -403,8 +447,13 @@ struct Offer {
 /// Gives batches to servers.
 #[event(queue)]
 async fn queue(batch: MessageBatch<Offer>, env: Env, _context: Context) -> worker::Result<()> {
+    let later = |seconds| {
+        QueueRetryOptionsBuilder::new()
+            .with_delay_seconds(seconds)
+            .build()
+    };
     let Ok(config) = state::config(&env) else {
-        batch.retry_all();
+        batch.retry_all_with_options(&later(TROUBLE));
         return Ok(());
     };
     for message in batch.iter() {
@@ -414,19 +463,14 @@ async fn queue(batch: MessageBatch<Offer>, env: Env, _context: Context) -> worke
         };
         match batch::offer(&env, &config, &message.body().job).await {
             Ok(None) => message.ack(),
-            Ok(Some(seconds)) => {
-                let options = QueueRetryOptionsBuilder::new()
-                    .with_delay_seconds(seconds)
-                    .build();
-                message.retry_with_options(&options);
-            }
+            Ok(Some(seconds)) => message.retry_with_options(&later(seconds)),
             Err(problem) => {
                 worker::console_error!(
                     "queue: {} {}",
                     problem.code,
                     problem.cause.unwrap_or_default()
                 );
-                message.retry();
+                message.retry_with_options(&later(TROUBLE));
             }
         }
     }

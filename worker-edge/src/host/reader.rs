@@ -44,6 +44,11 @@ pub fn works() -> bool {
     TRAPPED.get() < TRAPS
 }
 
+/// Counts a trap.
+pub fn trapped() {
+    TRAPPED.set(TRAPPED.get() + 1);
+}
+
 /// Reads the only page of a picture.
 pub async fn read(
     env: &Env,
@@ -71,7 +76,7 @@ pub async fn read(
     let pages = match pages {
         Ok(pages) => pages.map_err(problem)?,
         Err(trap) => {
-            TRAPPED.set(TRAPPED.get() + 1);
+            trapped();
             // It was left in the middle of something.
             READER.set(None);
             std::mem::forget(reader);
@@ -165,7 +170,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Does work; a panic or a trap in it unwinds to JavaScript, which was called for that, and is an error.
-fn fenced<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub fn fenced<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let mut work = Some(work);
     let mut done = None;
     let mut call = || {

@@ -11,7 +11,7 @@ use super::forward::{Body, DEADLINE, Incoming, Outgoing, forward};
 use super::js::{self, header};
 use super::state::{hold, origins, release};
 use super::{Exchange, reader};
-use crate::intake::{self, Kind};
+use crate::intake::{self, Found, Kind};
 use crate::origins::Wish;
 use crate::problem::Problem;
 use crate::route::{Decision, Facts, Light, Picture, Servers, Work, capability, is_heavy, route};
@@ -20,6 +20,8 @@ use crate::route::{Decision, Facts, Light, Picture, Servers, Work, capability, i
 const HEADERS: usize = 64 << 10;
 /// Bytes of a form beside its picture.
 const REST: u64 = 64 << 10;
+/// How long a body is read that may be a light picture's, ms. One that takes longer is passed on while it comes.
+const READING: u64 = 30_000;
 /// The most a caller may say it waits, ms.
 const DAY: u64 = 86_400_000;
 
@@ -69,20 +71,39 @@ pub async fn recognize(
         _ => config.bounds.bytes + REST,
     };
     let held = length.unwrap_or(enough).min(enough);
-    let looks = length.is_none_or(|length| length <= enough) && kind != Kind::Other && hold(held);
-    let result = answer(
-        exchange,
-        env,
-        context,
-        &kind,
-        deadline,
-        looks.then_some(enough),
-    )
-    .await;
-    if looks {
-        release(held);
+    let small = length.is_none_or(|length| length <= enough) && kind != Kind::Other;
+    // JSON is there twice: as it came, and the file in it.
+    let room = if kind == Kind::Json { 2 * held } else { held };
+    let body = if small { hold(room) } else { None };
+    let mut beginning = Vec::new();
+    let reserved = body.is_some() && beginning.try_reserve_exact(held as usize).is_ok();
+    let enough = reserved.then_some(enough);
+    let result = answer(exchange, env, context, &kind, deadline, enough, beginning).await;
+    if let Some(body) = body {
+        release(body);
     }
     result
+}
+
+/// What a body says, and its picture. Where looking ends in a trap, it says nothing here, and all to a server.
+fn look<'a>(
+    kind: &Kind,
+    body: &'a [u8],
+    query: &[(String, String)],
+    whole: bool,
+    limits: &Limits,
+) -> Result<(Found<'a>, Picture), Problem> {
+    let looked = reader::fenced(|| {
+        let found = intake::look(kind, body, query, whole)?;
+        let whole = whole && found.understood;
+        let picture = intake::picture(found.file.as_deref(), whole, limits);
+        Ok((found, picture))
+    });
+    looked.unwrap_or_else(|trap| {
+        reader::trapped();
+        worker::console_error!("a body could not be looked into: {trap}");
+        Ok((Found::default(), Picture::Unknown))
+    })
 }
 
 async fn answer(
@@ -92,6 +113,7 @@ async fn answer(
     kind: &Kind,
     deadline: Option<u64>,
     enough: Option<u64>,
+    mut beginning: Vec<u8>,
 ) -> Result<Answer, Problem> {
     let config = exchange.config;
     let broken = |thrown: JsValue| {
@@ -104,27 +126,28 @@ async fn answer(
         max_bytes: config.max_file as usize,
         ..Limits::default()
     };
-    let mut beginning = Vec::new();
     let mut whole = stream.is_none();
     if let (Some(stream), Some(enough)) = (&stream, enough) {
-        whole = js::read(stream, &mut beginning, HEADERS)
-            .await
-            .map_err(broken)?;
+        let until = js::now() + READING;
+        let slow = || {
+            let detail = "nothing more of the body came for too long; send it again";
+            Problem::new(408, "upload_too_slow", detail)
+        };
+        let read = js::read(stream, &mut beginning, HEADERS, until).await;
+        whole = read.map_err(broken)?.ok_or_else(slow)?;
         // A picture that is too large by its own word isn't held.
-        let found = intake::look(kind, &beginning, &query, whole)?;
-        let picture = intake::picture(found.file.as_deref(), false, &limits);
+        let (_, picture) = look(kind, &beginning, &query, whole, &limits)?;
         if !whole && !is_heavy(&picture, config.bounds) {
-            whole = js::read(stream, &mut beginning, enough as usize + 1)
-                .await
-                .map_err(broken)?;
+            let read = js::read(stream, &mut beginning, enough as usize + 1, until).await;
+            whole = read.map_err(broken)?.ok_or_else(slow)?;
         }
     }
-    let found = intake::look(kind, &beginning, &query, whole)?;
-    let file = found.file.as_deref();
+    let (found, picture) = look(kind, &beginning, &query, whole, &limits)?;
     let picture = match enough {
-        Some(_) => intake::picture(file, whole && found.understood, &limits),
+        Some(_) => picture,
         None => Picture::Unknown,
     };
+    let file = found.file.as_deref();
     let unsaid = Requirements::default();
     let needs = found.requirements.as_ref().unwrap_or(&unsaid);
     let facts = Facts {
@@ -134,6 +157,7 @@ async fn answer(
         bytes: file.map(|f| f.len() as u64),
         whole: whole && found.understood,
         rights: &exchange.caller.rights,
+        left: deadline.map(|deadline| deadline.saturating_sub(js::now())),
     };
     let wish = Wish {
         region: &exchange.region,
@@ -155,7 +179,7 @@ async fn answer(
     }
     // An answer follows from the picture, the needs, the models; it is its caller's alone.
     let here = matches!(decision, Decision::Here { .. });
-    let key = match (file, facts.whole && config.cache_time > 0) {
+    let mut key = match (file, facts.whole && config.cache_time > 0) {
         (Some(file), true) => Some(cache_key(file, needs, &exchange.caller.owner, here).await?),
         _ => None,
     };
@@ -168,30 +192,47 @@ async fn answer(
         let response = marked(response, "hit", None)?;
         return Ok(Answer::of(response, route));
     }
-    let (response, route) = match decision {
+    let read = match decision {
         Decision::Here { reason } => {
-            let file = file.unwrap_or_default();
-            let document = reader::read(env, config, file, needs).await?;
+            match reader::read(env, config, file.unwrap_or_default(), needs).await {
+                Ok(document) => Ok((document, reason)),
+                // A server has its own models, and more memory.
+                Err(problem)
+                    if !servers.order.is_empty()
+                        && (problem.status == 500 || problem.code == "out_of_memory") =>
+                {
+                    worker::console_error!(
+                        "{} {}: {}",
+                        exchange.asked.id,
+                        problem.code,
+                        problem.cause.as_deref().unwrap_or_default()
+                    );
+                    // What it was looked for under is an answer of the edge's.
+                    key = None;
+                    Err((servers.order, "the edge could not read it"))
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+        Decision::Forward { order, reason } => Err((order, reason)),
+        Decision::Refuse(problem) => return Err(problem),
+    };
+    let (response, route) = match read {
+        Ok((document, reason)) => {
+            if deadline.is_some_and(|deadline| js::now() >= deadline) {
+                return Err(Problem::late());
+            }
             let json = serde_json::to_string(&document)
                 .map_err(|e| Problem::internal("answer_failed", e))?;
             let answer = Answer::text(200, "application/json", &json)?;
             (answer.response, format!("edge: {reason}"))
         }
-        Decision::Forward { order, reason } => {
+        Err((order, reason)) => {
             let headers = exchange.request.headers();
             let body = match (&stream, whole) {
                 (Some(_), true) => Body::Whole(js::array(&beginning)),
                 (None, _) => Body::Empty,
-                (Some(stream), false) => {
-                    let length = header(&headers, "content-length").and_then(|v| v.parse().ok());
-                    match enough {
-                        None => Body::Stream(stream.clone()),
-                        Some(_) => {
-                            let joined = js::joined(&beginning, stream, length);
-                            Body::Stream(joined.map_err(broken)?)
-                        }
-                    }
-                }
+                (Some(stream), false) => Body::passed(&beginning, stream, &headers)?,
             };
             drop(found);
             drop(beginning);
@@ -209,7 +250,6 @@ async fn answer(
             let Incoming { name, response } = forward(config, &order, &out).await?;
             (response, format!("{name}: {reason}"))
         }
-        Decision::Refuse(problem) => return Err(problem),
     };
     let Some(key) = key.filter(|_| response.status() == 200) else {
         return Ok(Answer::of(response, route));

@@ -8,13 +8,14 @@ use worker::Env;
 
 use super::js;
 use crate::config::Config;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Token};
 use crate::origins::{Origins, Seen};
 
 /// How often the cron's findings are looked up, ms.
 const LOOK: u64 = 30_000;
-/// Bytes of bodies that are held at the same time. Beyond it, requests are passed on as they come.
-const HELD: u64 = 24 << 20;
+/// Bytes of bodies that are held at the same time, beside what reading a picture takes. Beyond it, requests are passed on
+/// as they come.
+const HELD: u64 = 12 << 20;
 
 thread_local! {
     static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
@@ -80,19 +81,16 @@ pub async fn look(env: Env) {
     }
 }
 
-/// Whether there is room to hold a body of so many bytes; then it counts as held until [`release`].
-pub fn hold(bytes: u64) -> bool {
+/// Room for a body of so many bytes, where there is any; it counts as held until [`release`].
+pub fn hold(bytes: u64) -> Option<Token> {
     let now = js::now();
     BODIES.with_borrow_mut(|bodies| {
         let fits = bodies.sum(now) + bytes <= HELD;
-        if fits {
-            bodies.add(bytes, now);
-        }
-        fits
+        fits.then(|| bodies.add(bytes, now))
     })
 }
 
 /// A body isn't held any more.
-pub fn release(bytes: u64) {
-    BODIES.with_borrow_mut(|bodies| bodies.remove(bytes));
+pub fn release(body: Token) {
+    BODIES.with_borrow_mut(|bodies| bodies.remove(body));
 }

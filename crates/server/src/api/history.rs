@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::api::schema::Answer;
 use crate::api::{Path, Query};
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{self, Caller};
 use crate::config::Switch;
 use crate::problem::Problem;
 use crate::store::{Scope, Summary};
@@ -85,6 +85,10 @@ fn allowed(app: &App, caller: &Caller) -> Result<(), Problem> {
     caller.needs(Scope::Recognize)?;
     if app.config.history == Switch::Off {
         return Err(Problem::not_found("this server remembers nothing"));
+    }
+    if caller.owner == auth::STRANGERS {
+        let detail = "what is read for callers without a key is not remembered";
+        return Err(Problem::not_found(detail));
     }
     Ok(())
 }

@@ -168,7 +168,8 @@ pub struct JsonJobPicture {
 /// Read many pictures
 ///
 /// The answer comes as soon as all pictures are stored; then the job survives whatever happens to the server. A second
-/// request with the same `Idempotency-Key` is answered with the first one's job.
+/// request with the same `Idempotency-Key` is answered with the first one's job; while the first is still being
+/// uploaded, the second takes its place and the first is answered with 409.
 #[utoipa::path(
     post,
     path = "/api/ocr/batch",
@@ -281,12 +282,19 @@ impl Intake {
             requirements: json!(requirements),
             idempotency_key: self.idempotency_key.take(),
         };
-        match self.app.store.create_job(job).await? {
-            Created::New(job) => {
-                self.job = Some(job.id);
-                Ok(())
+        loop {
+            match self.app.store.create_job(job.clone()).await? {
+                Created::New(job) => {
+                    self.job = Some(job.id);
+                    return Ok(());
+                }
+                // Its server may have died amid the upload, and nobody can tell: whoever comes with all of it again
+                // takes its place. An upload that still goes on finds its job gone.
+                Created::Existing(job) if job.state == JobState::Receiving => {
+                    self.app.store.abandon_job(job.id).await?;
+                }
+                Created::Existing(job) => return Err(Ended::Existing(job)),
             }
-            Created::Existing(job) => Err(Ended::Existing(job)),
         }
     }
 
