@@ -19,6 +19,8 @@ export interface Kept {
   id: string;
   document: Document;
   decision: Decision;
+  /** Whether a person corrected it. */
+  edited?: boolean;
 }
 
 interface Schema extends DBSchema {
@@ -69,7 +71,7 @@ export async function update(id: string, document: Document): Promise<void> {
   ]);
   if (entry && kept) {
     await change.objectStore("entries").put({ ...entry, text: document.text, lines: document.lines.length });
-    await change.objectStore("documents").put({ ...kept, document });
+    await change.objectStore("documents").put({ ...kept, document, edited: true });
   }
   await change.done;
 }

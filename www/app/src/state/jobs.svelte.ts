@@ -1,6 +1,7 @@
 // Pictures of this visit: waiting, being read, read.
 
 import {
+  cancelled,
   FORMATS,
   fileStem,
   isCancelled,
@@ -15,7 +16,7 @@ import {
 } from "@maoocr/lib";
 
 import { ocr } from "./client.ts";
-import { tellFallback } from "./errors.ts";
+import { explain, tellFallback } from "./errors.ts";
 import * as kept from "./history.ts";
 import { t } from "./i18n.svelte.ts";
 import { notify } from "./notices.svelte.ts";
@@ -24,6 +25,9 @@ import { go, screen } from "./route.svelte.ts";
 import { settings } from "./settings.svelte.ts";
 
 export type Status = "waiting" | "reading" | "done" | "failed" | "cancelled";
+
+/** What there was before a picture is read again: it holds until that is done. */
+type Before = Pick<Job, "picture" | "original" | "extra" | "document" | "decision" | "edited">;
 
 /** A picture and what becomes of it. */
 export class Job {
@@ -42,12 +46,15 @@ export class Job {
   lines = $state.raw<LineEvent[]>([]);
   document = $state.raw<Document | null>(null);
   decision = $state.raw<Decision | null>(null);
+  /** Whether a person corrected the document. */
+  edited = $state(false);
   error = $state.raw<OcrError | null>(null);
   thumbnail = $state.raw<Blob | null>(null);
   /** What is asked for this picture beyond the settings. */
   extra: Requirements = {};
   /** Before it was cropped or turned. */
   original: Blob | null = null;
+  before: Before | null = null;
   controller = new AbortController();
   source: Page["picture"];
 
@@ -133,12 +140,23 @@ async function run(job: Job): Promise<void> {
     if (!document) throw new OcrError("server", "there is no page in the answer");
     job.decision = answer.decision;
     // What it showed while it was read is in the document.
-    Object.assign(job, { document, boxes: [], lines: [], status: "done" });
+    Object.assign(job, { document, edited: false, before: null, boxes: [], lines: [], status: "done" });
     await save(job, document, answer.decision);
   } catch (thrown) {
-    job.error = OcrError.from(thrown);
-    job.status = isCancelled(thrown) ? "cancelled" : "failed";
+    fail(job, OcrError.from(thrown));
   }
+}
+
+/** A picture that was read before keeps what was read then. */
+function fail(job: Job, error: OcrError): void {
+  const stopped = isCancelled(error);
+  const { before } = job;
+  if (!before) {
+    Object.assign(job, { error, status: stopped ? "cancelled" : "failed" });
+    return;
+  }
+  Object.assign(job, { ...before, before: null, boxes: [], lines: [], status: "done" });
+  if (queue.jobs.includes(job)) notify(stopped ? t().read.keptStopped : t().read.keptFailed(explain(error)));
 }
 
 async function save(job: Job, document: Document, decision: Decision): Promise<void> {
@@ -159,7 +177,7 @@ async function save(job: Job, document: Document, decision: Decision): Promise<v
 }
 
 export function cancel(job: Job): void {
-  if (job.status === "waiting") job.status = "cancelled";
+  if (job.status === "waiting") fail(job, cancelled());
   job.controller.abort();
 }
 
@@ -171,16 +189,18 @@ export function retry(job: Job): void {
 
 /** Reads it again with larger models. */
 export function improve(job: Job): void {
-  job.extra = { accuracy_requirement: "high" };
-  job.document = null;
-  retry(job);
+  again(job, { extra: { accuracy_requirement: "high", real_time: false } });
 }
 
 /** Reads another picture in its place: the same one, cropped or turned. */
 export function reread(job: Job, picture: Blob): void {
-  job.original ??= job.picture;
-  job.picture = picture;
-  job.document = null;
+  again(job, { original: job.original ?? job.picture, picture });
+}
+
+function again(job: Job, change: Partial<Before>): void {
+  const { picture, original, extra, document, decision, edited } = job;
+  job.before ??= document && { picture, original, extra, document, decision, edited };
+  Object.assign(job, change, { document: null });
   retry(job);
 }
 
@@ -198,6 +218,7 @@ export async function open(id: string): Promise<Job | null> {
   job.picture = found.picture;
   job.document = found.document;
   job.decision = found.decision;
+  job.edited = found.edited ?? false;
   opened.set(id, job);
   return job;
 }
@@ -216,6 +237,7 @@ export async function editText(job: Job, text: string): Promise<void> {
 }
 
 async function keepEdited(job: Job): Promise<void> {
+  job.edited = true;
   if (job.document) await kept.update(job.id, job.document).catch(() => notify(t().history.blocked));
 }
 
@@ -228,8 +250,8 @@ export async function discard(id: string): Promise<void> {
   notify(t().history.removed, whole ? undo : undefined);
 }
 
-async function restore({ entry, document, decision, picture }: kept.Whole): Promise<void> {
-  await kept.keep(entry, { id: entry.id, document, decision }, picture);
+async function restore({ entry, picture, ...document }: kept.Whole): Promise<void> {
+  await kept.keep(entry, document, picture);
   dispatchEvent(new Event("history"));
 }
 
