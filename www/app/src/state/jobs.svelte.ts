@@ -55,6 +55,10 @@ export class Job {
   /** Before it was cropped or turned. */
   original: Blob | null = null;
   before: Before | null = null;
+  /** Deleted by the person. */
+  discarded = false;
+  /** What is written to the history, one after another: what came last holds. */
+  #writing: Promise<void> = Promise.resolve();
   controller = new AbortController();
   source: Page["picture"];
 
@@ -63,6 +67,11 @@ export class Job {
     this.page = page;
     this.source = picture;
     if (id) this.id = id;
+  }
+
+  write(work: () => Promise<void>): Promise<void> {
+    this.#writing = this.#writing.then(work);
+    return this.#writing;
   }
 
   get title(): string {
@@ -141,7 +150,7 @@ async function run(job: Job): Promise<void> {
     job.decision = answer.decision;
     // What it showed while it was read is in the document.
     Object.assign(job, { document, edited: false, before: null, boxes: [], lines: [], status: "done" });
-    await save(job, document, answer.decision);
+    await job.write(() => save(job));
   } catch (thrown) {
     fail(job, OcrError.from(thrown));
   }
@@ -159,17 +168,21 @@ function fail(job: Job, error: OcrError): void {
   if (queue.jobs.includes(job)) notify(stopped ? t().read.keptStopped : t().read.keptFailed(explain(error)));
 }
 
-async function save(job: Job, document: Document, decision: Decision): Promise<void> {
-  if (!job.picture) return;
-  job.thumbnail = await thumbnail(job.picture);
-  if (!settings.keepHistory) return;
-  const { id, name, page, created, picture } = job;
-  const entry = { id, name, page, created, text: document.text, lines: document.lines.length };
+/** Writes what the job is by then: a person may correct, crop or delete it meanwhile. */
+async function save(job: Job): Promise<void> {
+  const { picture } = job.before ?? job;
+  if (!picture) return;
+  job.thumbnail = await thumbnail(picture);
+  const { document, decision, edited, picture: latest } = job.before ?? job;
+  // Another one in its place is kept when its turn comes.
+  if (job.discarded || !settings.keepHistory || !document || !decision || latest !== picture) return;
+  const { id, name, page, created, thumbnail: small } = job;
+  const entry = { id, name, page, created, text: document.text, lines: document.lines.length, thumbnail: small };
   try {
-    await kept.keep({ ...entry, thumbnail: job.thumbnail }, { id, document, decision }, picture);
+    await kept.keep(entry, { id, document, decision, edited }, picture);
     // A hundred pages are on disk now, not in memory: whoever opens one gets its picture back.
     const now = screen();
-    if (now.name !== "read" || now.id !== id) job.picture = null;
+    if (job.status === "done" && (now.name !== "read" || now.id !== id)) job.picture = null;
   } catch (thrown) {
     const full = thrown instanceof DOMException && thrown.name === "QuotaExceededError";
     notify(full ? t().history.full : t().history.blocked);
@@ -224,27 +237,26 @@ export async function open(id: string): Promise<Job | null> {
 }
 
 export async function edit(job: Job, index: number, text: string): Promise<void> {
-  if (!job.document) return;
-  job.document = withLine(job.document, index, text);
-  await keepEdited(job);
+  const corrected = job.document && withLine(job.document, index, text);
+  if (corrected && corrected !== job.document) await keepEdited(job, corrected);
 }
 
 /** The whole text, corrected by hand: lines that are no longer in it keep what they say. */
 export async function editText(job: Job, text: string): Promise<void> {
   if (!job.document || job.document.text === text) return;
-  job.document = { ...job.document, text };
-  await keepEdited(job);
+  await keepEdited(job, { ...job.document, text });
 }
 
-async function keepEdited(job: Job): Promise<void> {
-  job.edited = true;
-  if (job.document) await kept.update(job.id, job.document).catch(() => notify(t().history.blocked));
+function keepEdited(job: Job, document: Document): Promise<void> {
+  Object.assign(job, { document, edited: true });
+  return job.write(() => kept.update(job.id, document).catch(() => notify(t().history.blocked)));
 }
 
 /** Takes it off the list and out of the history. */
 export async function discard(id: string): Promise<void> {
+  // What is being written is out of the way first.
+  await forget(id)?.write(async () => undefined);
   const whole = await kept.find(id).catch(() => null);
-  forget(id);
   await kept.remove(id).catch(() => undefined);
   const undo = { label: t().history.undo, run: () => void (whole && restore(whole)) };
   notify(t().history.removed, whole ? undo : undefined);
@@ -255,13 +267,13 @@ async function restore({ entry, picture, ...document }: kept.Whole): Promise<voi
   dispatchEvent(new Event("history"));
 }
 
-export function forget(id: string): void {
-  const at = queue.jobs.findIndex((job) => job.id === id);
-  if (at >= 0) {
-    const [job] = queue.jobs.splice(at, 1);
-    job?.controller.abort();
-  }
+export function forget(id: string): Job | undefined {
+  const job = queue.jobs.find((other) => other.id === id) ?? opened.get(id);
+  queue.jobs = queue.jobs.filter((other) => other !== job);
   opened.delete(id);
+  if (job) job.discarded = true;
+  job?.controller.abort();
+  return job;
 }
 
 /** Takes everything off the list; the history stays. */
