@@ -73,8 +73,20 @@ export class OcrClient {
   }
 
   /** Starts an engine before it is needed. */
-  async warm(runOn: RunOn = "auto"): Promise<void> {
-    if (!(await this.#gpu?.warm(runOn))) await this.#pool.warm();
+  async warm(runOn: RunOn): Promise<void> {
+    await (await this.#engines(runOn)).warm();
+  }
+
+  /** Brings the models to the device that pictures with these requirements need; not where data are to be saved. Says
+   * whether they are here. */
+  async stock(requirements: Requirements, runOn: RunOn): Promise<boolean> {
+    if (this.#thrift().saveData) return false;
+    await (await this.#engines(runOn)).stock(requirements);
+    return !this.models.full;
+  }
+
+  async #engines(runOn: RunOn): Promise<EnginePool> {
+    return (await this.#gpu?.engines(runOn)) ?? this.#pool;
   }
 
   /** Which GPU the browser has, and whether it reads. */

@@ -33,3 +33,14 @@ export function cancelled(): OcrError {
 export function isCancelled(thrown: unknown): boolean {
   return OcrError.from(thrown).code === "cancelled";
 }
+
+/** What comes of it, or `cancelled` as soon as the signal says so. */
+export function unless<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(cancelled());
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}

@@ -1,6 +1,6 @@
 // Models on this device: fetched once from the app's own origin, verified, kept under their SHA-256.
 
-import { OcrError, cancelled } from "./errors.ts";
+import { OcrError, cancelled, isCancelled, unless } from "./errors.ts";
 
 /** A file that the origin offers: an entry of its `models.json`. */
 export interface ModelFile {
@@ -208,12 +208,14 @@ export class ModelStore {
         running.listeners.add(onBytes);
         onBytes(running.received);
         try {
-          await running.done;
+          await unless(signal, running.done);
           return;
         } catch (thrown) {
-          if (OcrError.from(thrown).code !== "cancelled") throw thrown;
+          if (!isCancelled(thrown)) throw thrown;
           if (signal?.aborted) throw cancelled();
           continue;
+        } finally {
+          running.listeners.delete(onBytes);
         }
       }
       const fetching: Fetching = { done: Promise.resolve(), listeners: new Set([onBytes]), received: 0 };

@@ -95,6 +95,19 @@ describe("a model store", () => {
     }
   });
 
+  test("whoever shares a download may stop waiting for it", async () => {
+    const models = store();
+    const stop = new AbortController();
+    const first = models.ensure(["det"]);
+    const second = models.ensure(["det"], () => undefined, stop.signal);
+    let landed = false;
+    void first.then(() => (landed = true));
+    stop.abort();
+    await expect(second).rejects.toMatchObject({ code: "cancelled" });
+    expect(landed).toBe(false);
+    await first;
+  });
+
   test("refuses bytes of another hash and of another length, and keeps nothing", async () => {
     const models = store();
     served["det"] = new Uint8Array(5000).fill(9);

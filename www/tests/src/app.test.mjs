@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { readFileSync } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
 import axe from "axe-core";
@@ -10,7 +11,7 @@ import { unzipSync } from "fflate";
 
 import { launch, open, pick, readText } from "./browser.mjs";
 import { commandText, pdfOf, sample } from "./samples.mjs";
-import { serve } from "./serve.mjs";
+import { DIST, serve } from "./serve.mjs";
 
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true };
 
@@ -67,6 +68,11 @@ const keptModules = (page) =>
         found.push(...(/maoocr\w*_bg(?=-[^/]+\.wasm)/.exec(url) ?? []));
     return found;
   });
+
+async function until(condition) {
+  for (const end = Date.now() + 60_000; !(await condition()); await new Promise((next) => setTimeout(next, 50)))
+    assert.ok(Date.now() < end, `never: ${condition}`);
+}
 
 const go = (page, hash) => page.evaluate((to) => (location.hash = to), hash);
 
@@ -325,6 +331,26 @@ describe("the device", () => {
     });
   });
 
+  test("is made ready to read without a network before there is a picture, and says so no earlier", async () => {
+    const held = [];
+    answer = (request, response) =>
+      request.url.startsWith("/models/") &&
+      Boolean(held.push(() => createReadStream(join(DIST, request.url)).pipe(response)));
+    await visit({}, async (page, context) => {
+      await page.evaluate(() => navigator.serviceWorker.ready);
+      await until(() => held.length === 3);
+      await page.waitForTimeout(1000);
+      assert.equal(await page.getByText("Ready to work offline").count(), 0);
+      for (const send of held) send();
+      await page.getByText("Ready to work offline").waitFor();
+      await server.stop();
+      await context.setOffline(true);
+      await page.reload();
+      await pick(page, sample("receipt.jpg"));
+      assert.equal(await readText(page), commandText(sample("receipt.jpg")));
+    });
+  });
+
   test("without a network says so, and tries again", async () => {
     await visit({}, async (page) => {
       answer = (request, response) => request.url.includes("/models/") && response.destroy();
@@ -339,7 +365,9 @@ describe("the device", () => {
   });
 
   test("shows what models take, and frees it", async () => {
-    await visit({ start: "#/settings" }, async (page) => {
+    // Where data are to be saved nothing is fetched unasked.
+    const init = () => Object.defineProperty(navigator, "connection", { value: { saveData: true } });
+    await visit({ start: "#/settings", init }, async (page) => {
       await page.getByRole("button", { name: "Get: Quick, for most text" }).click();
       const free = page.getByRole("button", { name: "Free: Quick, for most text" });
       await free.click();

@@ -18,6 +18,8 @@ type Launching = Window & { launchQueue?: { setConsumer(consumer: (params: Launc
 const SHARED = "maoocr-shared";
 
 export function install(): void {
+  let kept: () => void = () => undefined;
+  const shell = new Promise<void>((resolve) => (kept = resolve));
   const update = registerSW({
     // The new version takes over when the person says so, or when every page of the old one is closed.
     onNeedRefresh: () => {
@@ -27,22 +29,26 @@ export function install(): void {
       };
       notify(t().update.ready, { label: t().update.apply, run });
     },
-    onOfflineReady: () => notify(t().offline),
+    onOfflineReady: kept,
   });
-  if ("requestIdleCallback" in window) requestIdleCallback(prepare);
-  else setTimeout(prepare, 1000);
+  const ready = () => void prepare(shell).catch(() => undefined);
+  if ("requestIdleCallback" in window) requestIdleCallback(ready);
+  else setTimeout(ready, 1000);
   (window as Launching).launchQueue?.setConsumer(({ files }) => {
     void Promise.all(files.map((handle) => handle.getFile())).then((opened) => read(opened));
   });
   if (new URLSearchParams(location.search).has("shared")) void takeShared();
 }
 
-/** Once the page has nothing better to do: the next picture finds its engine started, and old models give room. */
-function prepare(): void {
-  void ocr().warm(settings.runOn);
-  void ocr()
-    .models.removeOutdated()
-    .catch(() => undefined);
+/** Once the page has nothing better to do: the next picture finds its engine started and its models here, also without
+ * a network; then old models give room. `shell` comes about when the app itself is kept, on a first visit. */
+async function prepare(shell: Promise<void>): Promise<void> {
+  await ocr().warm(settings.runOn);
+  if (settings.place === "server") return;
+  if (!(await ocr().stock({ ...settings.requirements }, settings.runOn))) return;
+  await ocr().models.removeOutdated();
+  await shell;
+  notify(t().offline);
 }
 
 async function takeShared(): Promise<void> {
