@@ -316,6 +316,32 @@ describe("several pictures", () => {
   });
 });
 
+test("a PDF is drawn by browsers of some years ago", async () => {
+  const older = () => {
+    for (const kind of [Map, WeakMap]) {
+      delete kind.prototype.getOrInsert;
+      delete kind.prototype.getOrInsertComputed;
+    }
+    for (const name of ["toHex", "toBase64", "setFromHex", "setFromBase64"]) delete Uint8Array.prototype[name];
+    for (const name of ["fromHex", "fromBase64"]) delete Uint8Array[name];
+    delete Promise.try;
+    delete Math.sumPrecise;
+  };
+  let workers = 0;
+  answer = (request, response) => {
+    if (!request.url.includes("pdf.worker")) return false;
+    workers += 1;
+    response.writeHead(200, { "content-type": "text/javascript" });
+    response.end(`(${older})();\n${readFileSync(join(DIST, request.url))}`);
+    return true;
+  };
+  await visit({ init: older }, async (page) => {
+    await pick(page, pdfOf(sample("receipt.jpg")));
+    assert.equal(await readText(page), commandText(sample("receipt.jpg")));
+    assert.equal(workers, 1);
+  });
+});
+
 describe("the device", () => {
   test("without room for models reads all the same", async () => {
     const init = () => {

@@ -1,8 +1,9 @@
-// Pages of a PDF as pictures. PDF.js is large: this module is loaded with the first PDF.
+// Pages of a PDF as pictures. PDF.js is large: this module is loaded with the first PDF. Its usual build needs what only
+// the newest browsers have; this one brings it along.
 
 import { OcrError } from "@maoocr/lib";
-import { getDocument, GlobalWorkerOptions, type PDFPageProxy } from "pdfjs-dist";
-import worker from "pdfjs-dist/build/pdf.worker.min.mjs?url";
+import { getDocument, GlobalWorkerOptions, type PDFPageProxy } from "pdfjs-dist/legacy/build/pdf.mjs";
+import worker from "pdfjs-dist/legacy/build/pdf.worker.min.mjs?url";
 
 GlobalWorkerOptions.workerSrc = worker;
 
