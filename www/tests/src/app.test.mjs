@@ -316,6 +316,19 @@ describe("several pictures", () => {
   });
 });
 
+test("a PDF that couldn't be opened is opened when it is tried again", async () => {
+  answer = (request, response) => /\/assets\/pdf-/.test(request.url) && response.destroy();
+  await visit({}, async (page) => {
+    await pick(page, pdfOf(sample("receipt.jpg"), sample("chinese.jpg")));
+    const alert = page.getByRole("alert");
+    assert.match(await alert.innerText(), /network can't be reached/);
+    answer = () => false;
+    await alert.getByRole("button", { name: "Try again" }).click();
+    await page.getByText("2 of 2 pictures").waitFor();
+    assert.deepEqual(await page.locator(".name").allInnerTexts(), ["scan.pdf · 1", "scan.pdf · 2"]);
+  });
+});
+
 test("a PDF is drawn by browsers of some years ago", async () => {
   const older = () => {
     for (const kind of [Map, WeakMap]) {

@@ -60,12 +60,15 @@ export class Job {
   /** What is written to the history, one after another: what came last holds. */
   #writing: Promise<void> = Promise.resolve();
   controller = new AbortController();
-  source: Page["picture"];
+  readonly source: Page["picture"];
+  /** The file that its pages couldn't be had of. */
+  readonly unopened: File | null;
 
-  constructor({ name, page, picture }: Page, id?: string) {
+  constructor({ name, page, picture }: Page, id?: string, unopened: File | null = null) {
     this.name = name;
     this.page = page;
     this.source = picture;
+    this.unopened = unopened;
     if (id) this.id = id;
   }
 
@@ -95,25 +98,28 @@ export async function read(files: File[], from: "here" | "camera" = "here"): Pro
   const several = files.length > 1;
   if (several) go({ name: "queue" });
   for (const file of files) {
-    try {
-      const pages = await pagesOf(file);
-      const jobs = pages.map((page) => new Job(page));
-      queue.jobs.push(...jobs);
-      const [first] = jobs;
-      if (!several && first) {
-        go(jobs.length === 1 ? { name: "read", id: first.id } : { name: "queue" }, from === "camera");
-      }
-    } catch (thrown) {
-      const job = new Job({ name: file.name, page: null, picture: async () => file });
-      job.error = OcrError.from(thrown);
-      job.status = "failed";
-      queue.jobs.push(job);
-      if (!several) go({ name: "read", id: job.id }, from === "camera");
-    } finally {
-      queue.preparing -= 1;
-    }
+    const jobs = await jobsOf(file);
+    queue.preparing -= 1;
+    queue.jobs.push(...jobs);
+    if (!several) show(jobs, from === "camera");
     pump();
   }
+}
+
+/** One for each page of the file; one that says why, where there are none. */
+async function jobsOf(file: File): Promise<Job[]> {
+  try {
+    return (await pagesOf(file)).map((page) => new Job(page));
+  } catch (thrown) {
+    const job = new Job({ name: file.name, page: null, picture: () => Promise.reject(thrown) }, undefined, file);
+    fail(job, OcrError.from(thrown));
+    return [job];
+  }
+}
+
+function show(jobs: Job[], replace: boolean): void {
+  const [first] = jobs;
+  if (first) go(jobs.length === 1 ? { name: "read", id: first.id } : { name: "queue" }, replace);
 }
 
 export function pump(): void {
@@ -195,8 +201,28 @@ export function cancel(job: Job): void {
 }
 
 export function retry(job: Job): void {
+  if (job.unopened) {
+    void reopen(job, job.unopened);
+    return;
+  }
   if (!queue.jobs.includes(job)) queue.jobs.push(job);
   job.status = "waiting";
+  pump();
+}
+
+/** Puts the file's pages in the place of the job that had none. */
+async function reopen(job: Job, file: File): Promise<void> {
+  Object.assign(job, { status: "reading", error: null, boxes: [], lines: [], models: null });
+  job.controller = new AbortController();
+  const { signal } = job.controller;
+  const jobs = await jobsOf(file);
+  const at = queue.jobs.indexOf(job);
+  if (signal.aborted) fail(job, cancelled());
+  else if (at >= 0) {
+    queue.jobs.splice(at, 1, ...jobs);
+    const now = screen();
+    if (now.name === "read" && now.id === job.id) show(jobs, true);
+  }
   pump();
 }
 

@@ -32,7 +32,9 @@ export async function pagesOf(file: File): Promise<Page[]> {
     case "both":
       return one(async () => file);
     case "pdf": {
-      const { openPdf } = await import("./pdf.ts");
+      const { openPdf } = await import("./pdf.ts").catch((thrown: unknown) => {
+        throw new OcrError("network", String(thrown));
+      });
       const pdf = await openPdf(file);
       return Array.from({ length: pdf.pages }, (_, i) => ({
         name: file.name,
