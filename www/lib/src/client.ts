@@ -11,7 +11,6 @@ import type {
   Answer,
   Decision,
   Document,
-  Frame,
   GpuState,
   Picture,
   PlaceChoice,
@@ -152,8 +151,8 @@ export class OcrClient {
     leisure.signal.addEventListener("abort", () => clearTimeout(timer));
   }
 
-  /** The pages of a file as pixels, for what the browser itself can't show. */
-  pages(file: Blob): Promise<Frame[]> {
+  /** The pages of a file as pictures, for what the browser itself can't show. */
+  pages(file: Blob): Promise<Blob[]> {
     return this.#pool.pages(file);
   }
 

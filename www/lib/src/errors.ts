@@ -1,7 +1,7 @@
 // One kind of error for everything that can go wrong: a stable code for programs, a message for people.
 
 /** The engine's codes, the server's, and those of this client: `network`, `server`, `worker_lost`, `storage_full`,
- * `models_unavailable`, `not_a_picture`. */
+ * `models_unavailable`, `unreadable`. */
 export class OcrError extends Error {
   override readonly name = "OcrError";
   readonly code: string;
@@ -17,6 +17,10 @@ export class OcrError extends Error {
     if (thrown instanceof DOMException && thrown.name === "AbortError") return cancelled();
     if (thrown instanceof DOMException && thrown.name === "QuotaExceededError") {
       return new OcrError("storage_full", thrown.message);
+    }
+    // A file that was moved or changed since it was chosen.
+    if (thrown instanceof DOMException && /^Not(Readable|Found)Error$/.test(thrown.name)) {
+      return new OcrError("unreadable", thrown.message);
     }
     if (thrown instanceof Error) {
       const code = (thrown as Error & { code?: unknown }).code;

@@ -4,7 +4,7 @@ import { WorkerEngine } from "./engine.ts";
 import { OcrError, cancelled, isCancelled } from "./errors.ts";
 import { ModelStore, withDictionaries } from "./models.ts";
 import { offered, type Thrift } from "./offer.ts";
-import type { Document, Frame, Picture, RecognizeCall, Requirements } from "./types.ts";
+import type { Document, Picture, RecognizeCall, Requirements } from "./types.ts";
 
 export interface PoolOptions {
   models: ModelStore;
@@ -55,9 +55,12 @@ export class EnginePool {
     }
   }
 
-  /** The pages of a file as pixels, for what the browser itself can't show. */
-  async pages(file: Blob): Promise<Frame[]> {
-    return this.#with(undefined, async (engine) => engine.call({ kind: "pages", file: await file.arrayBuffer() }));
+  /** The pages of a file as pictures, for what the browser itself can't show. */
+  async pages(file: Blob): Promise<Blob[]> {
+    return this.#with(undefined, async (engine) => {
+      const bytes = await file.arrayBuffer();
+      return engine.call({ kind: "pages", file: bytes }, {}, undefined, [bytes]);
+    });
   }
 
   /** Ends all workers; the next call starts fresh ones. */

@@ -1,7 +1,8 @@
 // A MaoOCR server, or an edge that speaks the same: over a WebSocket while a person waits, else over HTTP.
 
 import { OcrError, cancelled } from "./errors.ts";
-import type { Document, Frame, LineEvent, Picture, Quad, RecognizeCall } from "./types.ts";
+import { encoded } from "./frame.ts";
+import type { Document, LineEvent, Picture, Quad, RecognizeCall } from "./types.ts";
 
 export interface RemoteOptions {
   /** Address of the server; `api/` lies beneath it. */
@@ -145,12 +146,4 @@ function failure({ code, detail, title }: Problem): OcrError {
 
 function pages(answer: Answered): Document[] {
   return answer.pages ?? [answer];
-}
-
-/** A frame as a file, for sending. */
-async function encoded({ data, width, height }: Frame): Promise<Blob> {
-  const canvas = new OffscreenCanvas(width, height);
-  const pixels = new ImageData(new Uint8ClampedArray(data), width, height);
-  canvas.getContext("2d")?.putImageData(pixels, 0, 0);
-  return canvas.convertToBlob({ type: "image/png" });
 }

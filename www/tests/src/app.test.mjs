@@ -316,6 +316,25 @@ describe("several pictures", () => {
   });
 });
 
+test("a PDF is closed when no page of it is to be drawn, whatever became of its pages, and opened again", async () => {
+  await visit({}, async (page) => {
+    const open = () => page.workers().filter((worker) => worker.url().includes("pdf.worker")).length;
+    await go(page, "#/settings");
+    await page.getByText("Keep read pictures in the history").click();
+    await go(page, "#/");
+    await pick(page, pdfOf(...["receipt.jpg", "chinese.jpg", "vertical.jpg"].map(sample)));
+    await page.getByText("1 of 3 pictures").waitFor();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByRole("button", { name: "Cancel the rest" }).click();
+    assert.equal(open(), 1);
+    await until(() => open() === 0);
+    await page.getByRole("link", { name: "scan.pdf · 1" }).click();
+    await page.locator(".frame img").evaluate((image) => image.decode());
+    assert.equal(open(), 1);
+    assert.equal(await readText(page), commandText(sample("receipt.jpg")));
+  });
+});
+
 test("a PDF that couldn't be opened is opened when it is tried again", async () => {
   answer = (request, response) => /\/assets\/pdf-/.test(request.url) && response.destroy();
   await visit({}, async (page) => {
@@ -331,14 +350,14 @@ test("a PDF that couldn't be opened is opened when it is tried again", async () 
 
 test("a PDF is drawn by browsers of some years ago", async () => {
   const older = () => {
-    for (const kind of [Map, WeakMap]) {
-      delete kind.prototype.getOrInsert;
-      delete kind.prototype.getOrInsertComputed;
-    }
-    for (const name of ["toHex", "toBase64", "setFromHex", "setFromBase64"]) delete Uint8Array.prototype[name];
-    for (const name of ["fromHex", "fromBase64"]) delete Uint8Array[name];
-    delete Promise.try;
-    delete Math.sumPrecise;
+    const missing = [
+      [Promise, "try"],
+      [Math, "sumPrecise"],
+      ...["fromHex", "fromBase64"].map((name) => [Uint8Array, name]),
+      ...["toHex", "toBase64", "setFromHex", "setFromBase64"].map((name) => [Uint8Array.prototype, name]),
+      ...[Map, WeakMap].flatMap(({ prototype }) => ["getOrInsert", "getOrInsertComputed"].map((n) => [prototype, n])),
+    ];
+    for (const [where, name] of missing) Reflect.deleteProperty(where, name);
   };
   let workers = 0;
   answer = (request, response) => {

@@ -55,6 +55,8 @@ export class Job {
   /** Before it was cropped or turned. */
   original: Blob | null = null;
   before: Before | null = null;
+  /** Whether its picture is in the history. */
+  kept = false;
   /** Deleted by the person. */
   discarded = false;
   /** What is written to the history, one after another: what came last holds. */
@@ -157,9 +159,20 @@ async function run(job: Job): Promise<void> {
     // What it showed while it was read is in the document.
     Object.assign(job, { document, edited: false, before: null, boxes: [], lines: [], status: "done" });
     await job.write(() => save(job));
+    release(job);
   } catch (thrown) {
     fail(job, OcrError.from(thrown));
   }
+}
+
+/** A hundred pages aren't held in memory: a picture that can be had again is let go of while nobody looks at it. */
+export function release(job: Job): void {
+  void job.write(async () => {
+    const now = screen();
+    const looked = now.name === "read" && now.id === job.id;
+    if (job.status !== "waiting" && job.status !== "reading" && !looked && (job.kept || !job.original))
+      job.picture = null;
+  });
 }
 
 /** A picture that was read before keeps what was read then. */
@@ -168,14 +181,17 @@ function fail(job: Job, error: OcrError): void {
   const { before } = job;
   if (!before) {
     Object.assign(job, { error, status: stopped ? "cancelled" : "failed" });
+    release(job);
     return;
   }
   Object.assign(job, { ...before, before: null, boxes: [], lines: [], status: "done" });
+  release(job);
   if (queue.jobs.includes(job)) notify(stopped ? t().read.keptStopped : t().read.keptFailed(explain(error)));
 }
 
 /** Writes what the job is by then: a person may correct, crop or delete it meanwhile. */
 async function save(job: Job): Promise<void> {
+  job.kept = false;
   const { picture } = job.before ?? job;
   if (!picture) return;
   job.thumbnail = await thumbnail(picture);
@@ -186,9 +202,7 @@ async function save(job: Job): Promise<void> {
   const entry = { id, name, page, created, text: document.text, lines: document.lines.length, thumbnail: small };
   try {
     await kept.keep(entry, { id, document, decision, edited }, picture);
-    // A hundred pages are on disk now, not in memory: whoever opens one gets its picture back.
-    const now = screen();
-    if (job.status === "done" && (now.name !== "read" || now.id !== id)) job.picture = null;
+    job.kept = true;
   } catch (thrown) {
     const full = thrown instanceof DOMException && thrown.name === "QuotaExceededError";
     notify(full ? t().history.full : t().history.blocked);
@@ -247,19 +261,25 @@ function again(job: Job, change: Partial<Before>): void {
 export async function open(id: string): Promise<Job | null> {
   const here = queue.jobs.find((job) => job.id === id) ?? opened.get(id);
   if (here) {
-    if (here.status === "done") here.picture ??= (await kept.find(id).catch(() => null))?.picture ?? null;
+    if (here.status !== "waiting" && here.status !== "reading") here.picture ??= await regained(here);
     return here;
   }
   const found = await kept.find(id).catch(() => null);
   if (!found) return null;
   const job = new Job({ name: found.entry.name, page: found.entry.page, picture: async () => found.picture }, id);
   job.status = "done";
+  job.kept = true;
   job.picture = found.picture;
   job.document = found.document;
   job.decision = found.decision;
   job.edited = found.edited ?? false;
   opened.set(id, job);
   return job;
+}
+
+async function regained(job: Job): Promise<Blob | null> {
+  const picture = job.kept ? kept.find(job.id).then((found) => found?.picture) : job.source();
+  return (await picture.catch(() => null)) ?? null;
 }
 
 export async function edit(job: Job, index: number, text: string): Promise<void> {

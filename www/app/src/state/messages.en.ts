@@ -254,6 +254,7 @@ export const en = {
     unsupported: "This kind of picture can't be read. Save it as JPEG or PNG and try again.",
     truncated: "The file ends too early: it may not have been copied completely.",
     malformed: "The file is damaged.",
+    unreadable: "The file was moved or changed. Choose it again.",
     too_large: "The file is too large.",
     too_many_pixels: "The picture has too many pixels. Scale it down or cut out the part with the text.",
     too_many_pages: "The file has too many pages.",

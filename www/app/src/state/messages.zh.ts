@@ -254,6 +254,7 @@ export const zh: Messages = {
     unsupported: "不支持这种图片。请另存为 JPEG 或 PNG 后重试。",
     truncated: "文件不完整，可能没有复制完。",
     malformed: "文件已损坏。",
+    unreadable: "文件已被移动或修改，请重新选择。",
     too_large: "文件太大。",
     too_many_pixels: "图片像素太多。请缩小，或只裁出有文字的部分。",
     too_many_pages: "文件页数太多。",

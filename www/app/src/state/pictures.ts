@@ -43,11 +43,11 @@ export async function pagesOf(file: File): Promise<Page[]> {
       }));
     }
     case "engine": {
-      const frames = await ocr().pages(file);
-      return frames.map((frame, i) => ({
+      const pictures = await ocr().pages(file);
+      return pictures.map((picture, i) => ({
         name: file.name,
-        page: frames.length === 1 ? null : { number: i + 1, of: frames.length },
-        picture: () => encode(new ImageData(new Uint8ClampedArray(frame.data), frame.width, frame.height)),
+        page: pictures.length === 1 ? null : { number: i + 1, of: pictures.length },
+        picture: async () => picture,
       }));
     }
     case "other":
@@ -67,12 +67,6 @@ function canvas(width: number, height: number): [OffscreenCanvas, OffscreenCanva
   const context = surface.getContext("2d");
   if (!context) throw new OcrError("out_of_memory", "no canvas of this size");
   return [surface, context];
-}
-
-async function encode(pixels: ImageData): Promise<Blob> {
-  const [surface, context] = canvas(pixels.width, pixels.height);
-  context.putImageData(pixels, 0, 0);
-  return surface.convertToBlob({ type: "image/png" });
 }
 
 async function redraw(file: Blob): Promise<Blob> {
