@@ -314,6 +314,42 @@ describe("several pictures", () => {
       assert.match(await readText(page), /希望是本无所谓有/);
     });
   });
+
+  test("of one file stay together, in their order", async () => {
+    const [first, second, third] = ["receipt.jpg", "chinese.jpg", "rotated.jpg"].map((name) => sample(name));
+    await visit({ context: { permissions: ["clipboard-read", "clipboard-write"] } }, async (page) => {
+      await pick(page, sample("photo.png"), pdfOf(first, second, third), sample("dark.png"));
+      await page.getByText("5 of 5 pictures").waitFor();
+      const { content } = await saved(page, () => page.getByRole("button", { name: "Export all (zip)" }).click());
+      const files = unzipSync(content);
+      assert.deepEqual(
+        Object.keys(files).sort(),
+        ["dark", "photo", "scan"].flatMap((stem) => ["json", "md", "txt"].map((kind) => `${stem}.${kind}`)),
+      );
+      const read = JSON.parse(new TextDecoder().decode(files["scan.json"]));
+      assert.deepEqual([read.length, read[0].text], [3, commandText(first)]);
+      const text = new TextDecoder().decode(files["scan.txt"]);
+      assert.equal(text, read.map((document) => `${document.text}\n`).join("\f"));
+      await page.getByRole("button", { name: "Copy all" }).click();
+      await page.getByText("Copied").waitFor();
+      const copied = await page.evaluate(() => navigator.clipboard.readText());
+      assert.ok(copied.includes(`${read[0].text}\n\n${read[1].text}`));
+
+      const inHistory = ["dark.png", "scan.pdf · 1", "scan.pdf · 2", "scan.pdf · 3", "photo.png"];
+      await go(page, "#/history");
+      await page.getByText("5 pictures", { exact: true }).first().waitFor();
+      assert.deepEqual(await page.locator(".name").allInnerTexts(), inHistory);
+      // Reading one again leaves it where it is.
+      await page.reload();
+      await page.getByRole("link", { name: "scan.pdf · 2" }).click();
+      await page.getByRole("button", { name: "Crop and turn" }).click();
+      await page.getByRole("button", { name: "Read this part" }).click();
+      await readText(page);
+      await go(page, "#/history");
+      await page.getByText("5 pictures", { exact: true }).first().waitFor();
+      assert.deepEqual(await page.locator(".name").allInnerTexts(), inHistory);
+    });
+  });
 });
 
 test("a PDF is closed when no page of it is to be drawn, whatever became of its pages, and opened again", async () => {

@@ -6,6 +6,8 @@ import { openDB, type DBSchema, type IDBPDatabase } from "idb";
 export interface Entry {
   id: string;
   name: string;
+  /** The same for all pages of a file; entries of earlier versions have none. */
+  file?: string;
   /** Of several that belong together: which page, of how many. */
   page: { number: number; of: number } | null;
   /** ms since 1970 */

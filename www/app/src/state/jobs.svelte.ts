@@ -20,7 +20,7 @@ import { explain, tellFallback } from "./errors.ts";
 import * as kept from "./history.ts";
 import { t } from "./i18n.svelte.ts";
 import { notify } from "./notices.svelte.ts";
-import { pagesOf, thumbnail, type Page } from "./pictures.ts";
+import { newId, pagesOf, thumbnail, type Page } from "./pictures.ts";
 import { go, screen } from "./route.svelte.ts";
 import { settings } from "./settings.svelte.ts";
 
@@ -31,10 +31,11 @@ type Before = Pick<Job, "picture" | "original" | "extra" | "document" | "decisio
 
 /** A picture and what becomes of it. */
 export class Job {
-  readonly id: string = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+  readonly id: string;
   readonly name: string;
+  readonly file: string;
   readonly page: Page["page"];
-  readonly created: number = Date.now();
+  readonly created: number;
   status = $state<Status>("waiting");
   picture = $state.raw<Blob | null>(null);
   /** Bytes of models that are being fetched. */
@@ -66,12 +67,14 @@ export class Job {
   /** The file that its pages couldn't be had of. */
   readonly unopened: File | null;
 
-  constructor({ name, page, picture }: Page, id?: string, unopened: File | null = null) {
+  constructor({ name, file, page, picture }: Page, created: number, id = newId(), unopened: File | null = null) {
+    this.id = id;
     this.name = name;
+    this.file = file;
     this.page = page;
+    this.created = created;
     this.source = picture;
     this.unopened = unopened;
-    if (id) this.id = id;
   }
 
   write(work: () => Promise<void>): Promise<void> {
@@ -111,12 +114,25 @@ export async function read(files: File[], from: "here" | "camera" = "here"): Pro
 /** One for each page of the file; one that says why, where there are none. */
 async function jobsOf(file: File): Promise<Job[]> {
   try {
-    return (await pagesOf(file)).map((page) => new Job(page));
+    const pages = await pagesOf(file);
+    const first = stamp(pages.length);
+    return pages.map((page, i) => new Job(page, first - i));
   } catch (thrown) {
-    const job = new Job({ name: file.name, page: null, picture: () => Promise.reject(thrown) }, undefined, file);
+    const id = newId();
+    const none: Page = { name: file.name, file: id, page: null, picture: () => Promise.reject(thrown) };
+    const job = new Job(none, stamp(1), id, file);
     fail(job, OcrError.from(thrown));
     return [job];
   }
+}
+
+let latest = 0;
+
+/** When a file's first page is said to have come, ms since 1970; each page after it came 1 ms earlier. No two pages are of
+ * the same time, and lists that begin with what came last have the pages in order. */
+function stamp(pages: number): number {
+  latest = Math.max(Date.now(), latest + pages);
+  return latest;
 }
 
 function show(jobs: Job[], replace: boolean): void {
@@ -198,8 +214,9 @@ async function save(job: Job): Promise<void> {
   const { document, decision, edited, picture: latest } = job.before ?? job;
   // Another one in its place is kept when its turn comes.
   if (job.discarded || !settings.keepHistory || !document || !decision || latest !== picture) return;
-  const { id, name, page, created, thumbnail: small } = job;
-  const entry = { id, name, page, created, text: document.text, lines: document.lines.length, thumbnail: small };
+  const { id, name, file, page, created } = job;
+  const { text, lines } = document;
+  const entry = { id, name, file, page, created, text, lines: lines.length, thumbnail: job.thumbnail };
   try {
     await kept.keep(entry, { id, document, decision, edited }, picture);
     job.kept = true;
@@ -266,7 +283,8 @@ export async function open(id: string): Promise<Job | null> {
   }
   const found = await kept.find(id).catch(() => null);
   if (!found) return null;
-  const job = new Job({ name: found.entry.name, page: found.entry.page, picture: async () => found.picture }, id);
+  const { name, file = id, page, created } = found.entry;
+  const job = new Job({ name, file, page, picture: async () => found.picture }, created, id);
   job.status = "done";
   job.kept = true;
   job.picture = found.picture;
@@ -328,17 +346,35 @@ export function clear(): void {
   queue.jobs = [];
 }
 
-/** Text, Markdown and JSON of everything that was read. */
+/** What was read, file by file, the pages of each in their order. */
+function filesRead(): { name: string; pages: Document[] }[] {
+  const files = new Map<string, { job: Job; document: Document }[]>();
+  for (const job of queue.jobs) {
+    const document = job.document ?? job.before?.document;
+    if (document) files.set(job.file, [...(files.get(job.file) ?? []), { job, document }]);
+  }
+  const number = ({ page }: Job) => page?.number ?? 0;
+  return [...files.values()].map((read) => {
+    const pages = read.sort((a, b) => number(a.job) - number(b.job)).map(({ document }) => document);
+    return { name: read[0]?.job.name ?? "", pages };
+  });
+}
+
+/** The text of everything that was read. */
+export function textOfAll(): string {
+  const texts = filesRead().flatMap(({ pages }) => pages.map(({ text }) => text.trim()));
+  return texts.filter(Boolean).join("\n\n");
+}
+
+/** Text, Markdown and JSON of every file that was read. */
 export async function zipAll(): Promise<Blob> {
   const { zipSync, strToU8 } = await import("fflate");
-  const done = queue.jobs.flatMap((job) => (job.document ? [{ job, document: job.document }] : []));
-  const names = uniqueNames(
-    done.map(({ job }) => (job.page ? `${fileStem(job.name)}-${job.page.number}` : fileStem(job.name))),
-  );
+  const read = filesRead();
+  const names = uniqueNames(read.map(({ name }) => fileStem(name)));
   const files: Record<string, Uint8Array> = {};
-  done.forEach(({ job, document }, i) => {
+  read.forEach(({ name, pages }, i) => {
     for (const [extension, { make }] of Object.entries(FORMATS)) {
-      files[`${names[i]}.${extension}`] = strToU8(make([document], job.title));
+      files[`${names[i]}.${extension}`] = strToU8(make(pages, name));
     }
   });
   return new Blob([zipSync(files) as Uint8Array<ArrayBuffer>], { type: "application/zip" });

@@ -144,6 +144,7 @@ export const en = {
     resume: "Resume",
     cancelAll: "Cancel the rest",
     retryAll: "Retry failed",
+    copyAll: "Copy all",
     zip: "Export all (zip)",
     clear: "Clear list",
     status: { waiting: "Waiting", reading: "Reading", done: "Done", failed: "Failed", cancelled: "Stopped" },

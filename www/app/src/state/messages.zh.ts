@@ -144,6 +144,7 @@ export const zh: Messages = {
     resume: "继续",
     cancelAll: "取消其余",
     retryAll: "重试失败的",
+    copyAll: "全部复制",
     zip: "全部导出 (zip)",
     clear: "清空列表",
     status: { waiting: "等待", reading: "识别中", done: "完成", failed: "失败", cancelled: "已停止" },

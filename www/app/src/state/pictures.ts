@@ -6,6 +6,8 @@ import { ocr } from "./client.ts";
 
 export interface Page {
   name: string;
+  /** The same for all pages of a file. */
+  file: string;
   /** Of several in one file. */
   page: { number: number; of: number } | null;
   /** Drawn when its turn comes: a hundred pages aren't held in memory. */
@@ -24,9 +26,21 @@ export async function kindOf(file: Blob): Promise<Kind> {
   return "other";
 }
 
+export function newId(): string {
+  return crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+}
+
 /** The pages of a file; an error where it can be seen already that there are none. */
 export async function pagesOf(file: File): Promise<Page[]> {
-  const one = (picture: Page["picture"]): Page[] => [{ name: file.name, page: null, picture }];
+  const { name } = file;
+  const id = newId();
+  const page = (i: number, of: number, picture: Page["picture"]): Page => ({
+    name,
+    file: id,
+    page: of === 1 ? null : { number: i + 1, of },
+    picture,
+  });
+  const one = (picture: Page["picture"]): Page[] => [page(0, 1, picture)];
   if (file.size === 0) throw new OcrError("empty", `${file.name} is empty`);
   switch (await kindOf(file)) {
     case "both":
@@ -36,19 +50,11 @@ export async function pagesOf(file: File): Promise<Page[]> {
         throw new OcrError("network", String(thrown));
       });
       const pdf = await openPdf(file);
-      return Array.from({ length: pdf.pages }, (_, i) => ({
-        name: file.name,
-        page: pdf.pages === 1 ? null : { number: i + 1, of: pdf.pages },
-        picture: () => pdf.draw(i + 1),
-      }));
+      return Array.from({ length: pdf.pages }, (_, i) => page(i, pdf.pages, () => pdf.draw(i + 1)));
     }
     case "engine": {
       const pictures = await ocr().pages(file);
-      return pictures.map((picture, i) => ({
-        name: file.name,
-        page: pictures.length === 1 ? null : { number: i + 1, of: pictures.length },
-        picture: async () => picture,
-      }));
+      return pictures.map((picture, i) => page(i, pictures.length, async () => picture));
     }
     case "other":
       // AVIF, HEIC, SVG, what else this browser knows: what it draws is read.
