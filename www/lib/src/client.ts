@@ -14,6 +14,7 @@ import type {
   GpuState,
   Picture,
   PlaceChoice,
+  Reason,
   RecognizeCall,
   Requirements,
   Runner,
@@ -36,6 +37,19 @@ export interface ClientCall extends RecognizeCall {
   runOn?: RunOn;
 }
 
+/** What the device would say of the picture, too, and what the person said. */
+const PICTURES_FAULT = new Set([
+  "empty",
+  "unknown_format",
+  "unsupported",
+  "truncated",
+  "malformed",
+  "too_many_pixels",
+  "too_many_pages",
+  "cancelled",
+]);
+/** Every picture would be refused. */
+const KEYS_FAULT = new Set(["key_missing", "key_invalid", "scope_missing"]);
 /** A server's answer to the health check is believed for so long, ms. */
 const HEALTH_AGE = 60_000;
 /** So long nothing is read before GPU and CPU are compared, ms. */
@@ -55,6 +69,8 @@ export class OcrClient {
   #leisure = new AbortController();
   /** Why the GPU that was asked for isn't used: what was told. */
   #told: GpuState | null = null;
+  /** Whether the server wants another key, which would be another client's. */
+  #locked = false;
   #health: { at: number; up: Promise<boolean> } | null = null;
 
   constructor({ base, createWorker, remote, gpu }: ClientOptions) {
@@ -106,14 +122,25 @@ export class OcrClient {
     const decision = await this.decide(call.requirements ?? {}, call.place ?? "device");
     if (decision.place === "device") return this.#here(picture, call, decision);
     if (!this.#remote) throw new OcrError("network", "no server is set up");
+    if (call.place !== "auto") return { documents: await this.#remote.recognizePatiently(picture, call), decision };
     try {
       return { documents: await this.#remote.recognize(picture, call), decision };
     } catch (thrown) {
-      if (call.place !== "auto" || OcrError.from(thrown).code !== "network") throw thrown;
-      // It was up a moment ago: the device can do it too.
-      this.#health = { at: Date.now(), up: Promise.resolve(false) };
-      return this.#here(picture, call, { place: "device", reason: "server_down" });
+      const { code } = OcrError.from(thrown);
+      if (PICTURES_FAULT.has(code) || decision.reason === "language_needs_server") throw thrown;
+      return this.#here(picture, call, { place: "device", reason: this.#refused(code) });
     }
+  }
+
+  /** Why the device reads what the server, which was up a moment ago, didn't. */
+  #refused(code: string): Reason {
+    if (code === "network") {
+      this.#health = { at: Date.now(), up: Promise.resolve(false) };
+      return "server_down";
+    }
+    if (!KEYS_FAULT.has(code)) return "server_failed";
+    this.#locked = true;
+    return "server_key";
   }
 
   async #here(picture: Picture, call: ClientCall, decision: Decision): Promise<Answer> {
@@ -165,6 +192,7 @@ export class OcrClient {
 
   async #server(): Promise<Conditions["server"]> {
     if (!this.#remote) return "none";
+    if (this.#locked) return "locked";
     if (!this.#health || Date.now() - this.#health.at > HEALTH_AGE) {
       this.#health = { at: Date.now(), up: this.#remote.healthy() };
     }

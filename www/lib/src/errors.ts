@@ -5,10 +5,13 @@
 export class OcrError extends Error {
   override readonly name = "OcrError";
   readonly code: string;
+  /** After how many s a server takes another try; null where it says nothing of it. */
+  readonly retryAfter: number | null;
 
-  constructor(code: string, message: string) {
+  constructor(code: string, message: string, retryAfter: number | null = null) {
     super(message);
     this.code = code;
+    this.retryAfter = retryAfter;
   }
 
   /** Of what was thrown, whatever it is. */
