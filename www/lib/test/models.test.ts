@@ -132,6 +132,16 @@ describe("a model store", () => {
     expect((await models.bytes("det")).byteLength).toBe(5000);
   });
 
+  test("goes on where the browser keeps nothing for the site", async () => {
+    const refuse = () => Promise.reject(new DOMException("denied", "SecurityError"));
+    vi.stubGlobal("caches", { open: refuse });
+    const models = new ModelStore(new URL("https://example.org/app/"));
+    await models.ensure(["det"]);
+    expect((await models.bytes("det")).byteLength).toBe(5000);
+    await models.remove(["det"]);
+    expect((await models.list()).some(({ stored }) => stored)).toBe(false);
+  });
+
   test("frees by name, and what an older version left", async () => {
     const shelf = memoryShelf();
     const models = store(shelf);

@@ -425,6 +425,28 @@ describe("the device", () => {
     });
   });
 
+  test("that keeps nothing for the site reads all the same", async () => {
+    const init = () => {
+      const denied = () => new DOMException("denied", "SecurityError");
+      for (const name of ["localStorage", "sessionStorage"])
+        Object.defineProperty(window, name, {
+          get() {
+            throw denied();
+          },
+        });
+      CacheStorage.prototype.open = () => Promise.reject(denied());
+      IDBFactory.prototype.open = () => {
+        throw denied();
+      };
+      ServiceWorkerContainer.prototype.register = () => Promise.reject(denied());
+    };
+    await visit({ init }, async (page) => {
+      await pick(page, sample("photo.png"));
+      assert.match(await readText(page), /Region-based segmentation/);
+      await page.getByText("doesn't keep data for this site").waitFor();
+    });
+  });
+
   test("is made ready to read without a network before there is a picture, and says so no earlier", async () => {
     const held = [];
     answer = (request, response) =>
