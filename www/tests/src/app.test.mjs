@@ -69,6 +69,22 @@ const keptModules = (page) =>
     return found;
   });
 
+/** Texts in the history. */
+const keptTexts = (page) =>
+  page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const opening = indexedDB.open("maoocr");
+        opening.onsuccess = () => {
+          const all = opening.result.transaction("documents").objectStore("documents").getAll();
+          all.onsuccess = () => {
+            opening.result.close();
+            resolve(all.result.map(({ document }) => document.text));
+          };
+        };
+      }),
+  );
+
 async function until(condition) {
   for (const end = Date.now() + 60_000; !(await condition()); await new Promise((next) => setTimeout(next, 50)))
     assert.ok(Date.now() < end, `never: ${condition}`);
@@ -184,6 +200,70 @@ describe("a picture", () => {
         .getByText(/ppocrv6-small-rec/)
         .first()
         .waitFor();
+    });
+  });
+
+  test("keeps its text when reading it again fails or is stopped, and asks before corrections are lost", async () => {
+    await visit({}, async (page) => {
+      // Which would have the larger models go unused.
+      await go(page, "#/settings");
+      await page.getByText("A person waits").click();
+      await go(page, "#/");
+      await pick(page, sample("vertical.jpg"));
+      const text = await readText(page);
+      const improve = page.getByRole("button", { name: "Read again, more accurately" });
+      answer = (request, response) => request.url.includes("small") && response.destroy();
+      await improve.click();
+      await page.getByText(/network can't be reached.*The text is as it was before/).waitFor();
+      assert.equal(await readText(page), text);
+
+      answer = (request) => request.url.includes("small");
+      await improve.click();
+      await page.getByRole("button", { name: "Stop" }).click();
+      await page.getByText("Stopped. The text is as it was before.").waitFor();
+      assert.equal(await readText(page), text);
+      answer = () => false;
+
+      const whole = page.getByRole("textbox", { name: "All text" });
+      await whole.fill("by hand");
+      await whole.blur();
+      await improve.click();
+      await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+      assert.equal(await readText(page), "by hand");
+      await until(async () => (await keptTexts(page)).includes("by hand"));
+      // Also when it comes from the history.
+      await page.reload();
+      await improve.click();
+      await page.getByRole("dialog").getByRole("button", { name: "Read again" }).click();
+      assert.match(await readText(page), /どこで生れた/);
+    });
+  });
+
+  test("that is corrected or deleted while it is being kept stays so", async () => {
+    // Holds thumbnails until they are let go.
+    const init = () => {
+      const convert = OffscreenCanvas.prototype.convertToBlob;
+      const held = new Promise((letGo) => (window.letGo = letGo));
+      OffscreenCanvas.prototype.convertToBlob = async function (...options) {
+        await held;
+        return convert.apply(this, options);
+      };
+    };
+    await visit({ init }, async (page) => {
+      await pick(page, sample("photo.png"));
+      await readText(page);
+      const whole = page.getByRole("textbox", { name: "All text" });
+      await whole.fill("by hand");
+      await whole.blur();
+      await go(page, "#/");
+      await pick(page, sample("receipt.jpg"));
+      await readText(page);
+      await page.getByRole("button", { name: "Delete" }).click();
+      await page.evaluate(() => window.letGo());
+      await page.getByText("Deleted").waitFor();
+      await until(async () => (await keptTexts(page)).length > 0);
+      await page.waitForTimeout(500);
+      assert.deepEqual(await keptTexts(page), ["by hand"]);
     });
   });
 
@@ -553,6 +633,59 @@ describe("the app", () => {
       await page.getByRole("button", { name: "Update now" }).click();
       await page.waitForFunction(() => !window.before);
       await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+    });
+  });
+
+  test("asks before it is closed with pictures that wait", async () => {
+    await visit({}, async (page) => {
+      const asked = new Promise((seen) => page.once("dialog", (dialog) => void dialog.dismiss().then(() => seen(dialog.type())))); // prettier-ignore
+      await pick(page, sample("columns.png"), sample("receipt.jpg"));
+      await page.getByRole("button", { name: "Pause" }).click();
+      await page.close({ runBeforeUnload: true });
+      assert.equal(await asked, "beforeunload");
+      await page.getByRole("button", { name: "Resume" }).click();
+      await page.getByText("2 of 2 pictures").waitFor();
+      await page.close({ runBeforeUnload: true });
+      await until(() => page.isClosed());
+    });
+  });
+
+  test("takes a new version only in tabs that have nothing to lose, or where the person says so", async () => {
+    await visit({}, async (page, context) => {
+      await page.getByText("Ready to work offline").waitFor();
+      const [reading, idle] = [await context.newPage(), await context.newPage()];
+      for (const tab of [reading, idle]) await tab.goto(server.url);
+      await pick(reading, sample("receipt.jpg"));
+      await readText(reading);
+      const worker = readFileSync(join(DIST, "sw.js"));
+      answer = (request, response) => {
+        if (request.url !== "/sw.js") return false;
+        response.writeHead(200, { "content-type": "text/javascript", "cache-control": "no-cache" });
+        response.end(`${worker}\n// another version`);
+        return true;
+      };
+      for (const tab of [page, reading, idle]) await tab.evaluate(() => (window.before = true));
+      await page.evaluate(async () => (await navigator.serviceWorker.ready).update());
+      await page.getByRole("button", { name: "Update now" }).click();
+      for (const tab of [page, idle]) await tab.waitForFunction(() => !window.before);
+      await reading.getByText("A new version is ready.").waitFor();
+      assert.ok(await reading.evaluate(() => window.before));
+      await reading.getByRole("button", { name: "Update now" }).click();
+      await reading.waitForFunction(() => !window.before);
+    });
+  });
+
+  test("opened by a shortcut while it is open shows that screen", async () => {
+    const init = () => {
+      const launchQueue = { setConsumer: (consumer) => (window.launched = consumer) };
+      Object.defineProperty(window, "launchQueue", { value: launchQueue });
+    };
+    await visit({ init }, async (page) => {
+      await page.waitForFunction(() => window.launched);
+      await page.evaluate((targetURL) => window.launched({ files: [], targetURL }), `${server.url}#/history`);
+      await page.getByRole("heading", { name: "History" }).waitFor();
+      await page.evaluate((targetURL) => window.launched({ files: [], targetURL }), server.url);
+      assert.equal(new URL(page.url()).hash, "#/history");
     });
   });
 

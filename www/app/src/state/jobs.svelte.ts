@@ -94,6 +94,11 @@ export const queue = $state<{ jobs: Job[]; paused: boolean; preparing: number }>
   preparing: 0,
 });
 
+/** Whether there is anything that would end with the page. */
+export function unfinished(): boolean {
+  return queue.preparing > 0 || queue.jobs.some(({ status }) => status === "waiting" || status === "reading");
+}
+
 const opened = new Map<string, Job>();
 
 /** Reads these files; shows the only one, or the list. */
