@@ -10,7 +10,7 @@ import axe from "axe-core";
 import { unzipSync } from "fflate";
 
 import { launch, open, pick, readText } from "./browser.mjs";
-import { commandText, pdfOf, sample } from "./samples.mjs";
+import { commandText, pdfOf, sample, tiffOf } from "./samples.mjs";
 import { DIST, serve } from "./serve.mjs";
 
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true };
@@ -89,6 +89,17 @@ async function until(condition) {
   for (const end = Date.now() + 60_000; !(await condition()); await new Promise((next) => setTimeout(next, 50)))
     assert.ok(Date.now() < end, `never: ${condition}`);
 }
+
+/** RGB. */
+const pixelsOf = (page, path) =>
+  page.evaluate(async (base64) => {
+    const image = await createImageBitmap(new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))]));
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    const { data } = context.getImageData(0, 0, image.width, image.height);
+    return { width: image.width, height: image.height, data: [...data.filter((_, i) => i % 4 !== 3)] };
+  }, readFileSync(path).toString("base64"));
 
 const go = (page, hash) => page.evaluate((to) => (location.hash = to), hash);
 
@@ -297,20 +308,7 @@ describe("a picture", () => {
       assert.match(await readText(page), /Region-based segmentation/);
 
       await go(page, "#/");
-      const dark = await page
-        .evaluate(
-          async (base64) => {
-            const image = await createImageBitmap(new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))]));
-            const canvas = new OffscreenCanvas(image.width, image.height);
-            const context = canvas.getContext("2d");
-            context.drawImage(image, 0, 0);
-            const { data } = context.getImageData(0, 0, image.width, image.height);
-            return { width: image.width, height: image.height, data: [...data.filter((_, i) => i % 4 !== 3)] };
-          },
-          readFileSync(sample("dark.png")).toString("base64"),
-        )
-        .catch((error) => error);
-      assert.ok(dark.data, String(dark));
+      const dark = await pixelsOf(page, sample("dark.png"));
       const pnm = Buffer.concat([Buffer.from(`P6 ${dark.width} ${dark.height} 255\n`), Buffer.from(dark.data)]);
       await pick(page, { name: "dark.ppm", mimeType: "image/x-portable-pixmap", buffer: pnm });
       assert.equal(await readText(page), commandText(sample("dark.png")));
@@ -392,6 +390,18 @@ describe("several pictures", () => {
       await page.getByRole("link", { name: "scan.pdf · 2" }).click();
       await page.getByText("Page 2 of 2").waitFor();
       assert.match(await readText(page), /希望是本无所谓有/);
+    });
+  });
+
+  test("come as the pages of a TIFF", async () => {
+    await visit({}, async (page) => {
+      const pages = ["photo.png", "dark.png"].map((name) => pixelsOf(page, sample(name)));
+      const buffer = tiffOf(await Promise.all(pages));
+      await pick(page, { name: "fax.tif", mimeType: "image/tiff", buffer });
+      await page.getByText("2 of 2 pictures").waitFor();
+      await page.getByRole("link", { name: "fax.tif · 2" }).click();
+      assert.equal(await readText(page), commandText(sample("dark.png")));
+      await page.locator(".frame img").evaluate((image) => image.decode());
     });
   });
 
@@ -486,7 +496,7 @@ test("a PDF is drawn by browsers of some years ago", async () => {
   await visit({ init: older }, async (page) => {
     await pick(page, pdfOf(sample("receipt.jpg")));
     assert.equal(await readText(page), commandText(sample("receipt.jpg")));
-    assert.equal(workers, 1);
+    assert.ok(workers > 0);
   });
 });
 
@@ -542,8 +552,11 @@ describe("the device", () => {
       await server.stop();
       await context.setOffline(true);
       await page.reload();
-      await pick(page, sample("receipt.jpg"));
-      assert.equal(await readText(page), commandText(sample("receipt.jpg")));
+      for (const file of [sample("receipt.jpg"), pdfOf(sample("receipt.jpg"))]) {
+        await go(page, "#/");
+        await pick(page, file);
+        assert.equal(await readText(page), commandText(sample("receipt.jpg")));
+      }
     });
   });
 
