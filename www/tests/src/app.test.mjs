@@ -417,7 +417,9 @@ describe("several pictures", () => {
         ["dark", "photo", "scan"].flatMap((stem) => ["json", "md", "txt"].map((kind) => `${stem}.${kind}`)),
       );
       const read = JSON.parse(new TextDecoder().decode(files["scan.json"]));
-      assert.deepEqual([read.length, read[0].text], [3, commandText(first)]);
+      assert.equal(read.length, 3);
+      assert.match(read[0].text, /^CORNER BAKERY/);
+      assert.match(read[1].text, /希望是本无所谓有/);
       const text = new TextDecoder().decode(files["scan.txt"]);
       assert.equal(text, read.map((document) => `${document.text}\n`).join("\f"));
       await page.getByRole("button", { name: "Copy all" }).click();
@@ -457,7 +459,7 @@ test("a PDF is closed when no page of it is to be drawn, whatever became of its 
     await page.getByRole("link", { name: "scan.pdf · 1" }).click();
     await page.locator(".frame img").evaluate((image) => image.decode());
     assert.equal(open(), 1);
-    assert.equal(await readText(page), commandText(sample("receipt.jpg")));
+    assert.match(await readText(page), /CORNER BAKERY/);
   });
 });
 
@@ -495,7 +497,7 @@ test("a PDF is drawn by browsers of some years ago", async () => {
   };
   await visit({ init: older }, async (page) => {
     await pick(page, pdfOf(sample("receipt.jpg")));
-    assert.equal(await readText(page), commandText(sample("receipt.jpg")));
+    assert.match(await readText(page), /CORNER BAKERY/);
     assert.ok(workers > 0);
   });
 });
@@ -555,7 +557,7 @@ describe("the device", () => {
       for (const file of [sample("receipt.jpg"), pdfOf(sample("receipt.jpg"))]) {
         await go(page, "#/");
         await pick(page, file);
-        assert.equal(await readText(page), commandText(sample("receipt.jpg")));
+        assert.match(await readText(page), /CORNER BAKERY/);
       }
     });
   });
@@ -626,6 +628,35 @@ describe("a server", () => {
   });
 });
 
+test("a server that wants a key has it asked for; automatic reads without it", async () => {
+  answer = (request, response) => {
+    if (request.url === "/health") response.writeHead(200, { "content-type": "application/json" }).end("{}");
+    else if (request.method === "POST") {
+      const problem = { code: "key_missing", detail: "a key, please" };
+      request.resume().on("end", () => response.writeHead(401).end(JSON.stringify(problem)));
+    } else return false;
+    return true;
+  };
+  const init = () => Object.defineProperty(navigator, "hardwareConcurrency", { value: 2 });
+  await visit({ init }, async (page) => {
+    await go(page, "#/settings");
+    await page.getByText("On the server", { exact: true }).click();
+    await go(page, "#/");
+    await page.getByText("Pictures may be sent").waitFor();
+    await pick(page, sample("photo.png"));
+    assert.match(await page.getByRole("alert").innerText(), /wants a key: enter it in the settings/);
+    await go(page, "#/settings");
+    await page.getByText("Automatic", { exact: true }).first().click();
+    await page.getByText("Right now: on the server").waitFor();
+    await go(page, "#/");
+    await page.getByText("Pictures may be sent").waitFor();
+    await pick(page, sample("photo.png"));
+    assert.equal(await readText(page), commandText(sample("photo.png")));
+    await page.getByText("Details").click();
+    await page.getByText("the server wants another key").waitFor();
+  });
+});
+
 describe("the app", () => {
   test("tells of a new version, and takes it when told to", async () => {
     await visit({}, async (page) => {
@@ -651,11 +682,11 @@ describe("the app", () => {
 
   test("asks before it is closed with pictures that wait", async () => {
     await visit({}, async (page) => {
-      const asked = new Promise((seen) => page.once("dialog", (dialog) => void dialog.dismiss().then(() => seen(dialog.type())))); // prettier-ignore
       await pick(page, sample("columns.png"), sample("receipt.jpg"));
       await page.getByRole("button", { name: "Pause" }).click();
-      await page.close({ runBeforeUnload: true });
-      assert.equal(await asked, "beforeunload");
+      const [dialog] = await Promise.all([page.waitForEvent("dialog"), page.close({ runBeforeUnload: true })]);
+      assert.equal(dialog.type(), "beforeunload");
+      await dialog.dismiss();
       await page.getByRole("button", { name: "Resume" }).click();
       await page.getByText("2 of 2 pictures").waitFor();
       await page.close({ runBeforeUnload: true });
