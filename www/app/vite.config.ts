@@ -57,7 +57,7 @@ export default defineConfig({
       injectManifest: {
         // Models are kept by their hash; a PDF's rare character maps and fonts, and the module for GPUs, when they are
         // first used.
-        globPatterns: ["**/*.{js,css,html,svg,png,wasm,webmanifest}", "models.json"],
+        globPatterns: ["**/*.{js,mjs,css,html,svg,png,wasm,webmanifest}", "models.json"],
         globIgnores: [
           "models/**",
           "pdf/cmaps/**",

@@ -11,10 +11,10 @@ import type {
   Answer,
   Decision,
   Document,
-  Frame,
   GpuState,
   Picture,
   PlaceChoice,
+  Reason,
   RecognizeCall,
   Requirements,
   Runner,
@@ -37,6 +37,19 @@ export interface ClientCall extends RecognizeCall {
   runOn?: RunOn;
 }
 
+/** What the device would say of the picture, too, and what the person said. */
+const PICTURES_FAULT = new Set([
+  "empty",
+  "unknown_format",
+  "unsupported",
+  "truncated",
+  "malformed",
+  "too_many_pixels",
+  "too_many_pages",
+  "cancelled",
+]);
+/** Every picture would be refused. */
+const KEYS_FAULT = new Set(["key_missing", "key_invalid", "scope_missing"]);
 /** A server's answer to the health check is believed for so long, ms. */
 const HEALTH_AGE = 60_000;
 /** So long nothing is read before GPU and CPU are compared, ms. */
@@ -56,6 +69,8 @@ export class OcrClient {
   #leisure = new AbortController();
   /** Why the GPU that was asked for isn't used: what was told. */
   #told: GpuState | null = null;
+  /** Whether the server wants another key, which would be another client's. */
+  #locked = false;
   #health: { at: number; up: Promise<boolean> } | null = null;
 
   constructor({ base, createWorker, remote, gpu }: ClientOptions) {
@@ -73,8 +88,20 @@ export class OcrClient {
   }
 
   /** Starts an engine before it is needed. */
-  async warm(runOn: RunOn = "auto"): Promise<void> {
-    if (!(await this.#gpu?.warm(runOn))) await this.#pool.warm();
+  async warm(runOn: RunOn): Promise<void> {
+    await (await this.#engines(runOn)).warm();
+  }
+
+  /** Brings the models to the device that pictures with these requirements need; not where data are to be saved. Says
+   * whether they are here. */
+  async stock(requirements: Requirements, runOn: RunOn): Promise<boolean> {
+    if (this.#thrift().saveData) return false;
+    await (await this.#engines(runOn)).stock(requirements);
+    return !this.models.full;
+  }
+
+  async #engines(runOn: RunOn): Promise<EnginePool> {
+    return (await this.#gpu?.engines(runOn)) ?? this.#pool;
   }
 
   /** Which GPU the browser has, and whether it reads. */
@@ -95,14 +122,25 @@ export class OcrClient {
     const decision = await this.decide(call.requirements ?? {}, call.place ?? "device");
     if (decision.place === "device") return this.#here(picture, call, decision);
     if (!this.#remote) throw new OcrError("network", "no server is set up");
+    if (call.place !== "auto") return { documents: await this.#remote.recognizePatiently(picture, call), decision };
     try {
       return { documents: await this.#remote.recognize(picture, call), decision };
     } catch (thrown) {
-      if (call.place !== "auto" || OcrError.from(thrown).code !== "network") throw thrown;
-      // It was up a moment ago: the device can do it too.
-      this.#health = { at: Date.now(), up: Promise.resolve(false) };
-      return this.#here(picture, call, { place: "device", reason: "server_down" });
+      const { code } = OcrError.from(thrown);
+      if (PICTURES_FAULT.has(code) || decision.reason === "language_needs_server") throw thrown;
+      return this.#here(picture, call, { place: "device", reason: this.#refused(code) });
     }
+  }
+
+  /** Why the device reads what the server, which was up a moment ago, didn't. */
+  #refused(code: string): Reason {
+    if (code === "network") {
+      this.#health = { at: Date.now(), up: Promise.resolve(false) };
+      return "server_down";
+    }
+    if (!KEYS_FAULT.has(code)) return "server_failed";
+    this.#locked = true;
+    return "server_key";
   }
 
   async #here(picture: Picture, call: ClientCall, decision: Decision): Promise<Answer> {
@@ -140,8 +178,8 @@ export class OcrClient {
     leisure.signal.addEventListener("abort", () => clearTimeout(timer));
   }
 
-  /** The pages of a file as pixels, for what the browser itself can't show. */
-  pages(file: Blob): Promise<Frame[]> {
+  /** The pages of a file as pictures, for what the browser itself can't show. */
+  pages(file: Blob): Promise<Blob[]> {
     return this.#pool.pages(file);
   }
 
@@ -154,6 +192,7 @@ export class OcrClient {
 
   async #server(): Promise<Conditions["server"]> {
     if (!this.#remote) return "none";
+    if (this.#locked) return "locked";
     if (!this.#health || Date.now() - this.#health.at > HEALTH_AGE) {
       this.#health = { at: Date.now(), up: this.#remote.healthy() };
     }

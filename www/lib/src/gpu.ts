@@ -1,7 +1,7 @@
 // The browser's GPU: whether there is a real one, whether it reads the same and faster on this device, and what is done
 // when it is lost.
 
-import { cancelled, OcrError } from "./errors.ts";
+import { OcrError, unless } from "./errors.ts";
 import type { EnginePool } from "./pool.ts";
 import type { Document, GpuState, Picture, RecognizeCall, RunOn } from "./types.ts";
 
@@ -121,11 +121,9 @@ export class Gpu {
     return this.#lost && (state === "used" || state === "unchecked") ? "lost" : state;
   }
 
-  /** Starts the engine, where it is used. */
-  async warm(choice: RunOn): Promise<boolean> {
-    if ((await this.state(choice)) !== "used") return false;
-    await (await this.#start()).warm();
-    return true;
+  /** Its engines, where they are used. */
+  async engines(choice: RunOn): Promise<EnginePool | null> {
+    return (await this.state(choice)) === "used" ? this.#start() : null;
   }
 
   /** The pages, read on the GPU; or why the CPU has to. */
@@ -253,17 +251,6 @@ export class Gpu {
     const of = this.#of(await this.adapter());
     this.#options.notes.setItem(KEY, JSON.stringify({ of, ...trial }));
   }
-}
-
-/** What comes of it, or `cancelled` as soon as the signal says so. */
-function unless<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
-  if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(cancelled());
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
 }
 
 async function read(reading: () => Promise<Document[]>): Promise<{ text: string; ms: number }> {

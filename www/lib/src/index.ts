@@ -1,5 +1,5 @@
 export { canRead, OcrClient, type ClientCall, type ClientOptions } from "./client.ts";
-export { isCancelled, OcrError } from "./errors.ts";
+export { cancelled, isCancelled, OcrError } from "./errors.ts";
 export { fileStem, FORMATS, toJson, toMarkdown, toText, uniqueNames, type Format } from "./export.ts";
 export { ModelStore, type ModelFile, type StoredModel, type Usage } from "./models.ts";
 export { findAdapter, judge, type Adapter, type GpuOptions, type Trial } from "./gpu.ts";

@@ -1,6 +1,6 @@
 // Models on this device: fetched once from the app's own origin, verified, kept under their SHA-256.
 
-import { OcrError, cancelled } from "./errors.ts";
+import { OcrError, cancelled, isCancelled, unless } from "./errors.ts";
 
 /** A file that the origin offers: an entry of its `models.json`. */
 export interface ModelFile {
@@ -43,24 +43,26 @@ export interface Shelf {
 
 const CACHE = "maoocr-models";
 
-/** Cache Storage: the files are addressed by their hash, so a new version of a model is a new file. */
+/** Cache Storage: the files are addressed by their hash, so a new version of a model is a new file. Where the browser
+ * keeps nothing for this site there is nothing to be found, and only `put` fails. */
 export function cacheShelf(base: URL): Shelf {
   const key = (sha256: string) => new URL(`models/sha256/${sha256}`, base).href;
-  const open = () => caches.open(CACHE);
+  const open = async () => caches.open(CACHE);
+  const found = () => open().catch(() => null);
   return {
     async get(sha256) {
-      const found = await (await open()).match(key(sha256));
-      return found ? found.arrayBuffer() : null;
+      const response = await (await found())?.match(key(sha256));
+      return response ? response.arrayBuffer() : null;
     },
     async put(sha256, bytes) {
       const headers = { "content-type": "application/octet-stream", "content-length": `${bytes.byteLength}` };
       await (await open()).put(key(sha256), new Response(bytes, { headers }));
     },
     async delete(sha256) {
-      await (await open()).delete(key(sha256));
+      await (await found())?.delete(key(sha256));
     },
     async keys() {
-      const requests = await (await open()).keys();
+      const requests = (await (await found())?.keys()) ?? [];
       return requests.map((request) => request.url.slice(request.url.lastIndexOf("/") + 1));
     },
   };
@@ -208,12 +210,14 @@ export class ModelStore {
         running.listeners.add(onBytes);
         onBytes(running.received);
         try {
-          await running.done;
+          await unless(signal, running.done);
           return;
         } catch (thrown) {
-          if (OcrError.from(thrown).code !== "cancelled") throw thrown;
+          if (!isCancelled(thrown)) throw thrown;
           if (signal?.aborted) throw cancelled();
           continue;
+        } finally {
+          running.listeners.delete(onBytes);
         }
       }
       const fetching: Fetching = { done: Promise.resolve(), listeners: new Set([onBytes]), received: 0 };

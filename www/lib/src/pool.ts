@@ -4,7 +4,7 @@ import { WorkerEngine } from "./engine.ts";
 import { OcrError, cancelled, isCancelled } from "./errors.ts";
 import { ModelStore, withDictionaries } from "./models.ts";
 import { offered, type Thrift } from "./offer.ts";
-import type { Document, Frame, Picture, RecognizeCall } from "./types.ts";
+import type { Document, Picture, RecognizeCall, Requirements } from "./types.ts";
 
 export interface PoolOptions {
   models: ModelStore;
@@ -39,6 +39,12 @@ export class EnginePool {
     this.#give(engine);
   }
 
+  /** Fetches the models that such a picture will need. */
+  async stock(requirements: Requirements): Promise<void> {
+    const { names } = await this.#with(undefined, (engine) => this.#plan(engine, requirements));
+    await this.#options.models.ensure(names);
+  }
+
   /** Reads a picture; a worker that is lost meanwhile is replaced and the picture read once more. */
   async recognize(picture: Picture, call: RecognizeCall): Promise<Document[]> {
     try {
@@ -49,9 +55,12 @@ export class EnginePool {
     }
   }
 
-  /** The pages of a file as pixels, for what the browser itself can't show. */
-  async pages(file: Blob): Promise<Frame[]> {
-    return this.#with(undefined, async (engine) => engine.call({ kind: "pages", file: await file.arrayBuffer() }));
+  /** The pages of a file as pictures, for what the browser itself can't show. */
+  async pages(file: Blob): Promise<Blob[]> {
+    return this.#with(undefined, async (engine) => {
+      const bytes = await file.arrayBuffer();
+      return engine.call({ kind: "pages", file: bytes }, {}, undefined, [bytes]);
+    });
   }
 
   /** Ends all workers; the next call starts fresh ones. */
@@ -116,22 +125,31 @@ export class EnginePool {
     return (await Promise.all(lent)).flat();
   }
 
-  /** Brings the models that the requirements ask for into the engine. Returns their names. */
-  async #prepare(engine: WorkerEngine, call: RecognizeCall): Promise<{ names: string[]; recogniser: string }> {
+  /** The models that the requirements ask for, with what these need. */
+  async #plan(
+    engine: WorkerEngine,
+    requirements: Requirements,
+    signal?: AbortSignal,
+  ): Promise<{ names: string[]; recogniser: string }> {
     const { models, thrift } = this.#options;
-    const requirements = call.requirements ?? {};
     const list = await models.list();
     const available = offered(list, requirements, thrift());
-    const plan = await engine.call({ kind: "plan", requirements, available }, {}, call.signal);
+    const plan = await engine.call({ kind: "plan", requirements, available }, {}, signal);
     const chosen = [plan.page_orientation, plan.detector, plan.line_orientation, plan.recogniser];
     const names = withDictionaries(
       chosen.filter((name) => name !== null),
       list,
     );
-    const missing = names.filter((name) => !engine.has(name));
-    await models.ensure(missing, call.onModels, call.signal);
-    for (const name of missing) await this.#load(engine, name);
     return { names, recogniser: plan.recogniser };
+  }
+
+  /** Brings them into the engine. */
+  async #prepare(engine: WorkerEngine, call: RecognizeCall): Promise<{ names: string[]; recogniser: string }> {
+    const { names, recogniser } = await this.#plan(engine, call.requirements ?? {}, call.signal);
+    const missing = names.filter((name) => !engine.has(name));
+    await this.#options.models.ensure(missing, call.onModels, call.signal);
+    for (const name of missing) await this.#load(engine, name);
+    return { names, recogniser };
   }
 
   async #load(engine: WorkerEngine, name: string): Promise<void> {

@@ -21,7 +21,7 @@ export interface Replies {
   load: undefined;
   recognize: Document[];
   help: undefined;
-  pages: Frame[];
+  pages: Blob[];
 }
 
 /** A ping is answered between two runs of a network: a worker that doesn't answer for long is gone. */

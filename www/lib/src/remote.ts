@@ -1,7 +1,8 @@
 // A MaoOCR server, or an edge that speaks the same: over a WebSocket while a person waits, else over HTTP.
 
-import { OcrError, cancelled } from "./errors.ts";
-import type { Document, Frame, LineEvent, Picture, Quad, RecognizeCall } from "./types.ts";
+import { OcrError, cancelled, unless } from "./errors.ts";
+import { encoded } from "./frame.ts";
+import type { Document, LineEvent, Picture, Quad, RecognizeCall } from "./types.ts";
 
 export interface RemoteOptions {
   /** Address of the server; `api/` lies beneath it. */
@@ -15,6 +16,7 @@ interface Problem {
   code?: string;
   detail?: string;
   title?: string;
+  retry_after?: number;
 }
 
 type ServerEvent =
@@ -30,6 +32,11 @@ type Answered = Document & { pages?: Document[] };
 /** Browsers can't set a WebSocket's headers: a key is offered as a sub-protocol, beside the one that is spoken. */
 const PROTOCOL = "maoocr";
 const KEY_PROTOCOL = "maoocr.key.";
+
+/** How often a server that is busy is asked in all. */
+const TRIES = 4;
+/** One that wants to be left alone for longer isn't asked again, s. */
+const PATIENCE = 60;
 
 /** A server that hasn't answered a health check by then is taken for down, ms. */
 const HEALTH_TIMEOUT = 3000;
@@ -49,6 +56,19 @@ export class RemoteClient {
       return response.ok && (response.headers.get("content-type") ?? "").includes("json");
     } catch {
       return false;
+    }
+  }
+
+  /** As `recognize`; a server that is busy is asked again when it says so. */
+  async recognizePatiently(picture: Picture, call: RecognizeCall): Promise<Document[]> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.recognize(picture, call);
+      } catch (thrown) {
+        const { retryAfter } = OcrError.from(thrown);
+        if (retryAfter === null || retryAfter > PATIENCE || tries === TRIES) throw thrown;
+        await unless(call.signal, new Promise((next) => setTimeout(next, 1000 * retryAfter)));
+      }
     }
   }
 
@@ -136,21 +156,19 @@ function converse(socket: WebSocket, file: Blob, call: RecognizeCall): Promise<D
 
 async function problem(response: Response): Promise<OcrError> {
   const told = (await response.json().catch(() => ({}))) as Problem;
-  return failure({ title: `the server answered with HTTP ${response.status}`, ...told });
+  // A proxy says it in the header only; a date isn't worth the trouble.
+  const wait = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
+  return failure({
+    title: `the server answered with HTTP ${response.status}`,
+    ...(Number.isFinite(wait) && { retry_after: wait }),
+    ...told,
+  });
 }
 
-function failure({ code, detail, title }: Problem): OcrError {
-  return new OcrError(code ?? "server", detail ?? title ?? "the server failed");
+function failure({ code, detail, title, retry_after }: Problem): OcrError {
+  return new OcrError(code ?? "server", detail ?? title ?? "the server failed", retry_after);
 }
 
 function pages(answer: Answered): Document[] {
   return answer.pages ?? [answer];
-}
-
-/** A frame as a file, for sending. */
-async function encoded({ data, width, height }: Frame): Promise<Blob> {
-  const canvas = new OffscreenCanvas(width, height);
-  const pixels = new ImageData(new Uint8ClampedArray(data), width, height);
-  canvas.getContext("2d")?.putImageData(pixels, 0, 0);
-  return canvas.convertToBlob({ type: "image/png" });
 }

@@ -4,8 +4,8 @@ import type { Decision, PlaceChoice, Requirements } from "./types.ts";
 
 export interface Conditions {
   online: boolean;
-  /** Whether a server is set up, and whether it answered. */
-  server: "none" | "down" | "up";
+  /** Whether a server is set up, whether it answered, and whether it wants another key. */
+  server: "none" | "down" | "locked" | "up";
   /** The person asked the browser to save data. */
   saveData: boolean;
   /** `slow-2g` to `4g`; null where the browser doesn't say. */
@@ -32,6 +32,7 @@ export function route(choice: PlaceChoice, requirements: Requirements, condition
   if (!conditions.online) return device("offline");
   if (conditions.server === "none") return device("no_server");
   if (conditions.server === "down") return device("server_down");
+  if (conditions.server === "locked") return device("server_key");
   if (!conditions.readable) return server("language_needs_server");
   if (requirements.real_time) return device("real_time");
   if (conditions.saveData) return device("data_saver");

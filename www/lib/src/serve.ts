@@ -3,8 +3,10 @@
 
 import type { Engine } from "maoocr-wasm";
 
+import { encoded } from "./frame.ts";
 import { help, helper } from "./helpers.ts";
 import type { FromWorker, Replies, Request, ToWorker } from "./protocol.ts";
+import type { Frame } from "./types.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
 
@@ -67,6 +69,13 @@ async function answer(
       help(request.port, (...asked) => engine.readLines(...asked));
       return undefined;
     case "pages":
-      return engine.pages(request.file);
+      return pictures(await engine.pages(request.file));
   }
+}
+
+/** One after another: the pixels of a page are let go of before the next one is encoded. */
+async function pictures(frames: Frame[]): Promise<Blob[]> {
+  const made: Blob[] = [];
+  for (let frame = frames.shift(); frame; frame = frames.shift()) made.push(await encoded(frame));
+  return made;
 }

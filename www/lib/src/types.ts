@@ -70,6 +70,8 @@ export type Reason =
   | "offline"
   | "no_server"
   | "server_down"
+  | "server_failed"
+  | "server_key"
   | "data_saver"
   | "slow_network"
   | "real_time"

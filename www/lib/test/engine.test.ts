@@ -148,6 +148,21 @@ describe("a pool of engines", () => {
     await expect(slow).resolves.toEqual([DOCUMENT]);
   });
 
+  test("fetches the models of pictures to come, without reading anything", async () => {
+    const bytes = new Uint8Array([1, 2, 3, 4]);
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    vi.stubGlobal("fetch", async (url: URL) =>
+      url.pathname.endsWith("models.json") ? Response.json({ models: [{ ...FILE, sha256 }] }) : new Response(bytes),
+    );
+    const models = new ModelStore(new URL("https://example.org/"), memoryShelf());
+    const createWorker = () => new FakeWorker(reads) as unknown as Worker;
+    const engines = new EnginePool({ models, createWorker, size: 1, thrift: () => ({ saveData: false, memory: 8 }) });
+    await engines.stock({});
+    expect((await models.list()).map(({ stored }) => stored)).toEqual([true]);
+    expect(FakeWorker.made.map(({ seen }) => seen)).toEqual([[]]);
+  });
+
   test("cancels work that is under way: by asking, then by ending the worker", async () => {
     const obeys: Behaviour = () => undefined;
     const stop = new AbortController();

@@ -95,6 +95,19 @@ describe("a model store", () => {
     }
   });
 
+  test("whoever shares a download may stop waiting for it", async () => {
+    const models = store();
+    const stop = new AbortController();
+    const first = models.ensure(["det"]);
+    const second = models.ensure(["det"], () => undefined, stop.signal);
+    let landed = false;
+    void first.then(() => (landed = true));
+    stop.abort();
+    await expect(second).rejects.toMatchObject({ code: "cancelled" });
+    expect(landed).toBe(false);
+    await first;
+  });
+
   test("refuses bytes of another hash and of another length, and keeps nothing", async () => {
     const models = store();
     served["det"] = new Uint8Array(5000).fill(9);
@@ -117,6 +130,16 @@ describe("a model store", () => {
     await models.ensure(["det"]);
     expect(models.full).toBe(true);
     expect((await models.bytes("det")).byteLength).toBe(5000);
+  });
+
+  test("goes on where the browser keeps nothing for the site", async () => {
+    const refuse = () => Promise.reject(new DOMException("denied", "SecurityError"));
+    vi.stubGlobal("caches", { open: refuse });
+    const models = new ModelStore(new URL("https://example.org/app/"));
+    await models.ensure(["det"]);
+    expect((await models.bytes("det")).byteLength).toBe(5000);
+    await models.remove(["det"]);
+    expect((await models.list()).some(({ stored }) => stored)).toBe(false);
   });
 
   test("frees by name, and what an older version left", async () => {

@@ -22,6 +22,7 @@ describe("route", () => {
     ["offline", { online: false, battery: 0.05 }, {}, "device", "offline"],
     ["no server", { server: "none", readable: false }, {}, "device", "no_server"],
     ["a server that is down", { server: "down" }, {}, "device", "server_down"],
+    ["a server that wants another key", { server: "locked", battery: 0.1 }, {}, "device", "server_key"],
     ["a language without a model here", { readable: false, saveData: true }, {}, "server", "language_needs_server"],
     ["real time", { battery: 0.1 }, { real_time: true }, "device", "real_time"],
     ["data saver", { saveData: true, battery: 0.1 }, {}, "device", "data_saver"],

@@ -2,15 +2,16 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { readFileSync } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
 import axe from "axe-core";
 import { unzipSync } from "fflate";
 
 import { launch, open, pick, readText } from "./browser.mjs";
-import { commandText, pdfOf, sample } from "./samples.mjs";
-import { serve } from "./serve.mjs";
+import { commandText, pdfOf, sample, tiffOf } from "./samples.mjs";
+import { DIST, serve } from "./serve.mjs";
 
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true };
 
@@ -67,6 +68,38 @@ const keptModules = (page) =>
         found.push(...(/maoocr\w*_bg(?=-[^/]+\.wasm)/.exec(url) ?? []));
     return found;
   });
+
+/** Texts in the history. */
+const keptTexts = (page) =>
+  page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const opening = indexedDB.open("maoocr");
+        opening.onsuccess = () => {
+          const all = opening.result.transaction("documents").objectStore("documents").getAll();
+          all.onsuccess = () => {
+            opening.result.close();
+            resolve(all.result.map(({ document }) => document.text));
+          };
+        };
+      }),
+  );
+
+async function until(condition) {
+  for (const end = Date.now() + 60_000; !(await condition()); await new Promise((next) => setTimeout(next, 50)))
+    assert.ok(Date.now() < end, `never: ${condition}`);
+}
+
+/** RGB. */
+const pixelsOf = (page, path) =>
+  page.evaluate(async (base64) => {
+    const image = await createImageBitmap(new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))]));
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    const { data } = context.getImageData(0, 0, image.width, image.height);
+    return { width: image.width, height: image.height, data: [...data.filter((_, i) => i % 4 !== 3)] };
+  }, readFileSync(path).toString("base64"));
 
 const go = (page, hash) => page.evaluate((to) => (location.hash = to), hash);
 
@@ -181,6 +214,70 @@ describe("a picture", () => {
     });
   });
 
+  test("keeps its text when reading it again fails or is stopped, and asks before corrections are lost", async () => {
+    await visit({}, async (page) => {
+      // Which would have the larger models go unused.
+      await go(page, "#/settings");
+      await page.getByText("A person waits").click();
+      await go(page, "#/");
+      await pick(page, sample("vertical.jpg"));
+      const text = await readText(page);
+      const improve = page.getByRole("button", { name: "Read again, more accurately" });
+      answer = (request, response) => request.url.includes("small") && response.destroy();
+      await improve.click();
+      await page.getByText(/network can't be reached.*The text is as it was before/).waitFor();
+      assert.equal(await readText(page), text);
+
+      answer = (request) => request.url.includes("small");
+      await improve.click();
+      await page.getByRole("button", { name: "Stop" }).click();
+      await page.getByText("Stopped. The text is as it was before.").waitFor();
+      assert.equal(await readText(page), text);
+      answer = () => false;
+
+      const whole = page.getByRole("textbox", { name: "All text" });
+      await whole.fill("by hand");
+      await whole.blur();
+      await improve.click();
+      await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+      assert.equal(await readText(page), "by hand");
+      await until(async () => (await keptTexts(page)).includes("by hand"));
+      // Also when it comes from the history.
+      await page.reload();
+      await improve.click();
+      await page.getByRole("dialog").getByRole("button", { name: "Read again" }).click();
+      assert.match(await readText(page), /どこで生れた/);
+    });
+  });
+
+  test("that is corrected or deleted while it is being kept stays so", async () => {
+    // Holds thumbnails until they are let go.
+    const init = () => {
+      const convert = OffscreenCanvas.prototype.convertToBlob;
+      const held = new Promise((letGo) => (window.letGo = letGo));
+      OffscreenCanvas.prototype.convertToBlob = async function (...options) {
+        await held;
+        return convert.apply(this, options);
+      };
+    };
+    await visit({ init }, async (page) => {
+      await pick(page, sample("photo.png"));
+      await readText(page);
+      const whole = page.getByRole("textbox", { name: "All text" });
+      await whole.fill("by hand");
+      await whole.blur();
+      await go(page, "#/");
+      await pick(page, sample("receipt.jpg"));
+      await readText(page);
+      await page.getByRole("button", { name: "Delete" }).click();
+      await page.evaluate(() => window.letGo());
+      await page.getByText("Deleted").waitFor();
+      await until(async () => (await keptTexts(page)).length > 0);
+      await page.waitForTimeout(500);
+      assert.deepEqual(await keptTexts(page), ["by hand"]);
+    });
+  });
+
   test("is spread over the device's cores, and reads the same", async () => {
     const init = () => Object.defineProperty(navigator, "hardwareConcurrency", { value: 4 });
     await visit({ init }, async (page) => {
@@ -211,20 +308,7 @@ describe("a picture", () => {
       assert.match(await readText(page), /Region-based segmentation/);
 
       await go(page, "#/");
-      const dark = await page
-        .evaluate(
-          async (base64) => {
-            const image = await createImageBitmap(new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))]));
-            const canvas = new OffscreenCanvas(image.width, image.height);
-            const context = canvas.getContext("2d");
-            context.drawImage(image, 0, 0);
-            const { data } = context.getImageData(0, 0, image.width, image.height);
-            return { width: image.width, height: image.height, data: [...data.filter((_, i) => i % 4 !== 3)] };
-          },
-          readFileSync(sample("dark.png")).toString("base64"),
-        )
-        .catch((error) => error);
-      assert.ok(dark.data, String(dark));
+      const dark = await pixelsOf(page, sample("dark.png"));
       const pnm = Buffer.concat([Buffer.from(`P6 ${dark.width} ${dark.height} 255\n`), Buffer.from(dark.data)]);
       await pick(page, { name: "dark.ppm", mimeType: "image/x-portable-pixmap", buffer: pnm });
       assert.equal(await readText(page), commandText(sample("dark.png")));
@@ -308,6 +392,114 @@ describe("several pictures", () => {
       assert.match(await readText(page), /希望是本无所谓有/);
     });
   });
+
+  test("come as the pages of a TIFF", async () => {
+    await visit({}, async (page) => {
+      const pages = ["photo.png", "dark.png"].map((name) => pixelsOf(page, sample(name)));
+      const buffer = tiffOf(await Promise.all(pages));
+      await pick(page, { name: "fax.tif", mimeType: "image/tiff", buffer });
+      await page.getByText("2 of 2 pictures").waitFor();
+      await page.getByRole("link", { name: "fax.tif · 2" }).click();
+      assert.equal(await readText(page), commandText(sample("dark.png")));
+      await page.locator(".frame img").evaluate((image) => image.decode());
+    });
+  });
+
+  test("of one file stay together, in their order", async () => {
+    const [first, second, third] = ["receipt.jpg", "chinese.jpg", "rotated.jpg"].map((name) => sample(name));
+    await visit({ context: { permissions: ["clipboard-read", "clipboard-write"] } }, async (page) => {
+      await pick(page, sample("photo.png"), pdfOf(first, second, third), sample("dark.png"));
+      await page.getByText("5 of 5 pictures").waitFor();
+      const { content } = await saved(page, () => page.getByRole("button", { name: "Export all (zip)" }).click());
+      const files = unzipSync(content);
+      assert.deepEqual(
+        Object.keys(files).sort(),
+        ["dark", "photo", "scan"].flatMap((stem) => ["json", "md", "txt"].map((kind) => `${stem}.${kind}`)),
+      );
+      const read = JSON.parse(new TextDecoder().decode(files["scan.json"]));
+      assert.equal(read.length, 3);
+      assert.match(read[0].text, /^CORNER BAKERY/);
+      assert.match(read[1].text, /希望是本无所谓有/);
+      const text = new TextDecoder().decode(files["scan.txt"]);
+      assert.equal(text, read.map((document) => `${document.text}\n`).join("\f"));
+      await page.getByRole("button", { name: "Copy all" }).click();
+      await page.getByText("Copied").waitFor();
+      const copied = await page.evaluate(() => navigator.clipboard.readText());
+      assert.ok(copied.includes(`${read[0].text}\n\n${read[1].text}`));
+
+      const inHistory = ["dark.png", "scan.pdf · 1", "scan.pdf · 2", "scan.pdf · 3", "photo.png"];
+      await go(page, "#/history");
+      await page.getByText("5 pictures", { exact: true }).first().waitFor();
+      assert.deepEqual(await page.locator(".name").allInnerTexts(), inHistory);
+      // Reading one again leaves it where it is.
+      await page.reload();
+      await page.getByRole("link", { name: "scan.pdf · 2" }).click();
+      await page.getByRole("button", { name: "Crop and turn" }).click();
+      await page.getByRole("button", { name: "Read this part" }).click();
+      await readText(page);
+      await go(page, "#/history");
+      await page.getByText("5 pictures", { exact: true }).first().waitFor();
+      assert.deepEqual(await page.locator(".name").allInnerTexts(), inHistory);
+    });
+  });
+});
+
+test("a PDF is closed when no page of it is to be drawn, whatever became of its pages, and opened again", async () => {
+  await visit({}, async (page) => {
+    const open = () => page.workers().filter((worker) => worker.url().includes("pdf.worker")).length;
+    await go(page, "#/settings");
+    await page.getByText("Keep read pictures in the history").click();
+    await go(page, "#/");
+    await pick(page, pdfOf(...["receipt.jpg", "chinese.jpg", "vertical.jpg"].map(sample)));
+    await page.getByText("1 of 3 pictures").waitFor();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByRole("button", { name: "Cancel the rest" }).click();
+    assert.equal(open(), 1);
+    await until(() => open() === 0);
+    await page.getByRole("link", { name: "scan.pdf · 1" }).click();
+    await page.locator(".frame img").evaluate((image) => image.decode());
+    assert.equal(open(), 1);
+    assert.match(await readText(page), /CORNER BAKERY/);
+  });
+});
+
+test("a PDF that couldn't be opened is opened when it is tried again", async () => {
+  answer = (request, response) => /\/assets\/pdf-/.test(request.url) && response.destroy();
+  await visit({}, async (page) => {
+    await pick(page, pdfOf(sample("receipt.jpg"), sample("chinese.jpg")));
+    const alert = page.getByRole("alert");
+    assert.match(await alert.innerText(), /network can't be reached/);
+    answer = () => false;
+    await alert.getByRole("button", { name: "Try again" }).click();
+    await page.getByText("2 of 2 pictures").waitFor();
+    assert.deepEqual(await page.locator(".name").allInnerTexts(), ["scan.pdf · 1", "scan.pdf · 2"]);
+  });
+});
+
+test("a PDF is drawn by browsers of some years ago", async () => {
+  const older = () => {
+    const missing = [
+      [Promise, "try"],
+      [Math, "sumPrecise"],
+      ...["fromHex", "fromBase64"].map((name) => [Uint8Array, name]),
+      ...["toHex", "toBase64", "setFromHex", "setFromBase64"].map((name) => [Uint8Array.prototype, name]),
+      ...[Map, WeakMap].flatMap(({ prototype }) => ["getOrInsert", "getOrInsertComputed"].map((n) => [prototype, n])),
+    ];
+    for (const [where, name] of missing) Reflect.deleteProperty(where, name);
+  };
+  let workers = 0;
+  answer = (request, response) => {
+    if (!request.url.includes("pdf.worker")) return false;
+    workers += 1;
+    response.writeHead(200, { "content-type": "text/javascript" });
+    response.end(`(${older})();\n${readFileSync(join(DIST, request.url))}`);
+    return true;
+  };
+  await visit({ init: older }, async (page) => {
+    await pick(page, pdfOf(sample("receipt.jpg")));
+    assert.match(await readText(page), /CORNER BAKERY/);
+    assert.ok(workers > 0);
+  });
 });
 
 describe("the device", () => {
@@ -325,6 +517,51 @@ describe("the device", () => {
     });
   });
 
+  test("that keeps nothing for the site reads all the same", async () => {
+    const init = () => {
+      const denied = () => new DOMException("denied", "SecurityError");
+      for (const name of ["localStorage", "sessionStorage"])
+        Object.defineProperty(window, name, {
+          get() {
+            throw denied();
+          },
+        });
+      CacheStorage.prototype.open = () => Promise.reject(denied());
+      IDBFactory.prototype.open = () => {
+        throw denied();
+      };
+      ServiceWorkerContainer.prototype.register = () => Promise.reject(denied());
+    };
+    await visit({ init }, async (page) => {
+      await pick(page, sample("photo.png"));
+      assert.match(await readText(page), /Region-based segmentation/);
+      await page.getByText("doesn't keep data for this site").waitFor();
+    });
+  });
+
+  test("is made ready to read without a network before there is a picture, and says so no earlier", async () => {
+    const held = [];
+    answer = (request, response) =>
+      request.url.startsWith("/models/") &&
+      Boolean(held.push(() => createReadStream(join(DIST, request.url)).pipe(response)));
+    await visit({}, async (page, context) => {
+      await page.evaluate(() => navigator.serviceWorker.ready);
+      await until(() => held.length === 3);
+      await page.waitForTimeout(1000);
+      assert.equal(await page.getByText("Ready to work offline").count(), 0);
+      for (const send of held) send();
+      await page.getByText("Ready to work offline").waitFor();
+      await server.stop();
+      await context.setOffline(true);
+      await page.reload();
+      for (const file of [sample("receipt.jpg"), pdfOf(sample("receipt.jpg"))]) {
+        await go(page, "#/");
+        await pick(page, file);
+        assert.match(await readText(page), /CORNER BAKERY/);
+      }
+    });
+  });
+
   test("without a network says so, and tries again", async () => {
     await visit({}, async (page) => {
       answer = (request, response) => request.url.includes("/models/") && response.destroy();
@@ -339,7 +576,9 @@ describe("the device", () => {
   });
 
   test("shows what models take, and frees it", async () => {
-    await visit({ start: "#/settings" }, async (page) => {
+    // Where data are to be saved nothing is fetched unasked.
+    const init = () => Object.defineProperty(navigator, "connection", { value: { saveData: true } });
+    await visit({ start: "#/settings", init }, async (page) => {
       await page.getByRole("button", { name: "Get: Quick, for most text" }).click();
       const free = page.getByRole("button", { name: "Free: Quick, for most text" });
       await free.click();
@@ -389,6 +628,35 @@ describe("a server", () => {
   });
 });
 
+test("a server that wants a key has it asked for; automatic reads without it", async () => {
+  answer = (request, response) => {
+    if (request.url === "/health") response.writeHead(200, { "content-type": "application/json" }).end("{}");
+    else if (request.method === "POST") {
+      const problem = { code: "key_missing", detail: "a key, please" };
+      request.resume().on("end", () => response.writeHead(401).end(JSON.stringify(problem)));
+    } else return false;
+    return true;
+  };
+  const init = () => Object.defineProperty(navigator, "hardwareConcurrency", { value: 2 });
+  await visit({ init }, async (page) => {
+    await go(page, "#/settings");
+    await page.getByText("On the server", { exact: true }).click();
+    await go(page, "#/");
+    await page.getByText("Pictures may be sent").waitFor();
+    await pick(page, sample("photo.png"));
+    assert.match(await page.getByRole("alert").innerText(), /wants a key: enter it in the settings/);
+    await go(page, "#/settings");
+    await page.getByText("Automatic", { exact: true }).first().click();
+    await page.getByText("Right now: on the server").waitFor();
+    await go(page, "#/");
+    await page.getByText("Pictures may be sent").waitFor();
+    await pick(page, sample("photo.png"));
+    assert.equal(await readText(page), commandText(sample("photo.png")));
+    await page.getByText("Details").click();
+    await page.getByText("the server wants another key").waitFor();
+  });
+});
+
 describe("the app", () => {
   test("tells of a new version, and takes it when told to", async () => {
     await visit({}, async (page) => {
@@ -409,6 +677,59 @@ describe("the app", () => {
       await page.getByRole("button", { name: "Update now" }).click();
       await page.waitForFunction(() => !window.before);
       await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+    });
+  });
+
+  test("asks before it is closed with pictures that wait", async () => {
+    await visit({}, async (page) => {
+      await pick(page, sample("columns.png"), sample("receipt.jpg"));
+      await page.getByRole("button", { name: "Pause" }).click();
+      const [dialog] = await Promise.all([page.waitForEvent("dialog"), page.close({ runBeforeUnload: true })]);
+      assert.equal(dialog.type(), "beforeunload");
+      await dialog.dismiss();
+      await page.getByRole("button", { name: "Resume" }).click();
+      await page.getByText("2 of 2 pictures").waitFor();
+      await page.close({ runBeforeUnload: true });
+      await until(() => page.isClosed());
+    });
+  });
+
+  test("takes a new version only in tabs that have nothing to lose, or where the person says so", async () => {
+    await visit({}, async (page, context) => {
+      await page.getByText("Ready to work offline").waitFor();
+      const [reading, idle] = [await context.newPage(), await context.newPage()];
+      for (const tab of [reading, idle]) await tab.goto(server.url);
+      await pick(reading, sample("receipt.jpg"));
+      await readText(reading);
+      const worker = readFileSync(join(DIST, "sw.js"));
+      answer = (request, response) => {
+        if (request.url !== "/sw.js") return false;
+        response.writeHead(200, { "content-type": "text/javascript", "cache-control": "no-cache" });
+        response.end(`${worker}\n// another version`);
+        return true;
+      };
+      for (const tab of [page, reading, idle]) await tab.evaluate(() => (window.before = true));
+      await page.evaluate(async () => (await navigator.serviceWorker.ready).update());
+      await page.getByRole("button", { name: "Update now" }).click();
+      for (const tab of [page, idle]) await tab.waitForFunction(() => !window.before);
+      await reading.getByText("A new version is ready.").waitFor();
+      assert.ok(await reading.evaluate(() => window.before));
+      await reading.getByRole("button", { name: "Update now" }).click();
+      await reading.waitForFunction(() => !window.before);
+    });
+  });
+
+  test("opened by a shortcut while it is open shows that screen", async () => {
+    const init = () => {
+      const launchQueue = { setConsumer: (consumer) => (window.launched = consumer) };
+      Object.defineProperty(window, "launchQueue", { value: launchQueue });
+    };
+    await visit({ init }, async (page) => {
+      await page.waitForFunction(() => window.launched);
+      await page.evaluate((targetURL) => window.launched({ files: [], targetURL }), `${server.url}#/history`);
+      await page.getByRole("heading", { name: "History" }).waitFor();
+      await page.evaluate((targetURL) => window.launched({ files: [], targetURL }), server.url);
+      assert.equal(new URL(page.url()).hash, "#/history");
     });
   });
 

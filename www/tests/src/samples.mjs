@@ -106,6 +106,45 @@ export function pdfOf(...jpegs) {
   return path;
 }
 
+/** A TIFF of these pages, as RGB without compression. */
+export function tiffOf(pages) {
+  const parts = [Buffer.from("II*\0\0\0\0\0", "latin1")];
+  let length = parts[0].length;
+  let link = [parts[0], 4];
+  const add = (part) => {
+    parts.push(part);
+    length += part.length;
+    return length - part.length;
+  };
+  for (const { width, height, data } of pages) {
+    const strip = add(Buffer.from(data.length % 2 ? [...data, 0] : data));
+    const bits = add(Buffer.from([8, 0, 8, 0, 8, 0]));
+    const entries = [
+      [256, 4, 1, width],
+      [257, 4, 1, height],
+      [258, 3, 3, bits],
+      [259, 3, 1, 1],
+      [262, 3, 1, 2],
+      [273, 4, 1, strip],
+      [277, 3, 1, 3],
+      [278, 4, 1, height],
+      [279, 4, 1, data.length],
+    ];
+    const directory = Buffer.alloc(2 + entries.length * 12 + 4);
+    directory.writeUInt16LE(entries.length, 0);
+    entries.forEach(([tag, type, count, value], i) => {
+      directory.writeUInt16LE(tag, 2 + i * 12);
+      directory.writeUInt16LE(type, 4 + i * 12);
+      directory.writeUInt32LE(count, 6 + i * 12);
+      directory.writeUInt32LE(value, 10 + i * 12);
+    });
+    const at = add(directory);
+    link[0].writeUInt32LE(at, link[1]);
+    link = [directory, directory.length - 4];
+  }
+  return Buffer.concat(parts);
+}
+
 /** From the frame header. */
 function jpegSize(bytes) {
   for (let at = 2; at < bytes.length;) {

@@ -26,13 +26,25 @@ function gpuWorker(device: string): Worker {
   return new Worker(new URL("../gpu-worker.ts", import.meta.url), { type: "module", name: device });
 }
 
+/** Where the browser keeps nothing for this site: until the page is left. */
+let unkept = "";
+
 /** The server's key, until the tab is closed. */
 export function token(): string {
-  return sessionStorage.getItem(TOKEN) ?? "";
+  try {
+    return sessionStorage.getItem(TOKEN) ?? unkept;
+  } catch {
+    return unkept;
+  }
 }
 
 export function setToken(value: string): void {
-  sessionStorage.setItem(TOKEN, value);
+  unkept = value;
+  try {
+    sessionStorage.setItem(TOKEN, value);
+  } catch {
+    // It holds all the same.
+  }
   client?.reset();
   client = null;
 }

@@ -8,7 +8,9 @@ export function explain(error: OcrError): string {
   const messages = t().errors;
   if (error.code === "encrypted") return t().files.encrypted;
   const known = messages[error.code as keyof typeof messages];
-  return typeof known === "string" ? known : messages.other(error.code);
+  if (typeof known === "string") return known;
+  // Whatever a server says when it wants to be asked later: its queue is full, it shuts down, a proxy finds none.
+  return error.retryAfter === null ? messages.other(error.code) : messages.server_busy;
 }
 
 /** Says that, and why, the CPU reads instead of the GPU. */

@@ -6,6 +6,8 @@ import { openDB, type DBSchema, type IDBPDatabase } from "idb";
 export interface Entry {
   id: string;
   name: string;
+  /** The same for all pages of a file; entries of earlier versions have none. */
+  file?: string;
   /** Of several that belong together: which page, of how many. */
   page: { number: number; of: number } | null;
   /** ms since 1970 */
@@ -19,6 +21,8 @@ export interface Kept {
   id: string;
   document: Document;
   decision: Decision;
+  /** Whether a person corrected it. */
+  edited?: boolean;
 }
 
 interface Schema extends DBSchema {
@@ -69,7 +73,7 @@ export async function update(id: string, document: Document): Promise<void> {
   ]);
   if (entry && kept) {
     await change.objectStore("entries").put({ ...entry, text: document.text, lines: document.lines.length });
-    await change.objectStore("documents").put({ ...kept, document });
+    await change.objectStore("documents").put({ ...kept, document, edited: true });
   }
   await change.done;
 }

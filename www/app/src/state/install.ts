@@ -4,12 +4,13 @@ import { registerSW } from "virtual:pwa-register";
 
 import { ocr } from "./client.ts";
 import { t } from "./i18n.svelte.ts";
-import { read } from "./jobs.svelte.ts";
+import { queue, read, unfinished } from "./jobs.svelte.ts";
 import { notify } from "./notices.svelte.ts";
 import { settings } from "./settings.svelte.ts";
 
 interface LaunchParams {
   files: FileSystemFileHandle[];
+  targetURL?: string;
 }
 
 type Launching = Window & { launchQueue?: { setConsumer(consumer: (params: LaunchParams) => void): void } };
@@ -18,31 +19,54 @@ type Launching = Window & { launchQueue?: { setConsumer(consumer: (params: Launc
 const SHARED = "maoocr-shared";
 
 export function install(): void {
+  let kept: () => void = () => undefined;
+  const shell = new Promise<void>((resolve) => (kept = resolve));
+  let chosen = false;
   const update = registerSW({
     // The new version takes over when the person says so, or when every page of the old one is closed.
     onNeedRefresh: () => {
       const run = () => {
-        navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
-        void update(true);
+        chosen = true;
+        void update();
       };
       notify(t().update.ready, { label: t().update.apply, run });
     },
-    onOfflineReady: () => notify(t().offline),
+    // Told by the browser, below, also to a page that was there before the first version was kept.
+    onNeedReload: () => undefined,
+    onOfflineReady: kept,
   });
-  if ("requestIdleCallback" in window) requestIdleCallback(prepare);
-  else setTimeout(prepare, 1000);
-  (window as Launching).launchQueue?.setConsumer(({ files }) => {
+  if ("serviceWorker" in navigator) {
+    let controlled = navigator.serviceWorker.controller !== null;
+    navigator.serviceWorker.addEventListener("controllerchange", () => {
+      if (!controlled) controlled = true;
+      else if (chosen || queue.jobs.length === 0) location.reload();
+      // The person chose it in another tab: what this one reads, or shows, is theirs to give up.
+      else notify(t().update.ready, { label: t().update.apply, run: () => location.reload() });
+    });
+  }
+  addEventListener("beforeunload", (event) => {
+    if (unfinished()) event.preventDefault();
+  });
+  const ready = () => void prepare(shell).catch(() => undefined);
+  if ("requestIdleCallback" in window) requestIdleCallback(ready);
+  else setTimeout(ready, 1000);
+  (window as Launching).launchQueue?.setConsumer(({ files, targetURL }) => {
+    // A shortcut: the browser only brings the open app to the front.
+    if (files.length === 0 && targetURL) location.hash = new URL(targetURL).hash || location.hash;
     void Promise.all(files.map((handle) => handle.getFile())).then((opened) => read(opened));
   });
   if (new URLSearchParams(location.search).has("shared")) void takeShared();
 }
 
-/** Once the page has nothing better to do: the next picture finds its engine started, and old models give room. */
-function prepare(): void {
-  void ocr().warm(settings.runOn);
-  void ocr()
-    .models.removeOutdated()
-    .catch(() => undefined);
+/** Once the page has nothing better to do: the next picture finds its engine started and its models here, also without
+ * a network; then old models give room. `shell` comes about when the app itself is kept, on a first visit. */
+async function prepare(shell: Promise<void>): Promise<void> {
+  await ocr().warm(settings.runOn);
+  if (settings.place === "server") return;
+  if (!(await ocr().stock({ ...settings.requirements }, settings.runOn))) return;
+  await ocr().models.removeOutdated();
+  await shell;
+  notify(t().offline);
 }
 
 async function takeShared(): Promise<void> {

@@ -1,6 +1,7 @@
 // Pictures of this visit: waiting, being read, read.
 
 import {
+  cancelled,
   FORMATS,
   fileStem,
   isCancelled,
@@ -15,22 +16,26 @@ import {
 } from "@maoocr/lib";
 
 import { ocr } from "./client.ts";
-import { tellFallback } from "./errors.ts";
+import { explain, tellFallback } from "./errors.ts";
 import * as kept from "./history.ts";
 import { t } from "./i18n.svelte.ts";
 import { notify } from "./notices.svelte.ts";
-import { pagesOf, thumbnail, type Page } from "./pictures.ts";
+import { newId, pagesOf, thumbnail, type Page } from "./pictures.ts";
 import { go, screen } from "./route.svelte.ts";
 import { settings } from "./settings.svelte.ts";
 
 export type Status = "waiting" | "reading" | "done" | "failed" | "cancelled";
 
+/** What there was before a picture is read again: it holds until that is done. */
+type Before = Pick<Job, "picture" | "original" | "extra" | "document" | "decision" | "edited">;
+
 /** A picture and what becomes of it. */
 export class Job {
-  readonly id: string = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+  readonly id: string;
   readonly name: string;
+  readonly file: string;
   readonly page: Page["page"];
-  readonly created: number = Date.now();
+  readonly created: number;
   status = $state<Status>("waiting");
   picture = $state.raw<Blob | null>(null);
   /** Bytes of models that are being fetched. */
@@ -42,20 +47,39 @@ export class Job {
   lines = $state.raw<LineEvent[]>([]);
   document = $state.raw<Document | null>(null);
   decision = $state.raw<Decision | null>(null);
+  /** Whether a person corrected the document. */
+  edited = $state(false);
   error = $state.raw<OcrError | null>(null);
   thumbnail = $state.raw<Blob | null>(null);
   /** What is asked for this picture beyond the settings. */
   extra: Requirements = {};
   /** Before it was cropped or turned. */
   original: Blob | null = null;
+  before: Before | null = null;
+  /** Whether its picture is in the history. */
+  kept = false;
+  /** Deleted by the person. */
+  discarded = false;
+  /** What is written to the history, one after another: what came last holds. */
+  #writing: Promise<void> = Promise.resolve();
   controller = new AbortController();
-  source: Page["picture"];
+  readonly source: Page["picture"];
+  /** The file that its pages couldn't be had of. */
+  readonly unopened: File | null;
 
-  constructor({ name, page, picture }: Page, id?: string) {
+  constructor({ name, file, page, picture }: Page, created: number, id = newId(), unopened: File | null = null) {
+    this.id = id;
     this.name = name;
+    this.file = file;
     this.page = page;
+    this.created = created;
     this.source = picture;
-    if (id) this.id = id;
+    this.unopened = unopened;
+  }
+
+  write(work: () => Promise<void>): Promise<void> {
+    this.#writing = this.#writing.then(work);
+    return this.#writing;
   }
 
   get title(): string {
@@ -70,6 +94,11 @@ export const queue = $state<{ jobs: Job[]; paused: boolean; preparing: number }>
   preparing: 0,
 });
 
+/** Whether there is anything that would end with the page. */
+export function unfinished(): boolean {
+  return queue.preparing > 0 || queue.jobs.some(({ status }) => status === "waiting" || status === "reading");
+}
+
 const opened = new Map<string, Job>();
 
 /** Reads these files; shows the only one, or the list. */
@@ -79,25 +108,41 @@ export async function read(files: File[], from: "here" | "camera" = "here"): Pro
   const several = files.length > 1;
   if (several) go({ name: "queue" });
   for (const file of files) {
-    try {
-      const pages = await pagesOf(file);
-      const jobs = pages.map((page) => new Job(page));
-      queue.jobs.push(...jobs);
-      const [first] = jobs;
-      if (!several && first) {
-        go(jobs.length === 1 ? { name: "read", id: first.id } : { name: "queue" }, from === "camera");
-      }
-    } catch (thrown) {
-      const job = new Job({ name: file.name, page: null, picture: async () => file });
-      job.error = OcrError.from(thrown);
-      job.status = "failed";
-      queue.jobs.push(job);
-      if (!several) go({ name: "read", id: job.id }, from === "camera");
-    } finally {
-      queue.preparing -= 1;
-    }
+    const jobs = await jobsOf(file);
+    queue.preparing -= 1;
+    queue.jobs.push(...jobs);
+    if (!several) show(jobs, from === "camera");
     pump();
   }
+}
+
+/** One for each page of the file; one that says why, where there are none. */
+async function jobsOf(file: File): Promise<Job[]> {
+  try {
+    const pages = await pagesOf(file);
+    const first = stamp(pages.length);
+    return pages.map((page, i) => new Job(page, first - i));
+  } catch (thrown) {
+    const id = newId();
+    const none: Page = { name: file.name, file: id, page: null, picture: () => Promise.reject(thrown) };
+    const job = new Job(none, stamp(1), id, file);
+    fail(job, OcrError.from(thrown));
+    return [job];
+  }
+}
+
+let latest = 0;
+
+/** When a file's first page is said to have come, ms since 1970; each page after it came 1 ms earlier. No two pages are of
+ * the same time, and lists that begin with what came last have the pages in order. */
+function stamp(pages: number): number {
+  latest = Math.max(Date.now(), latest + pages);
+  return latest;
+}
+
+function show(jobs: Job[], replace: boolean): void {
+  const [first] = jobs;
+  if (first) go(jobs.length === 1 ? { name: "read", id: first.id } : { name: "queue" }, replace);
 }
 
 export function pump(): void {
@@ -133,25 +178,53 @@ async function run(job: Job): Promise<void> {
     if (!document) throw new OcrError("server", "there is no page in the answer");
     job.decision = answer.decision;
     // What it showed while it was read is in the document.
-    Object.assign(job, { document, boxes: [], lines: [], status: "done" });
-    await save(job, document, answer.decision);
+    Object.assign(job, { document, edited: false, before: null, boxes: [], lines: [], status: "done" });
+    await job.write(() => save(job));
+    release(job);
   } catch (thrown) {
-    job.error = OcrError.from(thrown);
-    job.status = isCancelled(thrown) ? "cancelled" : "failed";
+    fail(job, OcrError.from(thrown));
   }
 }
 
-async function save(job: Job, document: Document, decision: Decision): Promise<void> {
-  if (!job.picture) return;
-  job.thumbnail = await thumbnail(job.picture);
-  if (!settings.keepHistory) return;
-  const { id, name, page, created, picture } = job;
-  const entry = { id, name, page, created, text: document.text, lines: document.lines.length };
-  try {
-    await kept.keep({ ...entry, thumbnail: job.thumbnail }, { id, document, decision }, picture);
-    // A hundred pages are on disk now, not in memory: whoever opens one gets its picture back.
+/** A hundred pages aren't held in memory: a picture that can be had again is let go of while nobody looks at it. */
+export function release(job: Job): void {
+  void job.write(async () => {
     const now = screen();
-    if (now.name !== "read" || now.id !== id) job.picture = null;
+    const looked = now.name === "read" && now.id === job.id;
+    if (job.status !== "waiting" && job.status !== "reading" && !looked && (job.kept || !job.original))
+      job.picture = null;
+  });
+}
+
+/** A picture that was read before keeps what was read then. */
+function fail(job: Job, error: OcrError): void {
+  const stopped = isCancelled(error);
+  const { before } = job;
+  if (!before) {
+    Object.assign(job, { error, status: stopped ? "cancelled" : "failed" });
+    release(job);
+    return;
+  }
+  Object.assign(job, { ...before, before: null, boxes: [], lines: [], status: "done" });
+  release(job);
+  if (queue.jobs.includes(job)) notify(stopped ? t().read.keptStopped : t().read.keptFailed(explain(error)));
+}
+
+/** Writes what the job is by then: a person may correct, crop or delete it meanwhile. */
+async function save(job: Job): Promise<void> {
+  job.kept = false;
+  const { picture } = job.before ?? job;
+  if (!picture) return;
+  job.thumbnail = await thumbnail(picture);
+  const { document, decision, edited, picture: latest } = job.before ?? job;
+  // Another one in its place is kept when its turn comes.
+  if (job.discarded || !settings.keepHistory || !document || !decision || latest !== picture) return;
+  const { id, name, file, page, created } = job;
+  const { text, lines } = document;
+  const entry = { id, name, file, page, created, text, lines: lines.length, thumbnail: job.thumbnail };
+  try {
+    await kept.keep(entry, { id, document, decision, edited }, picture);
+    job.kept = true;
   } catch (thrown) {
     const full = thrown instanceof DOMException && thrown.name === "QuotaExceededError";
     notify(full ? t().history.full : t().history.blocked);
@@ -159,28 +232,50 @@ async function save(job: Job, document: Document, decision: Decision): Promise<v
 }
 
 export function cancel(job: Job): void {
-  if (job.status === "waiting") job.status = "cancelled";
+  if (job.status === "waiting") fail(job, cancelled());
   job.controller.abort();
 }
 
 export function retry(job: Job): void {
+  if (job.unopened) {
+    void reopen(job, job.unopened);
+    return;
+  }
   if (!queue.jobs.includes(job)) queue.jobs.push(job);
   job.status = "waiting";
   pump();
 }
 
+/** Puts the file's pages in the place of the job that had none. */
+async function reopen(job: Job, file: File): Promise<void> {
+  Object.assign(job, { status: "reading", error: null, boxes: [], lines: [], models: null });
+  job.controller = new AbortController();
+  const { signal } = job.controller;
+  const jobs = await jobsOf(file);
+  const at = queue.jobs.indexOf(job);
+  if (signal.aborted) fail(job, cancelled());
+  else if (at >= 0) {
+    queue.jobs.splice(at, 1, ...jobs);
+    const now = screen();
+    if (now.name === "read" && now.id === job.id) show(jobs, true);
+  }
+  pump();
+}
+
 /** Reads it again with larger models. */
 export function improve(job: Job): void {
-  job.extra = { accuracy_requirement: "high" };
-  job.document = null;
-  retry(job);
+  again(job, { extra: { accuracy_requirement: "high", real_time: false } });
 }
 
 /** Reads another picture in its place: the same one, cropped or turned. */
 export function reread(job: Job, picture: Blob): void {
-  job.original ??= job.picture;
-  job.picture = picture;
-  job.document = null;
+  again(job, { original: job.original ?? job.picture, picture });
+}
+
+function again(job: Job, change: Partial<Before>): void {
+  const { picture, original, extra, document, decision, edited } = job;
+  job.before ??= document && { picture, original, extra, document, decision, edited };
+  Object.assign(job, change, { document: null });
   retry(job);
 }
 
@@ -188,58 +283,66 @@ export function reread(job: Job, picture: Blob): void {
 export async function open(id: string): Promise<Job | null> {
   const here = queue.jobs.find((job) => job.id === id) ?? opened.get(id);
   if (here) {
-    if (here.status === "done") here.picture ??= (await kept.find(id).catch(() => null))?.picture ?? null;
+    if (here.status !== "waiting" && here.status !== "reading") here.picture ??= await regained(here);
     return here;
   }
   const found = await kept.find(id).catch(() => null);
   if (!found) return null;
-  const job = new Job({ name: found.entry.name, page: found.entry.page, picture: async () => found.picture }, id);
+  const { name, file = id, page, created } = found.entry;
+  const job = new Job({ name, file, page, picture: async () => found.picture }, created, id);
   job.status = "done";
+  job.kept = true;
   job.picture = found.picture;
   job.document = found.document;
   job.decision = found.decision;
+  job.edited = found.edited ?? false;
   opened.set(id, job);
   return job;
 }
 
+async function regained(job: Job): Promise<Blob | null> {
+  const picture = job.kept ? kept.find(job.id).then((found) => found?.picture) : job.source();
+  return (await picture.catch(() => null)) ?? null;
+}
+
 export async function edit(job: Job, index: number, text: string): Promise<void> {
-  if (!job.document) return;
-  job.document = withLine(job.document, index, text);
-  await keepEdited(job);
+  const corrected = job.document && withLine(job.document, index, text);
+  if (corrected && corrected !== job.document) await keepEdited(job, corrected);
 }
 
 /** The whole text, corrected by hand: lines that are no longer in it keep what they say. */
 export async function editText(job: Job, text: string): Promise<void> {
   if (!job.document || job.document.text === text) return;
-  job.document = { ...job.document, text };
-  await keepEdited(job);
+  await keepEdited(job, { ...job.document, text });
 }
 
-async function keepEdited(job: Job): Promise<void> {
-  if (job.document) await kept.update(job.id, job.document).catch(() => notify(t().history.blocked));
+function keepEdited(job: Job, document: Document): Promise<void> {
+  Object.assign(job, { document, edited: true });
+  return job.write(() => kept.update(job.id, document).catch(() => notify(t().history.blocked)));
 }
 
 /** Takes it off the list and out of the history. */
 export async function discard(id: string): Promise<void> {
+  // What is being written is out of the way first.
+  await forget(id)?.write(async () => undefined);
   const whole = await kept.find(id).catch(() => null);
-  forget(id);
   await kept.remove(id).catch(() => undefined);
   const undo = { label: t().history.undo, run: () => void (whole && restore(whole)) };
   notify(t().history.removed, whole ? undo : undefined);
 }
 
-async function restore({ entry, document, decision, picture }: kept.Whole): Promise<void> {
-  await kept.keep(entry, { id: entry.id, document, decision }, picture);
+async function restore({ entry, picture, ...document }: kept.Whole): Promise<void> {
+  await kept.keep(entry, document, picture);
   dispatchEvent(new Event("history"));
 }
 
-export function forget(id: string): void {
-  const at = queue.jobs.findIndex((job) => job.id === id);
-  if (at >= 0) {
-    const [job] = queue.jobs.splice(at, 1);
-    job?.controller.abort();
-  }
+export function forget(id: string): Job | undefined {
+  const job = queue.jobs.find((other) => other.id === id) ?? opened.get(id);
+  queue.jobs = queue.jobs.filter((other) => other !== job);
   opened.delete(id);
+  if (job) job.discarded = true;
+  job?.controller.abort();
+  return job;
 }
 
 /** Takes everything off the list; the history stays. */
@@ -248,17 +351,35 @@ export function clear(): void {
   queue.jobs = [];
 }
 
-/** Text, Markdown and JSON of everything that was read. */
+/** What was read, file by file, the pages of each in their order. */
+function filesRead(): { name: string; pages: Document[] }[] {
+  const files = new Map<string, { job: Job; document: Document }[]>();
+  for (const job of queue.jobs) {
+    const document = job.document ?? job.before?.document;
+    if (document) files.set(job.file, [...(files.get(job.file) ?? []), { job, document }]);
+  }
+  const number = ({ page }: Job) => page?.number ?? 0;
+  return [...files.values()].map((read) => {
+    const pages = read.sort((a, b) => number(a.job) - number(b.job)).map(({ document }) => document);
+    return { name: read[0]?.job.name ?? "", pages };
+  });
+}
+
+/** The text of everything that was read. */
+export function textOfAll(): string {
+  const texts = filesRead().flatMap(({ pages }) => pages.map(({ text }) => text.trim()));
+  return texts.filter(Boolean).join("\n\n");
+}
+
+/** Text, Markdown and JSON of every file that was read. */
 export async function zipAll(): Promise<Blob> {
   const { zipSync, strToU8 } = await import("fflate");
-  const done = queue.jobs.flatMap((job) => (job.document ? [{ job, document: job.document }] : []));
-  const names = uniqueNames(
-    done.map(({ job }) => (job.page ? `${fileStem(job.name)}-${job.page.number}` : fileStem(job.name))),
-  );
+  const read = filesRead();
+  const names = uniqueNames(read.map(({ name }) => fileStem(name)));
   const files: Record<string, Uint8Array> = {};
-  done.forEach(({ job, document }, i) => {
+  read.forEach(({ name, pages }, i) => {
     for (const [extension, { make }] of Object.entries(FORMATS)) {
-      files[`${names[i]}.${extension}`] = strToU8(make([document], job.title));
+      files[`${names[i]}.${extension}`] = strToU8(make(pages, name));
     }
   });
   return new Blob([zipSync(files) as Uint8Array<ArrayBuffer>], { type: "application/zip" });

@@ -6,6 +6,8 @@ import { ocr } from "./client.ts";
 
 export interface Page {
   name: string;
+  /** The same for all pages of a file. */
+  file: string;
   /** Of several in one file. */
   page: { number: number; of: number } | null;
   /** Drawn when its turn comes: a hundred pages aren't held in memory. */
@@ -24,29 +26,35 @@ export async function kindOf(file: Blob): Promise<Kind> {
   return "other";
 }
 
+export function newId(): string {
+  return crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+}
+
 /** The pages of a file; an error where it can be seen already that there are none. */
 export async function pagesOf(file: File): Promise<Page[]> {
-  const one = (picture: Page["picture"]): Page[] => [{ name: file.name, page: null, picture }];
+  const { name } = file;
+  const id = newId();
+  const page = (i: number, of: number, picture: Page["picture"]): Page => ({
+    name,
+    file: id,
+    page: of === 1 ? null : { number: i + 1, of },
+    picture,
+  });
+  const one = (picture: Page["picture"]): Page[] => [page(0, 1, picture)];
   if (file.size === 0) throw new OcrError("empty", `${file.name} is empty`);
   switch (await kindOf(file)) {
     case "both":
       return one(async () => file);
     case "pdf": {
-      const { openPdf } = await import("./pdf.ts");
+      const { openPdf } = await import("./pdf.ts").catch((thrown: unknown) => {
+        throw new OcrError("network", String(thrown));
+      });
       const pdf = await openPdf(file);
-      return Array.from({ length: pdf.pages }, (_, i) => ({
-        name: file.name,
-        page: pdf.pages === 1 ? null : { number: i + 1, of: pdf.pages },
-        picture: () => pdf.draw(i + 1),
-      }));
+      return Array.from({ length: pdf.pages }, (_, i) => page(i, pdf.pages, () => pdf.draw(i + 1)));
     }
     case "engine": {
-      const frames = await ocr().pages(file);
-      return frames.map((frame, i) => ({
-        name: file.name,
-        page: frames.length === 1 ? null : { number: i + 1, of: frames.length },
-        picture: () => encode(new ImageData(new Uint8ClampedArray(frame.data), frame.width, frame.height)),
-      }));
+      const pictures = await ocr().pages(file);
+      return pictures.map((picture, i) => page(i, pictures.length, async () => picture));
     }
     case "other":
       // AVIF, HEIC, SVG, what else this browser knows: what it draws is read.
@@ -65,12 +73,6 @@ function canvas(width: number, height: number): [OffscreenCanvas, OffscreenCanva
   const context = surface.getContext("2d");
   if (!context) throw new OcrError("out_of_memory", "no canvas of this size");
   return [surface, context];
-}
-
-async function encode(pixels: ImageData): Promise<Blob> {
-  const [surface, context] = canvas(pixels.width, pixels.height);
-  context.putImageData(pixels, 0, 0);
-  return surface.convertToBlob({ type: "image/png" });
 }
 
 async function redraw(file: Blob): Promise<Blob> {
