@@ -194,11 +194,8 @@ impl Work<'_> {
                 return Ok(failed(code, format!("{error:#}")));
             }
         };
-        let read = self
-            .ready
-            .engine
-            .read(&bytes, &self.limits, &self.ready.plan, &mut ());
-        match pollster::block_on(read) {
+        let (engine, plan) = (&self.ready.engine, &self.ready.plan);
+        match pollster::block_on(engine.read(&bytes, &self.limits, plan, &mut ())) {
             Ok(pages) => Ok(line(name, &pages, began.elapsed().as_secs_f64())),
             Err(EngineError::Runtime(
                 error @ (RuntimeError::Device { .. }
