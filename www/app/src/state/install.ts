@@ -7,6 +7,7 @@ import { t } from "./i18n.svelte.ts";
 import { read } from "./jobs.svelte.ts";
 import { notify } from "./notices.svelte.ts";
 import { settings } from "./settings.svelte.ts";
+import { updateReady } from "./update.svelte.ts";
 
 interface LaunchParams {
   files: FileSystemFileHandle[];
@@ -25,7 +26,7 @@ export function install(): void {
         navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
         void update(true);
       };
-      notify(t().update.ready, { label: t().update.apply, run });
+      updateReady(run);
     },
     onOfflineReady: () => notify(t().offline),
   });

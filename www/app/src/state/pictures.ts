@@ -104,9 +104,7 @@ export async function turnAndCrop(file: Blob, quarters: number, cut: Cut): Promi
   context.drawImage(bitmap, -bitmap.width / 2, -bitmap.height / 2);
   bitmap.close();
   // A photo as a PNG would be several times its size.
-  return surface.convertToBlob(
-    (await isJpeg(file)) ? { type: "image/jpeg", quality: 0.95 } : { type: "image/png" },
-  );
+  return surface.convertToBlob((await isJpeg(file)) ? { type: "image/jpeg", quality: 0.95 } : { type: "image/png" });
 }
 
 /** Longest side of a thumbnail, px. */
