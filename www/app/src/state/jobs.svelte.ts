@@ -7,6 +7,7 @@ import {
   OcrError,
   uniqueNames,
   withLine,
+  withText,
   type Decision,
   type Document,
   type LineEvent,
@@ -208,10 +209,10 @@ export async function edit(job: Job, index: number, text: string): Promise<void>
   await keepEdited(job);
 }
 
-/** The whole text, corrected by hand: lines that are no longer in it keep what they say. */
+/** The whole text, corrected by hand. */
 export async function editText(job: Job, text: string): Promise<void> {
   if (!job.document || job.document.text === text) return;
-  job.document = { ...job.document, text };
+  job.document = withText(job.document, text);
   await keepEdited(job);
 }
 
