@@ -163,8 +163,9 @@ test("live mode shows what it waits for, and reads once it can", async () => {
 
 test("nothing can be taken before there is a picture", async () => {
   const init = () => {
-    const track = new MediaStreamTrackGenerator({ kind: "video" });
-    MediaDevices.prototype.getUserMedia = async () => new MediaStream([track]);
+    let track;
+    MediaDevices.prototype.getUserMedia = async () =>
+      new MediaStream([(track = new MediaStreamTrackGenerator({ kind: "video" }))]);
     window.send = () => {
       const canvas = new OffscreenCanvas(640, 480);
       canvas.getContext("2d").fillRect(0, 0, 640, 480);
@@ -172,8 +173,10 @@ test("nothing can be taken before there is a picture", async () => {
       return track.writable.getWriter().write(frame);
     };
   };
-  const opened = await open(browser, server.url, { context, start: "#/camera", init });
+  const opened = await open(browser, server.url, { context, init });
   const { page, faults } = opened;
+  // The page isn't loaded while a video waits for its first frame.
+  await page.getByRole("link", { name: "Camera", exact: true }).click();
   const shutter = page.getByRole("button", { name: "Take picture" });
   await page.waitForFunction(() => document.querySelector("video")?.srcObject);
   assert.ok(await shutter.isDisabled());
