@@ -6,6 +6,6 @@ export { findAdapter, judge, type Adapter, type GpuOptions, type Trial } from ".
 export { grey, shift, type Grey, type Shift } from "./motion.ts";
 export { LARGEST, pace, type Pace } from "./pace.ts";
 export { route, type Conditions } from "./route.ts";
-export { findLines, folded, spacedWords, withLine } from "./text.ts";
+export { findLines, folded, spacedWords, withLine, withText } from "./text.ts";
 export { bounds, Tracks, type Track } from "./tracks.ts";
 export type * from "./types.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import { fileStem, toJson, toMarkdown, toText, uniqueNames } from "../src/export.ts";
-import { findLines, lineOffsets, spacedWords, withLine } from "../src/text.ts";
+import { findLines, lineOffsets, spacedWords, withLine, withText } from "../src/text.ts";
 import type { Document, Line, Quad } from "../src/types.ts";
 
 const BOX: Quad = [
@@ -48,6 +48,42 @@ describe("text", () => {
     const emptied = withLine(document, 1, "");
     expect(emptied.text).toBe("total \nVAT 7.60\n\n# not a heading");
     expect(withLine(emptied, 3, "x").text).toBe("total \nVAT x\n\n# not a heading");
+  });
+
+  test.each<[string, string, string[]]>([
+    // In a row, at its ends, between two lines of it, in several rows at once.
+    ["total 7.65\nVAT 7.60\n\n# not a heading", "one line", ["total", "7.65", "VAT", "7.60", "# not a heading"]],
+    [
+      "Total 7.60\nVAT 7.60 €\n\n# not a heading!",
+      "three rows",
+      ["Total", "7.60", "VAT", "7.60 €", "# not a heading!"],
+    ],
+    ["total of 7.60\nVAT 7.60\n\n# not a heading", "between", ["total", "of 7.60", "VAT", "7.60", "# not a heading"]],
+    ["sum 9\nVAT 7.60\n\n# not a heading", "a row anew", ["sum 9", "", "VAT", "7.60", "# not a heading"]],
+    // Rows come and go.
+    ["total 7.60 VAT 7.60 # not a heading", "joined", ["total", "7.60", "VAT", "7.60", "# not a heading"]],
+    ["total 7.60\n\n# not a heading", "a row less", ["total", "7.60", "", "", "# not a heading"]],
+    [
+      "total 7.60\nVAT 7.60\nVAT 9\n\n# not a heading",
+      "a row more",
+      ["total", "7.60", "VAT", "7.60\nVAT 9", "# not a heading"],
+    ],
+    ["to 7.60\n\n# not a heading", "across rows", ["to", "", "", "7.60", "# not a heading"]],
+    ["", "emptied", ["", "", "", "", ""]],
+  ])("another text, %j (%s), is its lines' text", (text, _, lines) => {
+    const changed = withText(document, text);
+    expect(changed.text).toBe(text);
+    expect(changed.lines.map((one) => one.text)).toEqual(lines);
+    changed.lines.forEach((one, i) => {
+      if (lines[i] === document.lines[i]?.text) expect(one).toBe(document.lines[i]);
+    });
+    // And a correction of any of them reaches the text, in its place.
+    lines.forEach((old, i) => {
+      if (!old) return;
+      const rest = withLine(changed, i, "<new>").text;
+      expect(rest.length).toBe(text.length - old.length + 5);
+      expect(lines.slice(0, i).join("").replace(/\s/g, "")).toBe(rest.split("<new>")[0]?.replace(/\s/g, ""));
+    });
   });
 
   test("searches look past case and width", () => {

@@ -188,7 +188,15 @@ describe("a picture", () => {
   });
 
   test("is cropped and turned by keyboard", async () => {
-    await visit({}, async (page) => {
+    const init = () => {
+      window.written = [];
+      const write = OffscreenCanvas.prototype.convertToBlob;
+      OffscreenCanvas.prototype.convertToBlob = function (options) {
+        window.written.push(options.type);
+        return write.call(this, options);
+      };
+    };
+    await visit({ init }, async (page) => {
       await pick(page, sample("receipt.jpg"));
       await page.getByRole("button", { name: "Crop and turn" }).click();
       const corner = page.getByRole("button", { name: "Bottom right" });
@@ -197,6 +205,23 @@ describe("a picture", () => {
       const text = await readText(page);
       assert.match(text, /CORNER BAKERY/);
       assert.doesNotMatch(text, /come again/);
+      // A photo stays one, beside its thumbnails.
+      assert.deepEqual([...new Set(await page.evaluate(() => window.written))].sort(), ["image/jpeg", "image/webp"]);
+    });
+  });
+
+  test("that can't be cropped says so", async () => {
+    const init = () => {
+      OffscreenCanvas.prototype.convertToBlob = () => Promise.reject(new DOMException("no", "EncodingError"));
+    };
+    await visit({ init }, async (page) => {
+      await pick(page, sample("receipt.jpg"));
+      await page.getByRole("button", { name: "Crop and turn" }).click();
+      await page.getByRole("button", { name: "Turn left" }).click();
+      await page.getByRole("button", { name: "Read this part" }).click();
+      await page.getByText("Something went wrong").waitFor();
+      assert.equal(await page.getByRole("dialog").count(), 0);
+      assert.match(await readText(page), /CORNER BAKERY/);
     });
   });
 
@@ -357,6 +382,128 @@ describe("a picture", () => {
       await page.getByRole("heading", { name: "Stopped" }).waitFor();
       await page.getByRole("button", { name: "Try again" }).click();
       assert.match(await readText(page), /Linn/i);
+    });
+  });
+});
+
+describe("a text", () => {
+  const line = (page, n) => page.getByRole("textbox", { name: `Text of line ${n}`, exact: true });
+  const focused = (page) => page.evaluate(() => document.activeElement.ariaLabel ?? document.activeElement.tagName);
+  /** What the history keeps of the only picture in it. */
+  const kept = (page) =>
+    page.evaluate(async () => {
+      const opening = indexedDB.open("maoocr");
+      await new Promise((done) => (opening.onsuccess = done));
+      const entries = opening.result.transaction("entries").objectStore("entries").getAll();
+      await new Promise((done) => (entries.onsuccess = done));
+      opening.result.close();
+      return entries.result[0]?.text ?? "";
+    });
+  const until = async (page, wanted) => {
+    for (const end = Date.now() + 10_000; !wanted.test(await kept(page)); await page.waitForTimeout(50))
+      if (Date.now() > end) assert.match(await kept(page), wanted);
+  };
+
+  test("that was corrected as a whole is corrected in its lines", async () => {
+    await visit({}, async (page) => {
+      await pick(page, sample("receipt.jpg"));
+      const text = await readText(page);
+      const whole = page.getByRole("textbox", { name: "All text" });
+      await whole.fill(text.replace("CORNER BAKERY", "CORNER SHOP"));
+      await page.getByRole("tab", { name: "Lines" }).click();
+      assert.equal(await line(page, 1).inputValue(), "CORNER SHOP");
+      await line(page, 1).fill("CORNER CAFE");
+      await line(page, 1).press("Enter");
+      const corrected = text.replace("CORNER BAKERY", "CORNER CAFE");
+      assert.equal(await readText(page), corrected);
+      assert.equal((await exported(page, "TXT")).text, `${corrected}\n`);
+    });
+  });
+
+  test("is kept while it is typed, and when its screen is left", async () => {
+    await visit({}, async (page) => {
+      await pick(page, sample("receipt.jpg"));
+      await page.getByRole("tab", { name: "Lines" }).click();
+      await until(page, /^CORNER/);
+      await line(page, 1).press("End");
+      await page.keyboard.type(" & SONS ");
+      await until(page, /^CORNER BAKERY & SONS \n/);
+      // Where the person is in the field stays as it is.
+      await page.keyboard.type("LTD");
+      assert.equal(await line(page, 1).inputValue(), "CORNER BAKERY & SONS LTD");
+      await page.keyboard.press("Escape");
+      await until(page, /^CORNER BAKERY\n/);
+
+      await readText(page);
+      await page.getByRole("textbox", { name: "All text" }).focus();
+      await page.keyboard.press("Control+Home");
+      await page.keyboard.type("THE ");
+      await go(page, "#/history");
+      await until(page, /^THE CORNER BAKERY\n/);
+    });
+  });
+
+  test("that is pasted or dropped into a field stays in it, whatever comes with it", async () => {
+    await visit({}, async (page) => {
+      await pick(page, sample("receipt.jpg"));
+      await page.getByRole("tab", { name: "Lines" }).click();
+      const taken = await line(page, 1).evaluate((field) => {
+        const given = (...kinds) => {
+          const data = new DataTransfer();
+          if (kinds.includes("text")) data.items.add("from a table", "text/plain");
+          if (kinds.includes("file")) data.items.add(new File(["x"], "x.png", { type: "image/png" }));
+          return data;
+        };
+        const how = { bubbles: true, cancelable: true };
+        return [
+          new ClipboardEvent("paste", { ...how, clipboardData: given("text", "file") }),
+          new DragEvent("drop", { ...how, dataTransfer: given("text") }),
+          new ClipboardEvent("paste", { ...how, clipboardData: given("file") }),
+        ].map((event) => !field.dispatchEvent(event));
+      });
+      assert.deepEqual(taken, [false, false, true]);
+    });
+  });
+
+  test("isn't left by the Enter that an input method takes", async () => {
+    await visit({}, async (page) => {
+      await pick(page, sample("receipt.jpg"));
+      await page.getByRole("tab", { name: "Lines" }).click();
+      await line(page, 1).focus();
+      const enter = (how) => line(page, 1).dispatchEvent("keydown", { key: "Enter", ...how });
+      await enter({ isComposing: true });
+      // As Safari tells it.
+      await enter({ keyCode: 229 });
+      assert.equal(await focused(page), "Text of line 1");
+      await enter({});
+      assert.equal(await focused(page), "Text of line 2");
+    });
+  });
+
+  test("is selected by a double click on it; beside it the picture comes nearer there", async () => {
+    await visit({}, async (page) => {
+      await pick(page, sample("receipt.jpg"));
+      await page.getByRole("tab", { name: "Text" }).waitFor();
+      const view = () =>
+        page.locator(".content").evaluate((e) => {
+          const { a, e: x, f: y } = new DOMMatrix(getComputedStyle(e).transform);
+          return { scale: a, x, y };
+        });
+      const before = await view();
+      await page
+        .locator(".word")
+        .first()
+        .dblclick({ position: { x: 10, y: 6 } });
+      assert.match(await page.evaluate(() => getSelection().toString()), /CORNER|BAKERY/);
+      assert.deepEqual(await view(), before);
+      const { x: left, y: top } = await page.locator(".frame").boundingBox();
+      const at = { x: 30, y: 40 };
+      await page.mouse.dblclick(left + at.x, top + at.y);
+      const after = await view();
+      assert.ok(Math.abs(after.scale / before.scale - 2) < 0.01);
+      // What was under the pointer still is.
+      for (const axis of ["x", "y"])
+        assert.ok(Math.abs((at[axis] - before[axis]) / before.scale - (at[axis] - after[axis]) / after.scale) < 1);
     });
   });
 });
@@ -674,9 +821,17 @@ describe("the app", () => {
       });
       await page.getByText("A new version is ready.").waitFor();
       assert.ok(await page.evaluate(() => window.before), "it isn't forced");
+      const { left, bottom } = await page
+        .locator(".notice")
+        .last()
+        .evaluate((e) => e.getBoundingClientRect());
+      assert.ok(left < 40 && bottom > 800, "notices are in the corner without buttons");
+      // Whoever doesn't want it now finds it in the settings.
+      await page.locator(".notice", { hasText: "A new version" }).getByRole("button", { name: "Close" }).click();
+      await go(page, "#/settings");
       await page.getByRole("button", { name: "Update now" }).click();
       await page.waitForFunction(() => !window.before);
-      await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+      await page.getByRole("heading", { name: "Settings" }).waitFor();
     });
   });
 
@@ -760,6 +915,10 @@ describe("the app", () => {
     await visit({ context: { locale: "zh-CN" } }, async (page) => {
       await page.getByRole("heading", { name: "从图片里取出文字" }).waitFor();
       assert.equal(await page.locator("html").getAttribute("lang"), "zh-Hans");
+      await pick(page, sample("photo.png"));
+      await page.getByText("详情").click();
+      await page.getByText("快速模型：本设备内存较少").waitFor();
+      assert.equal(await page.locator("dd[lang=en]").count(), 0);
       await go(page, "#/settings");
       await page.getByText("English", { exact: true }).click();
       await page.getByText("Dark", { exact: true }).click();
@@ -788,6 +947,113 @@ describe("the app", () => {
       const before = await scale();
       await page.keyboard.press("+");
       assert.ok((await scale()) > before);
+    });
+  });
+
+  test("shows a screen until the next one is there, and makes each once", async () => {
+    const init = () => {
+      window.lost = 0;
+      addEventListener("DOMContentLoaded", () =>
+        new MutationObserver(() => {
+          if (document.querySelector("main h1")?.textContent.includes("isn't in the history")) window.lost += 1;
+        }).observe(document.body, { childList: true, subtree: true, characterData: true }),
+      );
+    };
+    await visit({ init }, async (page) => {
+      await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+      assert.equal(await page.title(), "Text from any picture · MaoOCR");
+      await pick(page, sample("receipt.jpg"));
+      await readText(page);
+      assert.equal(await page.title(), "receipt.jpg · MaoOCR");
+      for (const [name, heading] of [
+        ["history", "History"],
+        ["queue", "Pictures"],
+        ["settings", "Settings"],
+      ]) {
+        await go(page, "#/history");
+        await page.getByRole("link", { name: /receipt/ }).click();
+        await page.getByRole("tab", { name: "Lines" }).waitFor();
+        assert.equal(await page.evaluate(() => document.activeElement.textContent), "receipt.jpg");
+        await go(page, `#/${name}`);
+        await page.getByRole("heading", { name: heading }).waitFor();
+        assert.equal(await page.title(), `${heading} · MaoOCR`);
+      }
+      assert.equal(await page.evaluate(() => window.lost), 0);
+      await go(page, "#/read/nothing");
+      await page.getByRole("heading", { name: "isn't in the history" }).waitFor();
+      assert.ok(await page.evaluate(() => window.lost > 0), "it would have been seen");
+    });
+  });
+
+  test("keeps the focus where things go away", async () => {
+    await visit({}, async (page) => {
+      const focused = () => page.evaluate(() => document.activeElement.ariaLabel ?? document.activeElement.textContent);
+      const press = async (name) => {
+        await page.getByRole("button", { name, exact: true }).focus();
+        await page.keyboard.press("Enter");
+      };
+      await pick(page, sample("columns.png"));
+      await press("Stop");
+      await page.getByRole("heading", { name: "Stopped" }).waitFor();
+      assert.equal(await focused(), "columns.png");
+      await press("Try again");
+      await page.getByRole("button", { name: "Stop" }).waitFor();
+      assert.equal(await focused(), "columns.png");
+      await readText(page);
+      await press("Crop and turn");
+      await press("Read this part");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+      assert.equal(await focused(), "columns.png");
+      await readText(page);
+
+      await press("Export");
+      await page.getByRole("menuitem", { name: "TXT" }).waitFor();
+      for (let i = 0; i < 3; i++) await page.keyboard.press("Tab");
+      await page.getByRole("menu").waitFor({ state: "detached" });
+      assert.equal(await focused(), "Crop and turn");
+
+      await go(page, "#/");
+      await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
+      await pick(page, sample("receipt.jpg"), sample("photo.png"));
+      await press("Pause");
+      await press("Cancel: photo.png");
+      await page.getByRole("button", { name: "Try again: photo.png" }).waitFor();
+      assert.equal(await focused(), "Try again: photo.png");
+      await page.keyboard.press("Enter");
+      assert.equal(await focused(), "Cancel: photo.png");
+      await press("Resume");
+      await page.getByText("3 of 3 pictures").waitFor();
+
+      await go(page, "#/history");
+      await press("Delete photo.png");
+      await page.getByText("2 pictures", { exact: true }).first().waitFor();
+      assert.equal(await focused(), "Delete receipt.jpg");
+      await press("Delete all");
+      await page.getByRole("dialog").getByRole("button", { name: "Delete all" }).press("Enter");
+      await page.getByText("Nothing here yet").waitFor();
+      assert.equal(await focused(), "History");
+    });
+  });
+
+  test("leaves a notice while somebody is at it", async () => {
+    // An hour goes by in minutes.
+    const init = () => {
+      const { setInterval } = window;
+      window.setInterval = (run, ms, ...more) => setInterval(run, ms / 10, ...more);
+    };
+    await visit({ init, context: { permissions: ["clipboard-read", "clipboard-write"] } }, async (page) => {
+      await pick(page, sample("photo.png"));
+      await page.getByRole("button", { name: "Copy", exact: true }).click();
+      const notice = page.locator(".notice", { hasText: "Copied" });
+      await notice.hover();
+      await page.waitForTimeout(1200);
+      assert.ok(await notice.isVisible());
+      await notice.getByRole("button").focus();
+      await page.mouse.move(600, 20);
+      await page.waitForTimeout(1200);
+      assert.ok(await notice.isVisible());
+      await page.getByRole("tab", { name: "Lines" }).focus();
+      await notice.waitFor({ state: "detached" });
     });
   });
 

@@ -1,11 +1,13 @@
 // The camera's way, with a video in place of a camera: a picture that moves.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { launch, open, readText } from "./browser.mjs";
 import { sample } from "./samples.mjs";
-import { serve } from "./serve.mjs";
+import { DIST, serve } from "./serve.mjs";
 import { movingPicture, SWAY } from "./video.mjs";
 
 let browser;
@@ -74,6 +76,113 @@ test("live mode shows the right words and keeps them in place while the picture 
     return track.readyState;
   });
   assert.equal(ended, "ended");
+  assert.deepEqual(faults, []);
+  await opened.context.close();
+});
+
+test("the camera is asked for once, and the screen stays lit while it reads", async () => {
+  const init = () => {
+    window.asked = window.lit = 0;
+    const ask = MediaDevices.prototype.getUserMedia;
+    MediaDevices.prototype.getUserMedia = function (...how) {
+      window.asked += 1;
+      return ask.apply(this, how);
+    };
+    const request = async () => {
+      window.lit += 1;
+      return { release: async () => (window.lit -= 1) };
+    };
+    Object.defineProperty(navigator, "wakeLock", { value: { request } });
+  };
+  const opened = await open(browser, server.url, { context, start: "#/camera", init });
+  const { page, faults } = opened;
+  const lit = (count) => page.waitForFunction((wanted) => window.lit === wanted, count);
+  await lit(1);
+  await page.getByText("Photo", { exact: true }).click();
+  await lit(0);
+  await page.getByText("Live", { exact: true }).click();
+  await lit(1);
+  for (const name of ["Settings", "History"]) {
+    await page.getByRole("link", { name: "Camera" }).click();
+    await page.getByRole("button", { name: "Take picture" }).waitFor();
+    await page.evaluate(() => (window.asked = 0));
+    await page.getByRole("link", { name }).click();
+    await page.getByRole("heading", { name }).waitFor();
+    await lit(0);
+    assert.equal(await page.evaluate(() => window.asked), 0, `asked anew on the way to ${name}`);
+  }
+  assert.deepEqual(faults, []);
+  await opened.context.close();
+});
+
+test("a camera that is taken away says so, and comes back", async () => {
+  const opened = await open(browser, server.url, { context, start: "#/camera" });
+  const { page, faults } = opened;
+  await page.getByRole("button", { name: "CORNER BAKERY" }).waitFor();
+  await page.evaluate(() => {
+    const [track] = document.querySelector("video").srcObject.getVideoTracks();
+    track.stop();
+    track.dispatchEvent(new Event("ended"));
+  });
+  const alert = page.getByRole("alert");
+  await alert.getByRole("heading", { name: "The camera was taken away" }).waitFor();
+  await alert.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("button", { name: "CORNER BAKERY" }).waitFor();
+  assert.deepEqual(faults, []);
+  await opened.context.close();
+});
+
+test("live mode shows what it waits for, and reads once it can", async () => {
+  let answer = (request, response) => request.url.includes("/models/") && response.destroy();
+  const other = await serve({ answer: (...call) => answer(...call) });
+  const opened = await open(browser, other.url, { context, start: "#/camera" });
+  const { page, faults } = opened;
+  const said = page.locator(".state");
+  await said.getByText("network can't be reached").waitFor();
+  // It doesn't give up.
+  let tries = 0;
+  answer = (request, response) => request.url.includes("/models/") && ((tries += 1), response.destroy());
+  while (tries < 4) await page.waitForTimeout(100);
+  let release;
+  const released = new Promise((done) => (release = done));
+  answer = (request, response) => {
+    if (!request.url.includes("tiny-rec")) return false;
+    const file = readFileSync(join(DIST, new URL(request.url, other.url).pathname));
+    response.writeHead(200, { "content-length": file.length });
+    response.write(file.subarray(0, 1_000_000));
+    void released.then(() => response.end(file.subarray(1_000_000)));
+    return true;
+  };
+  await said.getByText(/Getting the models ready: .+ \/ .+/).waitFor();
+  release();
+  await page.getByRole("button", { name: "CORNER BAKERY" }).waitFor();
+  assert.deepEqual(faults, []);
+  await opened.context.close();
+  await other.stop();
+});
+
+test("nothing can be taken before there is a picture", async () => {
+  const init = () => {
+    let track;
+    MediaDevices.prototype.getUserMedia = async () =>
+      new MediaStream([(track = new MediaStreamTrackGenerator({ kind: "video" }))]);
+    window.send = () => {
+      const canvas = new OffscreenCanvas(640, 480);
+      canvas.getContext("2d").fillRect(0, 0, 640, 480);
+      const frame = new VideoFrame(canvas, { timestamp: 0 });
+      return track.writable.getWriter().write(frame);
+    };
+  };
+  const opened = await open(browser, server.url, { context, init });
+  const { page, faults } = opened;
+  // The page isn't loaded while a video waits for its first frame.
+  await page.getByRole("link", { name: "Camera", exact: true }).click();
+  const shutter = page.getByRole("button", { name: "Take picture" });
+  await page.waitForFunction(() => document.querySelector("video")?.srcObject);
+  assert.ok(await shutter.isDisabled());
+  await page.getByText("Starting the camera…").waitFor();
+  await page.evaluate(() => window.send());
+  await page.waitForFunction(() => !document.querySelector(".shutter").disabled);
   assert.deepEqual(faults, []);
   await opened.context.close();
 });

@@ -1,6 +1,6 @@
 // The camera, and what it offers beyond a picture.
 
-export type Refusal = "refused" | "missing" | "busy" | "insecure";
+export type Refusal = "refused" | "missing" | "busy" | "insecure" | "ended";
 
 interface Capabilities extends MediaTrackCapabilities {
   torch?: boolean;
@@ -26,8 +26,8 @@ export interface Camera {
   stop(): void;
 }
 
-/** The camera at the back, where there are two. */
-export async function openCamera(): Promise<Camera> {
+/** The camera at the back, where there are two; `ended` hears of it when it is unplugged or taken away. */
+export async function openCamera(ended: () => void): Promise<Camera> {
   if (!("mediaDevices" in navigator)) throw refusal("insecure");
   let stream: MediaStream;
   try {
@@ -41,6 +41,7 @@ export async function openCamera(): Promise<Camera> {
     throw refusal(name === "NotFoundError" || name === "OverconstrainedError" ? "missing" : "busy");
   }
   const [track] = stream.getVideoTracks();
+  track?.addEventListener("ended", ended);
   const can = (track?.getCapabilities?.() ?? {}) as Capabilities;
   const apply = async (extra: Extra) => {
     await track?.applyConstraints({ advanced: [extra] }).catch(() => undefined);
@@ -65,6 +66,12 @@ function refusal(reason: Refusal): Error & { reason: Refusal } {
 
 export function reasonOf(thrown: unknown): Refusal {
   return (thrown as { reason?: Refusal }).reason ?? "busy";
+}
+
+/** Keeps the screen lit, where the browser can, until the function it returns is called. A hidden page loses it. */
+export function keepAwake(): () => void {
+  const lock = "wakeLock" in navigator ? navigator.wakeLock.request("screen").catch(() => null) : null;
+  return () => void lock?.then((held) => held?.release());
 }
 
 /** What the camera sees now, as a file. */

@@ -7,6 +7,7 @@ import { t } from "./i18n.svelte.ts";
 import { queue, read, unfinished } from "./jobs.svelte.ts";
 import { notify } from "./notices.svelte.ts";
 import { settings } from "./settings.svelte.ts";
+import { updateReady } from "./update.svelte.ts";
 
 interface LaunchParams {
   files: FileSystemFileHandle[];
@@ -29,7 +30,7 @@ export function install(): void {
         chosen = true;
         void update();
       };
-      notify(t().update.ready, { label: t().update.apply, run });
+      updateReady(run);
     },
     // Told by the browser, below, also to a page that was there before the first version was kept.
     onNeedReload: () => undefined,

@@ -8,6 +8,7 @@ import {
   OcrError,
   uniqueNames,
   withLine,
+  withText,
   type Decision,
   type Document,
   type LineEvent,
@@ -310,10 +311,10 @@ export async function edit(job: Job, index: number, text: string): Promise<void>
   if (corrected && corrected !== job.document) await keepEdited(job, corrected);
 }
 
-/** The whole text, corrected by hand: lines that are no longer in it keep what they say. */
+/** The whole text, corrected by hand. */
 export async function editText(job: Job, text: string): Promise<void> {
   if (!job.document || job.document.text === text) return;
-  await keepEdited(job, { ...job.document, text });
+  await keepEdited(job, withText(job.document, text));
 }
 
 function keepEdited(job: Job, document: Document): Promise<void> {

@@ -21,15 +21,19 @@ import { settings } from "./settings.svelte.ts";
 const SMALL = 112;
 /** Below this share of agreeing patches the picture is another one, not a moved one. */
 const CERTAIN = 0.4;
-/** Readings that fail in a row until it is given up. */
-const PATIENCE = 3;
+/** Rest after a reading that failed; twice as long after each further one, up to the longest, ms. */
+const SHORTEST = 500;
+const LONGEST = 8000;
 
 export class Live {
   /** In pixels of the video. */
   tracks = $state.raw<Track[]>([]);
   /** Readings so far. */
   readings = $state(0);
+  /** Why the last reading failed; null where it didn't. */
   failed = $state.raw<OcrError | null>(null);
+  /** Bytes of models that are being fetched. */
+  models = $state.raw<{ received: number; total: number } | null>(null);
 
   readonly #video: HTMLVideoElement;
   readonly #known = new Tracks();
@@ -113,13 +117,15 @@ export class Live {
       try {
         await this.#read(pixels);
         failures = 0;
+        this.failed = null;
       } catch (thrown) {
         if (isCancelled(thrown)) return;
+        // Once may be chance: the next one tells.
+        if (failures > 0) this.failed = OcrError.from(thrown);
+        this.models = null;
+        await this.#rest(Math.min(LONGEST, SHORTEST * 2 ** failures));
         failures += 1;
-        if (failures >= PATIENCE) {
-          this.failed = OcrError.from(thrown);
-          return;
-        }
+        continue;
       }
       const { side, rest } = pace(this.#side, performance.now() - began, this.#speed, this.#unchanged);
       this.#side = side;
@@ -137,6 +143,8 @@ export class Live {
       runOn: settings.runOn,
       alone: true,
       signal: this.#stop.signal,
+      onModels: (progress) => (this.models = progress),
+      onStarted: () => (this.models = null),
       onFallback: tellFallback,
     });
     const lines = (answer.documents[0]?.lines ?? []).map((line) => ({

@@ -176,10 +176,11 @@ export const en = {
     missingHint: "Connect one, or choose a picture instead.",
     busy: "The camera can't be used",
     busyHint: "Another app may be using it. Close that one and try again.",
+    ended: "The camera was taken away",
+    endedHint: "It was unplugged, or may no longer be used. Try again, or choose a picture instead.",
     insecure: "The camera needs a secure address (https)",
     retry: "Try again",
     choose: "Choose a picture",
-    lost: "Live reading stopped",
   },
   history: {
     title: "History",

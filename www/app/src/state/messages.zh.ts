@@ -176,10 +176,11 @@ export const zh: Messages = {
     missingHint: "请连接相机，或改为选择图片。",
     busy: "相机无法使用",
     busyHint: "可能有其他应用正在使用它。请关闭后重试。",
+    ended: "相机已断开",
+    endedHint: "相机被拔出，或不再允许使用。请重试，或改为选择图片。",
     insecure: "相机需要安全地址（https）",
     retry: "重试",
     choose: "选择图片",
-    lost: "实时识别已停止",
   },
   history: {
     title: "历史",

@@ -30,6 +30,11 @@ export function newId(): string {
   return crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 }
 
+async function isJpeg(file: Blob): Promise<boolean> {
+  const [a, b] = new Uint8Array(await file.slice(0, 2).arrayBuffer());
+  return a === 0xff && b === 0xd8;
+}
+
 /** The pages of a file; an error where it can be seen already that there are none. */
 export async function pagesOf(file: File): Promise<Page[]> {
   const { name } = file;
@@ -100,7 +105,8 @@ export async function turnAndCrop(file: Blob, quarters: number, cut: Cut): Promi
   context.rotate((quarters * Math.PI) / 2);
   context.drawImage(bitmap, -bitmap.width / 2, -bitmap.height / 2);
   bitmap.close();
-  return surface.convertToBlob({ type: "image/png" });
+  // A photo as a PNG would be several times its size.
+  return surface.convertToBlob((await isJpeg(file)) ? { type: "image/jpeg", quality: 0.95 } : { type: "image/png" });
 }
 
 /** Longest side of a thumbnail, px. */
