@@ -42,7 +42,7 @@ export function install(): void {
       if (!controlled) controlled = true;
       else if (chosen || queue.jobs.length === 0) location.reload();
       // The person chose it in another tab: what this one reads, or shows, is theirs to give up.
-      else notify(t().update.ready, { label: t().update.apply, run: () => location.reload() });
+      else updateReady(() => location.reload());
     });
   }
   addEventListener("beforeunload", (event) => {
