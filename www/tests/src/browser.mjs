@@ -12,6 +12,8 @@ const QUIET = [
 
 export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
+const DESKTOP = { viewport: { width: 1280, height: 860 }, locale: "en-GB" };
+
 export function launch(...more) {
   return chromium.launch({
     executablePath: CHROMIUM,
@@ -19,9 +21,22 @@ export function launch(...more) {
   });
 }
 
+/** A browser as people have it, with its storage on disk: contexts of `launch` keep theirs in memory. */
+export function launchProfile(folder, ...more) {
+  return chromium.launchPersistentContext(folder, {
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", ...QUIET, ...more],
+    ...DESKTOP,
+  });
+}
+
 /** A page of the app; `faults` is what must be empty in the end. `init` runs in the page before anything else. */
-export async function open(browser, url, { context: options = {}, start = "", init } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: "en-GB", ...options });
+export async function open(browser, url, { context: options = {}, ...more } = {}) {
+  return openIn(await browser.newContext({ ...DESKTOP, ...options }), url, more);
+}
+
+/** The same in a context that is there. */
+export async function openIn(context, url, { start = "", init } = {}) {
   const faults = [];
   const { origin } = new URL(url);
   context.on("request", (request) => {

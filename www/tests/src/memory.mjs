@@ -1,16 +1,15 @@
 // Memory while many pictures are read, on Linux: 50 photos of 12 megapixels one after another, then a PDF of 100 scanned
 // pages. node tests/src/memory.mjs [photos|pdf]
 
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
-import { launch, open, pick } from "./browser.mjs";
+import { launch, launchProfile, openIn, pick } from "./browser.mjs";
 import { pdfOf, sample, shotsOf } from "./samples.mjs";
 import { serve } from "./serve.mjs";
 
 const ONLY = process.argv[2];
-/** As the browser names its processes. */
-const KINDS = ["renderer", "GPU", "browser"];
-
 const server = await serve();
 if (ONLY !== "pdf") await inApp(photos);
 if (ONLY !== "photos") await inApp(pdf);
@@ -20,41 +19,64 @@ async function inApp(work) {
   const helper = await launch();
   const files = await (work === photos ? shots(helper) : scan(helper));
   await helper.close();
-  const browser = await launch("--enable-precise-memory-info");
-  const { page, context, faults } = await open(browser, server.url);
-  page.setDefaultTimeout(600_000);
+  const profile = mkdtempSync(join(tmpdir(), "maoocr-profile-"));
+  const context = await launchProfile(profile, "--enable-precise-memory-info");
+  const { page, faults } = await openIn(context, server.url);
+  page.setDefaultTimeout(900_000);
   await page.getByText("Ready to work offline").waitFor();
-  const devtools = await browser.newBrowserCDPSession();
-  const inPage = await context.newCDPSession(page);
+  const devtools = await context.newCDPSession(page);
   const measure = async (what) => {
-    await inPage.send("HeapProfiler.collectGarbage");
+    await devtools.send("HeapProfiler.collectGarbage");
     await page.waitForTimeout(1500);
-    console.log(`${what.padEnd(24)} ${await figures(devtools, page)}`);
+    const heap = await page.evaluate(() => performance.memory.usedJSHeapSize);
+    const parts = [...byKind(profile)].map(([kind, bytes]) => `${kind} ${mb(bytes)}`);
+    console.log(`${what.padEnd(16)} ${parts.join(", ")}, heap ${mb(heap)}`);
   };
   await measure("nothing read");
   await work(page, files, measure);
   if (faults.length > 0) console.error(faults);
-  await browser.close();
+  await context.close();
+  rmSync(profile, { recursive: true, force: true });
 }
 
-/** MB by kind of process: memory of its own, what it shares in equal parts (PSS), and the page's heap. */
-async function figures(devtools, page) {
-  const { processInfo } = await devtools.send("SystemInfo.getProcessInfo");
-  const sums = new Map();
-  for (const { type, id } of processInfo) {
-    const kind = KINDS.includes(type) ? type : "others";
-    sums.set(kind, (sums.get(kind) ?? 0) + pss(id));
+/** Memory of the browser's processes by their kind: what is their own, and of what is shared an equal part (PSS). */
+function byKind(profile) {
+  const processes = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap(described);
+  const family = new Set();
+  const [root] = processes.filter(({ command }) => command.includes(profile) && !command.includes("--type="));
+  if (root) family.add(root.pid);
+  // Children come after their parents, but numbers begin anew now and then.
+  for (let grown = true; grown;) {
+    const more = processes.filter(({ pid, parent }) => family.has(parent) && !family.has(pid));
+    more.forEach(({ pid }) => family.add(pid));
+    grown = more.length > 0;
   }
-  const heap = await page.evaluate(() => performance.memory.usedJSHeapSize);
-  const parts = [...sums].map(([kind, bytes]) => `${kind} ${mb(bytes)}`);
-  return `${parts.join(", ")}, heap ${mb(heap)}`;
+  const sums = new Map();
+  for (const { pid, command } of processes) {
+    if (!family.has(pid)) continue;
+    const kind = /--type=(renderer|gpu-process)/.exec(command)?.[1] ?? (pid === root.pid ? "browser" : "others");
+    sums.set(kind, (sums.get(kind) ?? 0) + pss(pid));
+  }
+  return sums;
+}
+
+/** None for one that ended meanwhile. */
+function described(pid) {
+  try {
+    const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+    const parent = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
+    return [{ pid: Number(pid), parent, command }];
+  } catch {
+    return [];
+  }
 }
 
 function pss(pid) {
   try {
     return 1024 * Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))[1]);
   } catch {
-    // It ended meanwhile.
     return 0;
   }
 }
