@@ -594,6 +594,10 @@ describe("the app", () => {
     await visit({ context: { locale: "zh-CN" } }, async (page) => {
       await page.getByRole("heading", { name: "从图片里取出文字" }).waitFor();
       assert.equal(await page.locator("html").getAttribute("lang"), "zh-Hans");
+      await pick(page, sample("photo.png"));
+      await page.getByText("详情").click();
+      await page.getByText("精确模型：默认选择").waitFor();
+      assert.equal(await page.locator("dd[lang=en]").count(), 0);
       await go(page, "#/settings");
       await page.getByText("English", { exact: true }).click();
       await page.getByText("Dark", { exact: true }).click();
