@@ -917,7 +917,7 @@ describe("the app", () => {
       assert.equal(await page.locator("html").getAttribute("lang"), "zh-Hans");
       await pick(page, sample("photo.png"));
       await page.getByText("详情").click();
-      await page.getByText("快速模型：本设备内存较少").waitFor();
+      await page.getByText("ppocrv6-tiny-rec：没有安装精确模型").waitFor();
       assert.equal(await page.locator("dd[lang=en]").count(), 0);
       await go(page, "#/settings");
       await page.getByText("English", { exact: true }).click();
