@@ -23,15 +23,13 @@ export function install(): void {
   let kept: () => void = () => undefined;
   const shell = new Promise<void>((resolve) => (kept = resolve));
   let chosen = false;
+  const take = () => {
+    chosen = true;
+    void update();
+  };
   const update = registerSW({
     // The new version takes over when the person says so, or when every page of the old one is closed.
-    onNeedRefresh: () => {
-      const run = () => {
-        chosen = true;
-        void update();
-      };
-      updateReady(run);
-    },
+    onNeedRefresh: () => updateReady(take),
     // Told by the browser, below, also to a page that was there before the first version was kept.
     onNeedReload: () => undefined,
     onOfflineReady: kept,
