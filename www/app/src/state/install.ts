@@ -19,15 +19,13 @@ type Launching = Window & { launchQueue?: { setConsumer(consumer: (params: Launc
 const SHARED = "maoocr-shared";
 
 export function install(): void {
+  const take = () => {
+    navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
+    void update(true);
+  };
   const update = registerSW({
     // The new version takes over when the person says so, or when every page of the old one is closed.
-    onNeedRefresh: () => {
-      const run = () => {
-        navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
-        void update(true);
-      };
-      updateReady(run);
-    },
+    onNeedRefresh: () => updateReady(take),
     onOfflineReady: () => notify(t().offline),
   });
   if ("requestIdleCallback" in window) requestIdleCallback(prepare);

@@ -6,6 +6,8 @@ import { notify } from "./notices.svelte.ts";
 let apply = $state.raw<(() => void) | null>(null);
 
 export function updateReady(run: () => void): void {
+  // The browser may tell of one version twice.
+  if (apply === run) return;
   apply = run;
   notify(t().update.ready, { label: t().update.apply, run }, null);
 }
