@@ -483,14 +483,7 @@ async fn models_are_shown_swapped_and_unloaded() {
         .server(&["--model-memory", "40", "--cache", "0"])
         .await;
     let loaded = async || {
-        let list: Value = server
-            .get("/api/models")
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let list = server.json("/api/models").await;
         let models = list["models"].as_array().unwrap().clone();
         let loaded = models.iter().filter(|m| m["loaded"] == true);
         loaded
@@ -525,14 +518,7 @@ async fn models_are_shown_swapped_and_unloaded() {
 async fn the_description_is_whole_and_its_page_needs_no_network() {
     let stand = Stand::sqlite();
     let server = stand.server(&[]).await;
-    let description: Value = server
-        .get("/openapi.json")
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let description = server.json("/openapi.json").await;
     for path in [
         "/api/ocr/recognize",
         "/api/ocr/recognize-with-requirements",
@@ -557,14 +543,7 @@ async fn the_description_is_whole_and_its_page_needs_no_network() {
         !page.contains("http://") && !page.contains("https://"),
         "{page}"
     );
-    let health: Value = server
-        .get("/health")
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let health = server.json("/health").await;
     assert_eq!(health["status"], "ok");
 }
 

@@ -193,14 +193,7 @@ async fn strangers_have_no_history() {
     // Nor does whoever calls the server itself see any of it.
     drop(server);
     let server = stand.server(&[]).await;
-    let kept: Value = server
-        .get("/api/history")
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let kept = server.json("/api/history").await;
     assert_eq!(kept["entries"].as_array().unwrap().len(), 0);
 }
 

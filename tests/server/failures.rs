@@ -71,14 +71,7 @@ async fn without_its_database_the_server_still_reads_and_then_heals() {
     postgres.restart().unwrap();
     server.ready().await.unwrap();
     assert_eq!(server.recognize(sample("dark.png")).await.status(), 200);
-    let history: Value = server
-        .get("/api/history")
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let history = server.json("/api/history").await;
     assert_eq!(history["entries"].as_array().unwrap().len(), 1);
 }
 

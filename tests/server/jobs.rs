@@ -95,23 +95,9 @@ async fn a_job_reads_its_pictures_and_says_which_it_could_not() {
                 .unwrap()
                 .contains("cargo build")
         );
-        let history: Value = server
-            .get("/api/history")
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let history = server.json("/api/history").await;
         assert_eq!(history["entries"].as_array().unwrap().len(), 2);
-        let page: Value = server
-            .get(&format!("{place}?first=1&limit=1"))
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let page = server.json(&format!("{place}?first=1&limit=1")).await;
         assert_eq!(
             (&page["results"][0]["index"], &page["next"]),
             (&json!(1), &json!(2))
@@ -291,14 +277,7 @@ async fn all_once(server: &Server, place: &str, count: u64) {
     );
     let results = job["results"].as_array().unwrap();
     assert!(results.iter().all(|r| r["state"] == "done"), "{results:?}");
-    let history: Value = server
-        .get("/api/history?limit=100")
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let history = server.json("/api/history?limit=100").await;
     assert_eq!(history["entries"].as_array().unwrap().len() as u64, count);
 }
 

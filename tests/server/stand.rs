@@ -180,6 +180,12 @@ impl Server {
         self.client.get(format!("{}{path}", self.base))
     }
 
+    /// What is answered to a `GET`, which must be JSON.
+    pub async fn json(&self, path: &str) -> Value {
+        let answer = self.get(path).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.base))
     }

@@ -132,14 +132,7 @@ async fn of_live_frames_the_newest_wins() {
     }
     assert!(!skipped.is_empty());
     assert_eq!(done.last(), Some(&19), "{done:?}");
-    let history: Value = server
-        .get("/api/history")
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let history = server.json("/api/history").await;
     assert_eq!(history["entries"], json!([]), "frames are not remembered");
 }
 
