@@ -8,10 +8,16 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --package maoocr-cli \
-    && install -D --strip target/release/maoocr /out/maoocr \
+    cargo build --profile dist --locked --package maoocr-cli \
+    && install -D target/dist/maoocr /out/maoocr \
     # Empty folders which the server's user owns: volumes mounted there take that over.
     && mkdir -p /out/models /out/data
+
+FROM build AS build-gpu
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --profile dist --locked --package maoocr-cli --features gpu \
+    && install -D target/dist/maoocr /out/maoocr
 
 FROM node:22-bookworm-slim AS node
 
@@ -23,7 +29,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
     && mkdir -p www/app/dist \
-    && if [ "$WEB" != 0 ] && [ -f www/package.json ]; then cargo xtask web; fi
+    && if [ "$WEB" != 0 ] && [ -f www/package.json ]; then MAOOCR_BIN=/out/maoocr cargo xtask web; fi
 
 FROM build AS models
 ARG MODELS=
@@ -37,7 +43,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 65532 maoocr \
     && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /data --shell /usr/sbin/nologin maoocr
-COPY --from=build /out/maoocr /usr/bin/maoocr
+COPY --from=build-gpu /out/maoocr /usr/bin/maoocr
 COPY --from=web /src/www/app/dist /srv/maoocr/www/app/dist
 COPY --from=models --chown=65532:65532 /out/models /models
 COPY --from=build --chown=65532:65532 /out/data /data

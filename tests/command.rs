@@ -131,6 +131,40 @@ fn a_batch_goes_on_where_it_stopped() -> Result<()> {
 }
 
 #[test]
+fn parts_of_a_batch_are_the_whole() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let out = tempfile::tempdir()?;
+    for number in 0..8 {
+        let to = folder.path().join(format!("{number}.png"));
+        fs::copy(samples().join("broken/zeros.png"), to)?;
+    }
+    let from = folder.path().display().to_string();
+    let mut files = Vec::new();
+    for part in ["0/3", "1/3", "2/3"] {
+        let jsonl = out.path().join(part.replace('/', "-"));
+        let to = jsonl.display().to_string();
+        let arguments = [
+            "batch", &from, "--shard", part, "--jsonl", &to, "--tier", "tiny",
+        ];
+        // None of the files is a picture: that is in the output, and an error only where nobody allows it.
+        let ended = command(&arguments)?;
+        ensure!(ended.status.code() == Some(1), "{part}: {}", ended.stderr);
+        let ended = command(&[&arguments[..], &["--allow-failures"]].concat())?;
+        ensure!(ended.status.success(), "{part}: {}", ended.stderr);
+        for line in fs::read_to_string(&jsonl)?.lines() {
+            let answer: Value = serde_json::from_str(line)?;
+            files.push(answer["file"].as_str().unwrap_or_default().to_owned());
+        }
+    }
+    files.sort();
+    let all: Vec<String> = (0..8).map(|number| format!("{number}.png")).collect();
+    ensure!(files == all, "{files:?}");
+    let ended = command(&["batch", &from, "--shard", "3/3", "--jsonl", "never"])?;
+    ensure!(ended.status.code() == Some(2), "{}", ended.stderr);
+    Ok(())
+}
+
+#[test]
 #[cfg(unix)]
 fn two_batches_do_not_write_into_one_file() -> Result<()> {
     let folder = tempfile::tempdir()?;

@@ -48,9 +48,9 @@ try {
 function edge(description) {
   for (const path of OPERATORS) delete description.paths[path];
   description.info.description +=
-    " At the edge light pictures are read where the request arrives, others by a server; the header `x-maoocr-route`" +
+    " At the edge, light pictures are read where the request arrives, others on a server; the header `x-maoocr-route`" +
     " says where and why.";
-  const route = { description: "Where it was read, and why there", schema: { type: "string" } };
+  const route = { description: "Where the picture was read, and why", schema: { type: "string" } };
   const problem = { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } };
   for (const [path, methods] of Object.entries(description.paths)) {
     for (const { responses } of Object.values(methods)) {

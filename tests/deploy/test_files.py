@@ -182,7 +182,9 @@ def test_the_validator_of_kubernetes_finds_something(tmp_path):
     assert "readynessProbe" in run("kubernetes-validate", "--strict", tmp_path / "wrong.yaml", ok=False)
 
 
-@pytest.mark.parametrize("file", ["ingress.example.yaml", "base/secret.example.yaml"])
+@pytest.mark.parametrize(
+    "file", ["bulk-job.example.yaml", "ingress.example.yaml", "base/secret.example.yaml"]
+)
 def test_examples_for_kubernetes_are_valid(file):
     run("kubernetes-validate", "--strict", KUBERNETES / file)
 
@@ -222,6 +224,24 @@ def test_a_pod_may_do_little():
     [server] = pod["containers"]
     assert server["readinessProbe"]["httpGet"]["path"] == server["startupProbe"]["httpGet"]["path"] == "/ready"
     assert server["livenessProbe"]["httpGet"]["path"] == "/health"
+
+
+def test_the_bulk_job_asks_the_command_for_all_parts(binary, tmp_path):
+    job = yaml.safe_load((KUBERNETES / "bulk-job.example.yaml").read_text())["spec"]
+    [container] = job["template"]["spec"]["containers"]
+    security = container["securityContext"]
+    assert security["readOnlyRootFilesystem"] and security["capabilities"]["drop"] == ["ALL"]
+    assert job["template"]["spec"]["restartPolicy"] == "Never" and job["completionMode"] == "Indexed"
+    # With a part's own number, as the kubelet puts it in; nothing to read is soon read.
+    (tmp_path / "scans").mkdir()
+    for index in (0, job["completions"] - 1):
+        arguments = [a.replace("$(SHARD)", str(index)) for a in container["args"]]
+        arguments = [a.replace("/scans", f"{tmp_path}/scans").replace("/text/", f"{tmp_path}/") for a in arguments]
+        subprocess.run([binary, *arguments], check=True, capture_output=True)
+        assert (tmp_path / f"part-{index}.jsonl").exists()
+    with pytest.raises(subprocess.CalledProcessError):
+        wrong = [a.replace("$(SHARD)", str(job["completions"])) for a in container["args"]]
+        subprocess.run([binary, *wrong], check=True, capture_output=True)
 
 
 def test_the_unit_is_valid_and_hardened(binary, tmp_path):

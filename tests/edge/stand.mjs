@@ -15,10 +15,25 @@ import WebSocket from "ws";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const build = join(root, "worker-edge/build");
-export const maoocr = process.env.MAOOCR_BIN ?? join(root, "target/release/maoocr");
+export const maoocr = process.env.MAOOCR_BIN ?? join(root, "target/start/maoocr");
 export const SECRET = randomBytes(24).toString("hex");
 
 export const sample = (name) => readFileSync(join(root, "tests/samples", name));
+
+/** A white picture (BMP) of 24 bits a pixel; `width` is a multiple of four. */
+export function blank(width, height) {
+  const bmp = Buffer.alloc(54 + width * height * 3, 255);
+  bmp.fill(0, 0, 54);
+  bmp.write("BM", "latin1");
+  bmp.writeUInt32LE(bmp.length, 2);
+  bmp.writeUInt32LE(54, 10);
+  bmp.writeUInt32LE(40, 14);
+  bmp.writeInt32LE(width, 18);
+  bmp.writeInt32LE(-height, 22);
+  bmp.writeUInt16LE(1, 26);
+  bmp.writeUInt16LE(24, 28);
+  return bmp;
+}
 
 /** A real `maoocr serve`, by default one that believes the edge alone; `data` is another one's folder. */
 export async function origin(options = ["--edge-secret", SECRET], port = 0, data = undefined) {

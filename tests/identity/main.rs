@@ -108,13 +108,13 @@ fn engine(tier: Tier, load: Load<'_>) -> Result<(Engine, Plan)> {
     let plan = engine.plan(&Requirements::default(), &installed)?;
     for name in plan.models() {
         let entry = manifest.get(name).context("a model of the manifest")?;
-        let dictionary = match &entry.dictionary {
-            Some(dictionary) => Some(String::from_utf8(store.read(dictionary)?)?),
-            None => None,
-        };
-        engine.install(
+        let dictionary = entry.dictionary.as_deref().map(|d| store.read(d));
+        let dictionary = dictionary.transpose()?;
+        let session = load(&store.path(name))?;
+        engine.install_files(
             entry.clone(),
-            load(&store.path(name))?,
+            session,
+            &store.read(name)?,
             dictionary.as_deref(),
         )?;
     }
@@ -140,7 +140,12 @@ fn pictures() -> Result<Vec<PathBuf>> {
 }
 
 fn read(engine: &(Engine, Plan), bytes: &[u8]) -> Result<String> {
-    let pages = pollster::block_on(engine.0.read(bytes, &Limits::default(), &engine.1, &mut ()))?;
+    let pages = pollster::block_on(engine.0.read_file(
+        bytes,
+        &Limits::default(),
+        &engine.1,
+        &mut (),
+    ))?;
     let pages: Vec<String> = pages.into_iter().map(|page| page.text).collect();
     Ok(pages.join("\n\n"))
 }

@@ -1,7 +1,7 @@
 """Runs ONNX Runtime on the inputs that main.rs wrote: the answers that the executors must give.
 
-Reads DIR/cases.json, [{"model": path, "input": name, "shape": [...], "output": name}], and writes each output as
-little-endian f32 with its shape as JSON beside it.
+Reads DIR/cases.json, [{"model": path, "input": name, "shape": [...], "output": name}], and writes each output, numbered, as
+little-endian f32 with the shapes of all as JSON beside them.
 """
 
 import json
@@ -22,6 +22,8 @@ for case in json.loads((folder / "cases.json").read_text()):
         sessions[model] = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     session = sessions[model]
     data = np.fromfile(folder / case["input"], dtype="<f4").reshape(case["shape"])
-    output = session.run(None, {session.get_inputs()[0].name: data})[0]
-    output.astype("<f4").tofile(folder / case["output"])
-    (folder / (case["output"] + ".json")).write_text(json.dumps(output.shape))
+    outputs = session.run(None, {session.get_inputs()[0].name: data})
+    for index, output in enumerate(outputs):
+        output.astype("<f4").tofile(folder / f"{case['output']}.{index}")
+    shapes = [output.shape for output in outputs]
+    (folder / (case["output"] + ".json")).write_text(json.dumps(shapes))

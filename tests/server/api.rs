@@ -119,11 +119,16 @@ async fn every_page_of_a_file_is_in_the_answer() {
     );
 }
 
-/// Two samples as an uncompressed RGB TIFF.
+/// Two samples as a TIFF.
 fn two_pages() -> Vec<u8> {
+    tiff(&["dark.png", "photo.png"])
+}
+
+/// Samples as an uncompressed RGB TIFF.
+pub fn tiff(names: &[&str]) -> Vec<u8> {
     let mut bytes = b"II*\0\0\0\0\0".to_vec();
     let mut link = 4;
-    for name in ["dark.png", "photo.png"] {
+    for name in names {
         let picture = image::load_from_memory(&sample(name)).unwrap().to_rgb8();
         let (width, height) = picture.dimensions();
         let pixels = bytes.len() as u32;
@@ -243,6 +248,22 @@ async fn what_cannot_be_used_is_named() {
         json(json!({"image_url": "http://127.0.0.1/"})).await.1,
         "url_not_allowed"
     );
+    // A part that is too large is not the file.
+    let long = form("image", photo.clone()).text("pages", "1,".repeat(9000));
+    let (status, code, value) = send(long).await;
+    assert_eq!(
+        (status, code.as_str(), &value["field"]),
+        (413, "part_too_large", &json!("pages"))
+    );
+    for twice in ["pages=1&pages=2", "language=english&language=chinese"] {
+        let request = server
+            .post(&format!("/api/ocr/recognize?{twice}"))
+            .header("content-type", "image/png")
+            .body(photo.clone());
+        let (status, code, value) = problem(request.send().await.unwrap()).await;
+        assert_eq!((status, code.as_str()), (400, "invalid_query"), "{twice}");
+        assert!(value["field"].is_string(), "{twice}");
+    }
     for (kind, body, wanted) in [
         ("application/json", "{", 400),
         ("text/plain", "hello", 415),
@@ -530,6 +551,10 @@ async fn the_description_is_whole_and_its_page_needs_no_network() {
         "/api/history/{id}",
         "/api/models",
         "/v1/ocr",
+        "/v1/files",
+        "/v1/files/{id}/url",
+        "/v1/chat/completions",
+        "/documentintelligence/documentModels/prebuilt-read:analyze",
         "/health",
         "/ready",
         "/metrics",
@@ -572,9 +597,11 @@ async fn the_shapes_of_mistrals_ocr_api_are_spoken() {
     );
     assert!(page["markdown"].as_str().unwrap().contains("CORNER BAKERY"));
     for wrong in [
-        json!({"document": {"type": "file", "file_id": "x"}}),
+        json!({"document": {"type": "file"}}),
         json!({"document": {"type": "image_url", "image_url": url}, "pages": [7]}),
-        json!({"document": {"type": "image_url", "image_url": url}, "include_image_base64": true}),
+        json!({"document": {"type": "image_url", "image_url": url}, "table_format": "latex"}),
+        json!({"document": {"type": "image_url", "image_url": url}, "language": "english"}),
+        json!({"document": {"type": "image_url", "image_url": url, "pages": [0]}}),
         json!({"document": {"type": "image_url", "image_url": url}, "document_annotation_format": {"type": "json_schema"}}),
     ] {
         let response = server.post("/v1/ocr").json(&wrong).send().await.unwrap();

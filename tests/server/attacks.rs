@@ -546,3 +546,162 @@ async fn an_address_beyond_this_machine_wants_keys() {
     child.wait().unwrap();
     assert_eq!(status, 401);
 }
+
+/// Forms of other pages, which a browser sends without asking.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_on_another_page_cannot_use_a_server_without_keys() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&["--cors", "https://app.example"]).await;
+    let send = async |headers: &[(&'static str, &str)]| {
+        let part = reqwest::multipart::Part::bytes(sample("photo.png")).file_name("a");
+        let form = reqwest::multipart::Form::new().part("image", part);
+        let mut request = server.post("/api/ocr/recognize").multipart(form);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap().status().as_u16()
+    };
+    for foreign in [
+        &[("origin", "https://evil.example")][..],
+        &[("origin", "null")],
+        &[("origin", "http://127.0.0.1:1")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+    ] {
+        assert_eq!(send(foreign).await, 403, "{foreign:?}");
+    }
+    for own in [
+        &[][..],
+        &[
+            ("origin", server.base.as_str()),
+            ("sec-fetch-site", "same-origin"),
+        ],
+        &[("sec-fetch-site", "none")],
+        &[
+            ("origin", "https://app.example"),
+            ("sec-fetch-site", "cross-site"),
+        ],
+        &[(
+            "origin",
+            "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        )],
+    ] {
+        assert_eq!(send(own).await, 200, "{own:?}");
+    }
+    // Nor can it delete anything.
+    let delete = server
+        .delete("/api/history")
+        .header("origin", "https://evil.example");
+    assert_eq!(
+        problem(delete.send().await.unwrap()).await.1,
+        "origin_not_allowed"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_may_call_may_send_its_key() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&["--cors", "*"]).await;
+    let preflight = server
+        .client
+        .request(
+            reqwest::Method::OPTIONS,
+            format!("{}/api/history", server.base),
+        )
+        .header("origin", "https://app.example")
+        .header("access-control-request-method", "GET")
+        .header("access-control-request-headers", "authorization,x-api-key");
+    let answer = preflight.send().await.unwrap();
+    let allowed = answer.headers()["access-control-allow-headers"]
+        .to_str()
+        .unwrap();
+    assert!(allowed.contains("authorization"), "{allowed}");
+}
+
+/// Connections of a hostile client, from an address of its own.
+fn connect_from(address: &str, server: &Server) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    // Little room for what isn't read.
+    socket.set_recv_buffer_size(4096).unwrap();
+    let from: std::net::SocketAddr = format!("{address}:0").parse().unwrap();
+    socket.bind(&from.into()).unwrap();
+    let to: std::net::SocketAddr = format!("127.0.0.1:{}", server.port()).parse().unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.into()
+}
+
+/// Whether the server answers somebody new within this time.
+async fn answers(server: &Server, time: Duration) -> bool {
+    let began = Instant::now();
+    while began.elapsed() < time {
+        let client = Client::builder().no_proxy().build().unwrap();
+        let asked = client.get(format!("{}/health", server.base)).send();
+        if let Ok(Ok(answer)) = tokio::time::timeout(Duration::from_secs(2), asked).await {
+            return answer.status() == 200;
+        }
+    }
+    false
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_reads_do_not_hold_a_place() {
+    let stand = Stand::sqlite();
+    let options = ["--max-connections", "20", "--write-timeout", "2"];
+    let server = stand.server(&options).await;
+    let ask = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(200);
+    let _deaf: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut stream = connect_from("127.0.0.1", &server);
+            stream.set_nonblocking(true).unwrap();
+            let _ = stream.write(&ask);
+            stream
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(answers(&server, Duration::from_secs(20)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_2_connections_without_requests_do_not_hold_a_place() {
+    let stand = Stand::sqlite();
+    let options = ["--max-connections", "20", "--idle-timeout", "2"];
+    let server = stand.server(&options).await;
+    // The preface and empty settings.
+    let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let _idle: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut stream = connect_from("127.0.0.1", &server);
+            stream.write_all(hello).unwrap();
+            stream
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(answers(&server, Duration::from_secs(15)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_cannot_take_all_places() {
+    let stand = Stand::sqlite();
+    let options = [
+        "--max-connections",
+        "20",
+        "--max-connections-by-address",
+        "5",
+    ];
+    let server = stand.server(&options).await;
+    let _greedy: Vec<TcpStream> = (0..40)
+        .map(|_| {
+            let mut stream = connect_from("127.0.0.2", &server);
+            let _ = stream.write(b"GET /health HTTP/1.1\r\n");
+            stream
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    assert!(answers(&server, Duration::from_secs(20)).await);
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+}

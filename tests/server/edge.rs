@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use maoocr_signature::{Claim, HEADER, TOLERANCE, sign};
+use futures_util::StreamExt;
+use maoocr_signature::{Claim, HEADER, TOLERANCE, Target, sign};
 use reqwest::multipart::{Form, Part};
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
@@ -22,8 +23,14 @@ fn now() -> u64 {
         .as_secs()
 }
 
-/// What an edge says of a request of now.
-fn signed(secret: &str, method: &str, path: &str, caller: &str, rights: &str) -> String {
+/// What an edge says of a request of now to a server.
+fn signed(
+    (origin, secret): (&str, &str),
+    method: &str,
+    path: &str,
+    caller: &str,
+    rights: &str,
+) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let nonce = format!("nonce-of-a-test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
     let claim = Claim {
@@ -32,7 +39,12 @@ fn signed(secret: &str, method: &str, path: &str, caller: &str, rights: &str) ->
         caller,
         rights,
     };
-    sign(secret.as_bytes(), method, path, &claim).unwrap()
+    let target = Target {
+        method,
+        origin,
+        path,
+    };
+    sign(secret.as_bytes(), target, &claim).unwrap()
 }
 
 fn upload(server: &Server, path: &str) -> RequestBuilder {
@@ -52,22 +64,28 @@ async fn nobody_goes_round_the_edge() {
     let stand = Stand::sqlite();
     let server = stand.server(&["--edge-secret", SECRET]).await;
     let path = "/api/ocr/recognize";
-    let good = || signed(SECRET, "POST", path, "ann", "recognize");
+    let good = || signed((&server.base, SECRET), "POST", path, "ann", "recognize");
     assert_eq!(recognize(&server, &good()).await.status(), 200);
 
     let unsigned = upload(&server, path).send().await.unwrap();
     assert_eq!(problem(unsigned).await.1, "edge_signature_missing");
     for (forged, code) in [
         (
-            signed(OLD, "POST", path, "ann", "recognize"),
+            signed((&server.base, OLD), "POST", path, "ann", "recognize"),
             "edge_signature_invalid",
         ),
         (
-            signed(SECRET, "GET", path, "ann", "recognize"),
+            signed((&server.base, SECRET), "GET", path, "ann", "recognize"),
             "edge_signature_invalid",
         ),
         (
-            signed(SECRET, "POST", "/v1/ocr", "ann", "recognize"),
+            signed(
+                (&server.base, SECRET),
+                "POST",
+                "/v1/ocr",
+                "ann",
+                "recognize",
+            ),
             "edge_signature_invalid",
         ),
         (good().replace("c=ann", "c=bob"), "edge_signature_invalid"),
@@ -82,7 +100,12 @@ async fn nobody_goes_round_the_edge() {
         caller: "ann",
         rights: "recognize",
     };
-    let old = sign(SECRET.as_bytes(), "POST", path, &old).unwrap();
+    let target = Target {
+        method: "POST",
+        origin: &server.base,
+        path,
+    };
+    let old = sign(SECRET.as_bytes(), target, &old).unwrap();
     assert_eq!(
         problem(recognize(&server, &old).await).await.1,
         "edge_signature_expired"
@@ -106,21 +129,37 @@ async fn nobody_goes_round_the_edge() {
     assert!(!server.log().contains(SECRET), "the secret is in the log");
 }
 
+/// What the edge calls all replicas behind one proxy.
+const NAME: &str = "https://ocr.example";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signature_is_good_once_on_all_replicas() {
     let stand = Stand::postgres();
     let secrets = format!("{SECRET},{OLD}");
-    let (first, second) = (
-        stand.server(&["--edge-secret", &secrets]).await,
-        stand.server(&["--edge-secret", &secrets]).await,
-    );
+    let options = ["--edge-secret", &secrets, "--edge-origin", NAME];
+    let (first, second) = (stand.server(&options).await, stand.server(&options).await);
     let mut again = Vec::new();
     // While secrets are changed both are good.
     for secret in [SECRET, OLD] {
-        let signature = signed(secret, "POST", "/api/ocr/recognize", "ann", "recognize");
+        let signature = signed(
+            (NAME, secret),
+            "POST",
+            "/api/ocr/recognize",
+            "ann",
+            "recognize",
+        );
         assert_eq!(recognize(&first, &signature).await.status(), 200);
         again.push(signature);
     }
+    // Whatever Redis forgets.
+    stand
+        .redis
+        .as_ref()
+        .unwrap()
+        .command(&["FLUSHALL"])
+        .unwrap();
+    drop(first);
+    let first = stand.server(&options).await;
     for signature in again {
         for server in [&first, &second] {
             assert_eq!(
@@ -131,15 +170,85 @@ async fn a_signature_is_good_once_on_all_replicas() {
     }
 }
 
+/// However many signatures come between a request and its replay.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_crowd_of_signatures_hides_a_replay() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&["--edge-secret", SECRET]).await;
+    let path = "/api/models";
+    let ask = async |signature: &str| {
+        let request = server.get(path).header(HEADER, signature);
+        request.send().await.unwrap().status().as_u16()
+    };
+    let first: Vec<String> = (0..40)
+        .map(|_| signed((&server.base, SECRET), "GET", path, "ann", "recognize"))
+        .collect();
+    let began = std::time::Instant::now();
+    for signature in &first {
+        assert_eq!(ask(signature).await, 200);
+    }
+    let many = std::env::var("MAOOCR_SIGNATURES").map_or(2000, |n| n.parse().unwrap());
+    let crowd = futures_util::stream::iter(0..many).map(|_| {
+        let signature = signed((&server.base, SECRET), "GET", path, "eve", "recognize");
+        ask_with(&server, path, signature)
+    });
+    let seen: Vec<u16> = futures_util::StreamExt::buffer_unordered(crowd, 64)
+        .collect()
+        .await;
+    assert!(seen.iter().all(|status| *status == 200));
+    let mut accepted = 0;
+    for signature in &first {
+        accepted += u32::from(ask(signature).await == 200);
+    }
+    assert_eq!(
+        accepted,
+        0,
+        "of {} after {:?}",
+        first.len(),
+        began.elapsed()
+    );
+}
+
+async fn ask_with(server: &Server, path: &str, signature: String) -> u16 {
+    let request = server.get(path).header(HEADER, signature);
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_for_one_server_is_not_good_on_another() {
+    let stand = Stand::sqlite();
+    let options = [
+        "--edge-secret",
+        SECRET,
+        "--edge-origin",
+        "https://b.example",
+    ];
+    let server = stand.server(&options).await;
+    let path = "/api/ocr/recognize";
+    for (origin, status) in [("https://a.example", 403), ("https://b.example", 200)] {
+        let signature = signed((origin, SECRET), "POST", path, "ann", "recognize");
+        // Whoever replays it writes what he likes as `Host`.
+        let request = upload(&server, path).header("host", "a.example");
+        let answer = request.header(HEADER, signature).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{origin}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_edge_says_who_calls_and_what_he_may() {
     let stand = Stand::sqlite();
     let server = stand.server(&["--edge-secret", SECRET]).await;
-    let signature = signed(SECRET, "POST", "/api/ocr/recognize", "ann", "recognize");
+    let signature = signed(
+        (&server.base, SECRET),
+        "POST",
+        "/api/ocr/recognize",
+        "ann",
+        "recognize",
+    );
     let answer: Value = recognize(&server, &signature).await.json().await.unwrap();
     let path = format!("/api/history/{}", answer["id"].as_str().unwrap());
     let see = async |caller: &str, rights: &str| {
-        let signature = signed(SECRET, "GET", &path, caller, rights);
+        let signature = signed((&server.base, SECRET), "GET", &path, caller, rights);
         let request = server.get(&path).header(HEADER, signature);
         request.send().await.unwrap().status().as_u16()
     };
@@ -149,7 +258,7 @@ async fn the_edge_says_who_calls_and_what_he_may() {
     assert_eq!(see("ann", "jobs").await, 403);
     let batch = "/api/ocr/batch";
     let job = async |rights: &str| {
-        let signature = signed(SECRET, "POST", batch, "ann", rights);
+        let signature = signed((&server.base, SECRET), "POST", batch, "ann", rights);
         let request = upload(&server, batch).header(HEADER, signature);
         request.send().await.unwrap().status().as_u16()
     };
@@ -164,7 +273,13 @@ async fn strangers_have_no_history() {
     let stand = Stand::sqlite();
     let server = stand.server(&["--edge-secret", SECRET]).await;
     let ask = async |method: &str, path: &str, caller: &str| {
-        let signature = signed(SECRET, method, path, caller, "recognize+jobs");
+        let signature = signed(
+            (&server.base, SECRET),
+            method,
+            path,
+            caller,
+            "recognize+jobs",
+        );
         let request = match method {
             "POST" => upload(&server, path),
             "DELETE" => server.delete(path),
@@ -211,7 +326,13 @@ async fn a_websocket_is_signed_too() {
         connect_async(request).await.is_ok()
     };
     assert!(!open(None).await);
-    let signature = signed(SECRET, "GET", "/api/ocr/ws", "ann", "recognize");
+    let signature = signed(
+        (&server.base, SECRET),
+        "GET",
+        "/api/ocr/ws",
+        "ann",
+        "recognize",
+    );
     assert!(open(Some(signature.clone())).await);
     assert!(!open(Some(signature)).await);
 }

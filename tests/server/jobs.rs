@@ -19,7 +19,7 @@ fn form(pictures: &[(&str, Vec<u8>)]) -> Form {
     })
 }
 
-async fn create(server: &Server, form: Form) -> String {
+pub async fn create(server: &Server, form: Form) -> String {
     let response = server
         .post("/api/ocr/batch")
         .multipart(form)
@@ -44,7 +44,7 @@ async fn job(server: &Server, place: &str) -> Value {
 }
 
 /// Waits for its end.
-async fn done(server: &Server, place: &str) -> Value {
+pub async fn done(server: &Server, place: &str) -> Value {
     let began = Instant::now();
     loop {
         let job = job(server, place).await;

@@ -3,11 +3,16 @@
 
 mod api;
 mod attacks;
+mod bodies;
 mod contract;
+mod documents;
 mod edge;
 mod failures;
 mod jobs;
 mod load;
+mod mcp;
+mod quotas;
+mod recovery;
 mod stand;
 mod telemetry;
 mod ws;

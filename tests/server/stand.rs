@@ -58,6 +58,39 @@ impl Stand {
         self.folder.path()
     }
 
+    /// What a statement gives in its PostgreSQL.
+    pub fn query(&self, statement: &str) -> String {
+        let (postgres, address) = (self.postgres.as_ref().unwrap(), self.database.as_ref());
+        postgres.query(address.unwrap(), statement).unwrap()
+    }
+
+    /// Transactions that its PostgreSQL has ended in this database.
+    pub fn transactions(&self) -> u64 {
+        // A backend reports what it did a second later at most.
+        std::thread::sleep(Duration::from_millis(1100));
+        let count = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+        self.query(count).parse().unwrap()
+    }
+
+    /// Whether its PostgreSQL has this word in any answer, of the history or of a job.
+    pub fn holds(&self, word: &str) -> bool {
+        let found = self.query(&format!(
+            "SELECT (SELECT count(*) FROM items WHERE result LIKE '%{word}%')
+                 + (SELECT count(*) FROM entries WHERE document || words LIKE '%{word}%')"
+        ));
+        found != "0"
+    }
+
+    /// Whether its Redis has an answer.
+    pub fn redis_holds_answers(&self) -> bool {
+        let keys = self
+            .redis
+            .as_ref()
+            .unwrap()
+            .command(&["KEYS", "maoocr:answer:*"]);
+        keys.unwrap() != "*0\r\n"
+    }
+
     /// `maoocr` with this stand's places.
     pub fn command(&self) -> Command {
         let mut command = Command::new(binary().unwrap());
@@ -80,16 +113,14 @@ impl Stand {
 
     /// A server that has begun to listen.
     pub fn cold_server(&self, options: &[&str]) -> Result<Server> {
+        self.server_at("127.0.0.1:0", options)
+    }
+
+    /// A server that has begun to listen at this address.
+    pub fn server_at(&self, address: &str, options: &[&str]) -> Result<Server> {
         let mut command = self.command();
         command
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--offline",
-                "--device",
-                "cpu",
-            ])
+            .args(["serve", "--listen", address, "--offline", "--device", "cpu"])
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -126,7 +126,7 @@ async fn of_live_frames_the_newest_wins() {
         match event["event"].as_str().unwrap() {
             "done" => done.push(picture),
             "skipped" => skipped.push(picture),
-            "detected" | "line" => {}
+            "detected" | "line" | "withdrawn" => {}
             other => panic!("{other}"),
         }
     }
@@ -149,7 +149,7 @@ async fn without_real_time_every_picture_is_read_in_turn() {
         let event = hear(&mut socket).await;
         match event["event"].as_str().unwrap() {
             "done" => done.push(event["picture"].as_u64().unwrap()),
-            "detected" | "line" => {}
+            "detected" | "line" | "withdrawn" => {}
             other => panic!("{other}"),
         }
     }
@@ -167,7 +167,7 @@ async fn a_cancelled_picture_stops_and_so_does_one_whose_client_left() {
         let event = hear(&mut socket).await;
         match event["event"].as_str().unwrap() {
             "cancelled" => break,
-            "detected" | "line" => {}
+            "detected" | "line" | "withdrawn" => {}
             other => panic!("{other}"),
         }
     }

@@ -28,7 +28,7 @@ pub fn binary() -> Result<PathBuf> {
             let release = own
                 .ancestors()
                 .nth(2)
-                .context("a test lies in target/release/deps")?;
+                .context("a test lies in the deps folder of its profile")?;
             release.join(format!("maoocr{}", env::consts::EXE_SUFFIX))
         }
     };

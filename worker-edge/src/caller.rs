@@ -82,7 +82,7 @@ impl Key {
 
 /// The problem of a request without a key.
 pub fn key_missing() -> Problem {
-    let detail = "this service wants an API key: send it as `Authorization: Bearer KEY`";
+    let detail = "this service requires an API key: send it as `Authorization: Bearer KEY`";
     Problem::new(401, "key_missing", detail)
 }
 
@@ -107,7 +107,7 @@ pub fn counted(said: &str) -> String {
     }
 }
 
-/// The key a request brings: `Authorization: Bearer`, `x-api-key`, or a WebSocket's sub-protocol.
+/// The key a request brings: `Authorization: Bearer`, a header of its own, or a WebSocket's sub-protocol.
 pub fn given(
     authorization: Option<String>,
     api_key: Option<String>,

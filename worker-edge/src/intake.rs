@@ -209,7 +209,7 @@ fn form<'a>(boundary: &str, body: &'a [u8], whole: bool) -> Result<Found<'a>, Pr
             }
             Some("requirements") if found.requirements.is_none() && part.complete => {
                 let json: Value = serde_json::from_slice(&body[part.content]).map_err(|e| {
-                    let detail = format!("the requirements aren't JSON: {e}");
+                    let detail = format!("the requirements are not JSON: {e}");
                     Problem::new(422, "invalid_requirements", detail).field("requirements")
                 })?;
                 found.requirements = Some(Requirements::from_json(&json)?);

@@ -228,7 +228,7 @@ impl Renamed {
 
 /// The problem of a batch that no server took.
 pub fn not_taken() -> Problem {
-    let detail = "no server took this job in time; send it again";
+    let detail = "no server accepted this job in time; send it again";
     Problem::new(503, "no_origin", detail)
 }
 

@@ -26,6 +26,9 @@ pub enum Place<'a> {
     File,
 }
 
+/// Where the paths begin that servers answer: their own, and those of other services' clients.
+const SERVERS: [&str; 3] = ["/api/", "/v1/", "/documentintelligence/"];
+
 /// What is at this path.
 pub fn place<'a>(method: &str, path: &'a str) -> Place<'a> {
     match (method, path) {
@@ -44,7 +47,7 @@ pub fn place<'a>(method: &str, path: &'a str) -> Place<'a> {
                 let (id, rest) = job.split_at(job.find('/').unwrap_or(job.len()));
                 Place::Job { id, rest }
             }
-            None if path.starts_with("/api/") || path.starts_with("/v1/") => {
+            None if path == "/mcp" || SERVERS.iter().any(|begin| path.starts_with(begin)) => {
                 Place::Api(Work::Lookup)
             }
             None => Place::File,
@@ -88,6 +91,14 @@ mod tests {
             ),
             ("GET", "/api/jobs/", Place::Job { id: "", rest: "" }),
             ("POST", "/v1/ocr", Place::Api(Work::Lookup)),
+            ("GET", "/v1/files/a/content", Place::Api(Work::Lookup)),
+            ("POST", "/mcp", Place::Api(Work::Lookup)),
+            ("POST", "/mcpx", Place::File),
+            (
+                "POST",
+                "/documentintelligence/documentModels/prebuilt-read:analyze",
+                Place::Api(Work::Lookup),
+            ),
             ("GET", "/api/history", Place::Api(Work::Lookup)),
             ("GET", "/metrics", Place::Operator),
             ("POST", "/api/models/a/reload", Place::Operator),

@@ -65,18 +65,23 @@ impl Problem {
 
     /// The edge's own fault.
     pub fn internal(code: &'static str, cause: impl std::fmt::Display) -> Self {
-        Self::new(500, code, "the edge failed to do this; its log says why").because(cause)
+        Self::new(
+            500,
+            code,
+            "the edge failed to process this request; its log says why",
+        )
+        .because(cause)
     }
 
     /// Nobody can be asked.
     pub fn no_origin() -> Self {
-        let detail = "no server answers at the moment; try again shortly";
+        let detail = "no server is available right now; try again shortly";
         Self::new(503, "no_origin", detail)
     }
 
     /// The caller stops waiting before there is an answer.
     pub fn late() -> Self {
-        let detail = "reading this picture took longer than its deadline: send it smaller, ask for more speed, or make it a job";
+        let detail = "reading this picture took longer than its deadline: send a smaller one, request more speed, or make it a job";
         Self::new(504, "deadline_exceeded", detail)
     }
 

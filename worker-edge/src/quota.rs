@@ -50,7 +50,7 @@ pub fn refusal(rate: u32, wait: u64) -> Option<Problem> {
     match wait.div_ceil(1000) {
         0 => None,
         seconds => {
-            let detail = format!("more than {rate} requests a minute; wait {seconds} s");
+            let detail = format!("more than {rate} requests per minute; wait {seconds} s");
             Some(Problem::new(429, "rate_limited", detail).after(seconds))
         }
     }

@@ -195,7 +195,7 @@ pub fn route(facts: &Facts, servers: &Servers, light: Light, bounds: Bounds) -> 
 
 /// The problem of a right that isn't there.
 pub fn missing(right: Right) -> Problem {
-    let detail = format!("this key lacks the right `{}`", right.name());
+    let detail = format!("this key lacks the scope `{}`", right.name());
     Problem::new(403, "scope_missing", detail)
 }
 

@@ -6,13 +6,15 @@ import { defineConfig } from "vite";
 import { VitePWA } from "vite-plugin-pwa";
 
 import { contentSecurityPolicy } from "./build/csp.ts";
-import { manifest } from "./build/manifest.ts";
+import { manifest, translatedManifests } from "./build/manifest.ts";
 import { models } from "./build/models.ts";
-import { pdfAssets } from "./build/pdf.ts";
 
 const repository = resolve(import.meta.dirname, "../..");
 const cpu = resolve(repository, "pkg/web/maoocr.js");
-const relaxed = resolve(repository, "pkg/web-relaxed/maoocr_relaxed.js");
+/** The one with relaxed SIMD, where it was built. */
+const faster = resolve(repository, "pkg/web-relaxed/maoocr_relaxed.js");
+const relaxed = existsSync(faster) ? faster : cpu;
+const documents = resolve(repository, "pkg/web-documents/maoocr_documents.js");
 const gpu = resolve(repository, "pkg/web-gpu/maoocr_gpu.js");
 /** Of the module for GPUs; empty where it wasn't built: the app is one without it then. */
 const gpuVersion = existsSync(gpu)
@@ -28,7 +30,10 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^maoocr-wasm$/, replacement: cpu },
+      { find: /^maoocr-wasm-module$/, replacement: `${cpu.replace(".js", "_bg.wasm")}?url` },
       { find: /^maoocr-wasm-relaxed$/, replacement: relaxed },
+      { find: /^maoocr-wasm-relaxed-module$/, replacement: `${relaxed.replace(".js", "_bg.wasm")}?url` },
+      { find: /^maoocr-wasm-documents$/, replacement: documents },
       { find: /^maoocr-wasm-gpu$/, replacement: gpuVersion ? gpu : cpu },
     ],
   },
@@ -45,7 +50,7 @@ export default defineConfig({
     svelte(),
     contentSecurityPolicy(),
     models(resolve(repository, "models/manifest.toml")),
-    pdfAssets(),
+    translatedManifests(),
     VitePWA({
       strategies: "injectManifest",
       srcDir: "src",
@@ -55,16 +60,16 @@ export default defineConfig({
       injectRegister: false,
       manifest,
       injectManifest: {
-        // Models are kept by their hash; a PDF's rare character maps and fonts, and the module for GPUs, when they are
-        // first used.
+        // Models are kept by their hash; the modules for documents and for GPUs when they are first used.
         globPatterns: ["**/*.{js,mjs,css,html,svg,png,wasm,webmanifest}", "models.json"],
         globIgnores: [
           "models/**",
-          "pdf/cmaps/**",
-          "pdf/standard_fonts/**",
-          "pdf/wasm/*fallback.js",
+          "assets/documents-worker-*",
+          "assets/maoocr_documents_bg-*",
           "assets/gpu-worker-*",
           "assets/maoocr_gpu_bg-*",
+          "assets/reader-*",
+          "assets/zxing_reader-*",
         ],
         maximumFileSizeToCacheInBytes: 6_000_000,
         minify: true,

@@ -1,7 +1,7 @@
 //! Running programs, with what went wrong in words.
 
 use std::ffi::OsStr;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -57,6 +57,15 @@ impl Step {
             bail!("`{shown}`: {status}");
         }
         Ok(())
+    }
+
+    /// Shows the command and starts it, to go on beside this program.
+    pub fn spawn(mut self) -> Result<Child> {
+        let shown = self.shown();
+        eprintln!("+ {shown}");
+        self.0
+            .spawn()
+            .with_context(|| format!("starting `{shown}`"))
     }
 
     /// Runs it and returns its standard output; an error when it fails.

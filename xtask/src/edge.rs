@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::command::{Step, command};
+use crate::files::copy_tree;
 use crate::{node, npm, python, root, wasm};
 
 /// The networks that the Worker reads with, and the recogniser's alphabet.
@@ -32,10 +33,8 @@ pub fn build(maoocr: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
     command(wasm::bindgen()?)
-        .args(["--target", "web", "--no-typescript"])
-        .args(["--out-name", "maoocr_edge", "--out-dir"])
-        .arg(&worker)
-        .arg(&module)
+        .args(["web", "maoocr_edge"])
+        .args([&module, &worker])
         .run()?;
     let bound = worker.join("maoocr_edge_bg.wasm");
     wasm::optimise("-O3", &bound)?;
@@ -43,7 +42,7 @@ pub fn build(maoocr: &Path) -> Result<()> {
 
     let app = root()?.join("www/app/dist");
     if app.join("index.html").is_file() {
-        copy(&app, &assets)?;
+        copy_tree(&app, &assets, &|_| true)?;
     } else {
         eprintln!("xtask: the web app isn't built (`cargo xtask web`); the Worker goes without it");
     }
@@ -94,19 +93,4 @@ fn script(maoocr: &Path, name: &str) -> Result<Step> {
     npm::install(&tests, &[])?;
     let step = command("node").arg(tests.join(name));
     Ok(step.env("MAOOCR_BIN", maoocr))
-}
-
-/// A folder's files into another.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let place = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &place)?;
-        } else {
-            fs::copy(entry.path(), &place)?;
-        }
-    }
-    Ok(())
 }

@@ -11,8 +11,8 @@ use crate::command::command;
 pub enum Purpose {
     /// Building and running `maoocr`.
     Run,
-    /// Building the web app too.
-    Web,
+    /// Python's packages too, Node.js among them.
+    Python,
     /// The tests too.
     Test,
 }
@@ -25,7 +25,7 @@ struct Package {
     purpose: Purpose,
 }
 
-const PACKAGES: [Package; 14] = [
+const PACKAGES: [Package; 18] = [
     Package {
         name: "build-essential",
         there: || on_path("cc"),
@@ -35,8 +35,8 @@ const PACKAGES: [Package; 14] = [
     Package {
         name: "python3",
         there: || on_path("python3"),
-        why: "runs ONNX Runtime, which the executors are compared with",
-        purpose: Purpose::Test,
+        why: "brings what is fetched as Python packages: models, Node.js, linters",
+        purpose: Purpose::Python,
     },
     Package {
         name: "python3-venv",
@@ -45,25 +45,37 @@ const PACKAGES: [Package; 14] = [
                 .args(["-c", "import ensurepip, venv"])
                 .succeeds()
         },
-        why: "keeps ONNX Runtime out of the system's Python",
-        purpose: Purpose::Test,
-    },
-    Package {
-        name: "nodejs",
-        there: || on_path("node"),
-        why: "builds the web app, runs the WebAssembly module",
-        purpose: Purpose::Web,
-    },
-    Package {
-        name: "npm",
-        there: || on_path("npm"),
-        why: "fetches what both need",
-        purpose: Purpose::Web,
+        why: "keeps them out of the system's Python",
+        purpose: Purpose::Python,
     },
     Package {
         name: "chromium",
         there: || on_path("chromium"),
-        why: "the browser that the web app is tested in",
+        why: "a browser that the web app is tested in",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "firefox-esr",
+        there: || on_path("firefox-esr"),
+        why: "another one, driven over WebDriver BiDi",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "webkit2gtk-driver",
+        there: || on_path("WebKitWebDriver"),
+        why: "WebKit, which is Safari's engine, with its driver",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "xvfb",
+        there: || on_path("Xvfb"),
+        why: "a screen for WebKit where there is none",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "fonts-noto-cjk",
+        there: || Path::new("/usr/share/fonts/opentype/noto").is_dir(),
+        why: "Chinese and Japanese in the browsers' pages",
         purpose: Purpose::Test,
     },
     Package {
@@ -101,6 +113,18 @@ const PACKAGES: [Package; 14] = [
         name: "openssl",
         there: || on_path("openssl"),
         why: "makes a certificate for nginx in the tests",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "qpdf",
+        there: || on_path("qpdf"),
+        why: "encrypts and takes apart PDFs in the tests",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "poppler-utils",
+        there: || on_path("pdftotext"),
+        why: "finds in the tests what a PDF says",
         purpose: Purpose::Test,
     },
     Package {

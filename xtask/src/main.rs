@@ -1,56 +1,96 @@
 //! Set-up, build and test as plain Rust: `cargo xtask …`.
 
+mod check;
 mod command;
+mod context;
 mod deny;
 mod deploy;
+mod dist;
 mod edge;
+mod extension;
+mod files;
+mod links;
 mod machine;
 mod node;
 mod npm;
 mod python;
 mod sqlx;
+mod stage;
+mod start;
+mod steps;
+mod test;
 mod wasm;
 mod web;
+mod wheel;
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use command::{cargo, command};
 use machine::Purpose;
+use steps::step;
 
 const HELP: &str = "\
 cargo xtask <command>
 
-  start   what running needs, build, fetch the models, read tests/samples, serve the web app and the API
-  test    everything a change must pass: set-up, formatting, lints, licences, tests on every executor
-  sqlx    what the server's queries are checked against, after a change of its queries or tables
-  wasm    the engine for JavaScript, into pkg/; the module for GPUs takes ten minutes the first time
-  web     the web app with its models, into www/app/dist
-  edge    the Worker for Cloudflare with its files, into worker-edge/build
-          edge dev: and runs it in workerd, before a server, on 127.0.0.1:8787
-          edge test: and its tests
+  start   build what this machine can use, fetch the models, read two samples, serve the API and the web app
+          --gpu, --cpu: build with or without the GPU executor, whether or not a GPU is seen
+  test    run everything a change must pass: set-up, formatting, lints, licences, tests on every executor
+          --quick: formatting, lints, unit tests and the texts of the samples, in a few minutes
+  check   check formatting, spelling, links, workflows, lints and licences, without the tests
+  dist    build the command for release and pack it with notices, checksums and a bill of materials in target/dist
+          --gpu: with the GPU executor
+  wheel   build the Python package for release into target/wheels/dist
+          wheel test: build it for tests and run them
+  sqlx    update what the server's queries are checked against, after changing queries or tables
+  wasm    build the engine for JavaScript into pkg/; the module for GPUs takes ten minutes the first time
+          wasm documents: only the module for PDFs, structure and exports
+  package build the npm package into pkg/: modules, client, models
+  extension
+          build the browser extension into www/extension/dist, with an archive for each store
+  web     build the web app with its models into www/app/dist
+  edge    build the Cloudflare Worker with its files into worker-edge/build
+          edge dev: and run it in workerd, in front of a server, on 127.0.0.1:8787
+          edge test: and run its tests
   deploy-check
-          what deploy/ ships: linted, and run with nginx, Prometheus, PostgreSQL and Redis from packages
+          lint what deploy/ ships and run it with nginx, Prometheus, PostgreSQL and Redis from packages
   setup   only prepare this machine for `test`
-  check   formatting, lints and licences, without the tests
 ";
 
 fn main() -> ExitCode {
+    if let Some(code) = wasm::wrapped() {
+        return code;
+    }
+    let started = Instant::now();
     let arguments: Vec<String> = env::args().skip(1).collect();
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["start"] => start(),
-        ["test"] => test(),
+        ["start"] => start::run(start::Gpu::Seen, started),
+        ["start", "--gpu"] => start::run(start::Gpu::Wanted, started),
+        ["start", "--cpu"] => start::run(start::Gpu::Unwanted, started),
+        ["test"] => test::run(),
+        ["test", "--quick"] => test::quick(),
+        ["check"] => python::CHECK.prepare().and_then(|()| check::run()),
+        ["dist"] => dist::run(false),
+        ["dist", "--gpu"] => dist::run(true),
+        ["wheel"] => wheel_for_release(),
+        ["wheel", "test"] => wheel_test(),
         ["sqlx"] => sqlx::prepare(),
-        ["wasm"] => wasm::build().and_then(|()| wasm::build_gpu()),
-        ["web"] => web(true),
+        ["wasm"] => {
+            let bundles = [wasm::RELAXED, wasm::CPU, wasm::DOCUMENTS, wasm::GPU];
+            bundles.iter().try_for_each(wasm::Bundle::build)
+        }
+        ["wasm", "documents"] => wasm::DOCUMENTS.build(),
+        ["package"] => packaged(web::package),
+        ["extension"] => packaged(extension::build),
+        ["web"] => web(),
         ["edge"] | ["edge", "build"] => edge_for(edge::build),
         ["edge", "dev"] => edge_for(edge::dev),
         ["edge", "test"] => edge_for(edge::test),
         ["deploy-check"] => deploy_check(),
-        ["setup"] => setup(),
-        ["check"] => check(),
+        ["setup"] => test::set_up(),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
@@ -63,6 +103,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    steps::print_table(started.elapsed());
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -72,138 +113,80 @@ fn main() -> ExitCode {
     }
 }
 
-/// From a fresh checkout to a read picture and a running server.
-fn start() -> Result<()> {
-    machine::prepare(Purpose::Run)?;
-    let maoocr = binary(&["--package", "maoocr-cli"])?;
-    command(&maoocr).args(["models", "pull"]).run()?;
-    let mut samples = Vec::new();
-    for name in ["receipt.jpg", "chinese.jpg"] {
-        samples.push(root()?.join("tests/samples").join(name));
-    }
-    command(&maoocr).arg("recognize").args(&samples).run()?;
-    // Its module for GPUs takes longer to build than all the rest.
-    if let Err(error) = web(false) {
-        eprintln!("xtask: {error:#}; going on without the web app");
-    }
-    eprintln!("\nThe server follows; Ctrl-C ends it. From another terminal:");
-    eprintln!("  curl -F image=@tests/samples/receipt.jpg http://127.0.0.1:8787/api/ocr/recognize");
-    command(&maoocr).arg("serve").run()
-}
-
-/// The web app from a fresh checkout, with the models that it offers; where `gpu` doesn't say so, it has the module for
-/// GPUs only if that was built before.
-fn web(gpu: bool) -> Result<()> {
-    machine::prepare(Purpose::Web)?;
-    let maoocr = binary(&["--package", "maoocr-cli"])?;
-    command(&maoocr).args(["models", "pull"]).run()?;
-    let modules = ["web/maoocr_bg.wasm", "web-relaxed/maoocr_relaxed_bg.wasm"];
-    let pkg = root()?.join("pkg");
-    if !modules.iter().all(|module| pkg.join(module).exists()) {
-        wasm::build()?;
-    }
-    if gpu && !pkg.join("web-gpu/maoocr_gpu_bg.wasm").exists() {
-        wasm::build_gpu()?;
+/// The web app from a fresh checkout, with every module and the models that it offers.
+fn web() -> Result<()> {
+    let maoocr = prepared()?;
+    for bundle in [wasm::RELAXED, wasm::CPU, wasm::DOCUMENTS, wasm::GPU] {
+        bundle.build()?;
     }
     web::build(&maoocr)
 }
 
+/// The npm package, or the extension, from a fresh checkout: with the modules for CPUs.
+fn packaged(build: fn(&Path) -> Result<()>) -> Result<()> {
+    let maoocr = prepared()?;
+    for bundle in [wasm::RELAXED, wasm::CPU] {
+        bundle.build()?;
+    }
+    build(&maoocr)
+}
+
 /// The Worker from a fresh checkout, and then some.
 fn edge_for(then: fn(&Path) -> Result<()>) -> Result<()> {
-    machine::prepare(Purpose::Web)?;
-    let maoocr = binary(&["--package", "maoocr-cli"])?;
-    command(&maoocr).args(["models", "pull"]).run()?;
-    then(&maoocr)
+    then(&prepared()?)
 }
 
 /// The files of `deploy/` alone, with what they need.
 fn deploy_check() -> Result<()> {
     machine::prepare(Purpose::Test)?;
     python::DEPLOY.prepare()?;
-    let maoocr = binary(&["--package", "maoocr-cli"])?;
-    command(&maoocr).args(["models", "pull"]).run()?;
-    deploy::check(&maoocr)
+    deploy::check(&prepared()?)
 }
 
-/// The machine as the tests need it: packages, Python with the reference engine and with linters, cargo-deny.
-fn setup() -> Result<()> {
-    machine::prepare(Purpose::Test)?;
-    python::PARITY.prepare()?;
-    python::API.prepare()?;
-    python::DEPLOY.prepare()?;
-    deny::prepare().map(drop)
+/// The Python package as users get it.
+fn wheel_for_release() -> Result<()> {
+    machine::prepare(Purpose::Python)?;
+    python::PACKAGE.prepare()?;
+    println!("{}", wheel::build("dist")?.display());
+    Ok(())
 }
 
-fn check() -> Result<()> {
-    cargo(&["fmt", "--all", "--check"]).run()?;
-    // In the release profile, so that lints and tests share what is compiled of the dependencies' build scripts.
-    cargo(&[
-        "clippy",
-        "--release",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ])
-    .run()?;
-    deny::check()
+/// The Python package's tests alone, with what they need.
+fn wheel_test() -> Result<()> {
+    machine::prepare(Purpose::Python)?;
+    python::PACKAGE.prepare()?;
+    wheel::test(&prepared()?)
 }
 
-fn test() -> Result<()> {
-    setup()?;
-    check()?;
-    // All targets at once: cargo chooses the dependencies' features for what it is asked to build, and another choice
-    // would compile Burn a second time for the tests.
-    let maoocr = binary(&["--workspace", "--all-targets"])?;
-    // The models the tests compare executors with, the layout network and PP-OCRv5 among them.
-    command(&maoocr)
-        .args([
-            "models",
-            "pull",
-            "ppocrv6-tiny-det",
-            "ppocrv6-tiny-rec",
-            "ppocrv6-small-det",
-            "ppocrv6-small-rec",
-        ])
-        .args([
-            "ppocrv5-line-orientation",
-            "page-orientation",
-            "layout-cdla",
-        ])
-        .run()?;
-    cargo(&[
-        "test",
-        "--release",
-        "--workspace",
-        "--locked",
-        "--no-fail-fast",
-    ])
-    .env("MAOOCR_PYTHON", python::PARITY.interpreter()?)
-    .env("MAOOCR_API_PYTHON", python::API.interpreter()?)
-    .env("MAOOCR_BIN", &maoocr)
-    .run()?;
-    deploy::check(&maoocr)?;
-    wasm::build()?;
-    wasm::build_gpu()?;
-    wasm::test(&maoocr)?;
-    web::build(&maoocr)?;
-    web::test(&maoocr)?;
-    edge::test(&maoocr)
+/// The command with its usual models: the one that `MAOOCR_BIN` names, else from a fresh checkout.
+fn prepared() -> Result<PathBuf> {
+    machine::prepare(Purpose::Run)?;
+    let maoocr = match env::var_os("MAOOCR_BIN") {
+        Some(built) => built.into(),
+        None => binary(PROFILE, &["--package", "maoocr-cli"])?,
+    };
+    step("models", "30 s", || {
+        command(&maoocr).args(["models", "pull"]).run()
+    })?;
+    Ok(maoocr)
 }
+
+/// The profile of everything that is built where it runs: what reads is as fast as in a release, the rest compiles fast.
+const PROFILE: &str = "start";
 
 /// Builds `maoocr`, as part of what `selection` names, and says where it is.
-fn binary(selection: &[&str]) -> Result<PathBuf> {
-    cargo(&["build", "--release", "--locked"])
-        .args(selection)
-        .run()?;
-    let name = format!("maoocr{}", env::consts::EXE_SUFFIX);
-    let path = target()?.join("release").join(name);
-    if !path.exists() {
-        bail!("cargo built maoocr, but not as {}", path.display());
-    }
-    Ok(path)
+fn binary(profile: &str, selection: &[&str]) -> Result<PathBuf> {
+    step("maoocr", "6 min", || {
+        cargo(&["build", "--locked", "--profile", profile])
+            .args(selection)
+            .run()?;
+        let name = format!("maoocr{}", env::consts::EXE_SUFFIX);
+        let path = target()?.join(profile).join(name);
+        if !path.exists() {
+            bail!("cargo built maoocr, but not as {}", path.display());
+        }
+        Ok(path)
+    })
 }
 
 /// The repository's root.
@@ -215,7 +198,7 @@ fn root() -> Result<PathBuf> {
         .to_path_buf())
 }
 
-/// Where cargo builds: this program lies in its `release`.
+/// Where cargo builds.
 fn target() -> Result<PathBuf> {
     if let Some(folder) = env::var_os("CARGO_TARGET_DIR").filter(|v| !v.is_empty()) {
         return std::path::absolute(folder).context("CARGO_TARGET_DIR");

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use crate::command::command;
-use crate::tools;
+use crate::machine::{self, Purpose};
+use crate::{python, tools};
 
 /// The oldest that the bundler runs on.
 const OLDEST: (u32, u32) = (20, 19);
@@ -23,21 +24,16 @@ pub fn prepare() -> Result<()> {
         "xtask: the system has no Node.js from {}.{} on; taking {WHEEL}",
         OLDEST.0, OLDEST.1
     );
+    // Python's packages need no root; the system's do.
+    machine::prepare(Purpose::Python)?;
     let folder = folder()?;
     let system = if cfg!(windows) { "python" } else { "python3" };
     command(system)
         .args(["-m", "venv", "--clear"])
         .arg(&folder)
         .run()?;
-    command(programs()?.join("python"))
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            WHEEL,
-        ])
+    python::pip_install(programs()?.join("python"))
+        .arg(WHEEL)
         .run()?;
     match version() {
         Some(version) if version >= OLDEST => Ok(()),

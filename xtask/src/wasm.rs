@@ -1,21 +1,26 @@
 //! The engine as WebAssembly modules: `pkg/web` and `pkg/nodejs`; `pkg/web-relaxed`, which is faster; for GPUs
-//! `pkg/web-gpu`.
+//! `pkg/web-gpu`. Documents have a module of their own: `pkg/web-documents`.
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
 use crate::command::{cargo, command};
-use crate::{machine, npm, root, target, tools};
+use crate::steps::step;
+use crate::{PROFILE, machine, npm, root, target};
 
 const TRIPLE: &str = "wasm32-unknown-unknown";
-/// Of the tool and of the crate: their interface is private and changes with every version.
-const BINDGEN: &str = "0.2.130";
+/// Says to this program that it stands before the compiler: see [`wrapped`].
+const WRAPS: &str = "MAOOCR_RELAXED_SIMD";
 
 /// A module that is built, and the packages it comes in.
-struct Bundle {
+pub struct Bundle {
+    /// The crate.
+    package: &'static str,
     /// Profile of cargo's, also the folder where it leaves the module.
     profile: &'static str,
     features: &'static [&'static str],
@@ -28,28 +33,37 @@ struct Bundle {
     /// Folder in `pkg/`, target of wasm-bindgen and kind of module: an ES module over the network, a CommonJS one from
     /// a file.
     packages: &'static [(&'static str, &'static str, &'static str)],
+    /// What it is, and about how long it takes the first time, on two cores.
+    title: &'static str,
+    first: &'static str,
 }
 
 /// The engine on a CPU.
-const CPU: Bundle = Bundle {
+pub const CPU: Bundle = Bundle {
+    package: "maoocr-wasm",
     profile: "wasm",
     features: &[],
     relaxed: false,
     name: "maoocr",
     level: "-O3",
     packages: &[("web", "web", "module"), ("nodejs", "nodejs", "commonjs")],
+    title: "WebAssembly module",
+    first: "2 min",
 };
 
 /// The same for browsers with relaxed SIMD; those without refuse a module that has any of it.
-const RELAXED: Bundle = Bundle {
+pub const RELAXED: Bundle = Bundle {
     relaxed: true,
     name: "maoocr_relaxed",
     packages: &[("web-relaxed", "web", "module")],
+    title: "WebAssembly module with relaxed SIMD",
+    first: "1 min",
     ..CPU
 };
 
 /// The same with Burn, for browsers with WebGPU.
-const GPU: Bundle = Bundle {
+pub const GPU: Bundle = Bundle {
+    package: "maoocr-wasm",
     profile: "wasm-gpu",
     features: &["--features", "gpu"],
     relaxed: false,
@@ -57,48 +71,80 @@ const GPU: Bundle = Bundle {
     // `-O3` takes four times as long, and that is minutes.
     level: "-O1",
     packages: &[("web-gpu", "web", "module")],
+    title: "WebAssembly module for GPUs",
+    first: "10 min",
 };
 
-/// Builds the modules for CPUs.
-pub fn build() -> Result<()> {
-    RELAXED.build()?;
-    CPU.build()
-}
-
-/// Builds the module for GPUs, which takes ten minutes where there is nothing of it yet.
-pub fn build_gpu() -> Result<()> {
-    GPU.build()
-}
+/// PDFs, structure and exports, for browsers.
+pub const DOCUMENTS: Bundle = Bundle {
+    package: "maoocr-wasm-documents",
+    name: "maoocr_documents",
+    // `-O3` takes minutes for a tenth of its size.
+    level: "-O1",
+    packages: &[("web-documents", "web", "module")],
+    title: "WebAssembly module for documents",
+    first: "3 min",
+    ..CPU
+};
 
 impl Bundle {
     /// Builds it, writes its JavaScript, makes it smaller where npm can be had, and says how large it is.
-    fn build(&self) -> Result<()> {
-        let module = compile("maoocr-wasm", self.profile, self.features, self.relaxed)?;
-        let bindgen = bindgen()?;
+    pub fn build(&self) -> Result<()> {
+        step(self.title, self.first, || {
+            let module = compile(self.package, self.profile, self.features, self.relaxed)?;
+            self.pack(&module)
+        })
+    }
+
+    /// From what the compiler left to `pkg/`, unless it is there already.
+    fn pack(&self, module: &Path) -> Result<()> {
         let pkg = root()?.join("pkg");
         let file = format!("{}_bg.wasm", self.name);
+        let delivered = |folder: &str| pkg.join(folder).join(&file);
+        // The module that the packages were made from.
+        let packed = target()?.join(TRIPLE).join(format!("{}.packed", self.name));
+        let compiled = fs::read(module).with_context(|| module.display().to_string())?;
+        let there = self.packages.iter().all(|(f, ..)| delivered(f).is_file());
+        if there && fs::read(&packed).is_ok_and(|from| from == compiled) {
+            return Ok(());
+        }
+        fs::remove_file(&packed).ok();
+        let bindgen = bindgen()?;
+        // The packages differ in their JavaScript: their module is optimised once.
+        let mut optimised: Option<(Vec<u8>, PathBuf)> = None;
         for (folder, target, kind) in self.packages {
+            let own = delivered(folder);
             let folder = pkg.join(folder);
-            std::fs::remove_dir_all(&folder).ok();
+            fs::remove_dir_all(&folder).ok();
             command(&bindgen)
-                .args(["--target", target, "--out-name", self.name, "--out-dir"])
-                .arg(&folder)
-                .arg(&module)
+                .args([target, self.name])
+                .args([module, &folder])
                 .run()?;
-            std::fs::write(
+            fs::write(
                 folder.join("package.json"),
                 format!(
-                    "{{\n  \"name\": \"maoocr-wasm\",\n  \"version\": \"{}\",\n  \"license\": \"Apache-2.0\",\n  \
+                    "{{\n  \"name\": \"{package}\",\n  \"version\": \"{}\",\n  \"license\": \"Apache-2.0\",\n  \
                      \"private\": true,\n  \"type\": \"{kind}\",\n  \"main\": \"{name}.js\",\n  \
                      \"types\": \"{name}.d.ts\"\n}}\n",
                     env!("CARGO_PKG_VERSION"),
                     name = self.name,
+                    package = self.package,
                 ),
             )?;
-            optimise(self.level, &folder.join(&file))?;
+            let bound = fs::read(&own).with_context(|| own.display().to_string())?;
+            match &optimised {
+                Some((same, smaller)) if *same == bound => {
+                    fs::copy(smaller, &own)?;
+                }
+                _ => {
+                    optimise(self.level, &own)?;
+                    optimised = Some((bound, own));
+                }
+            }
         }
+        fs::write(&packed, compiled).with_context(|| packed.display().to_string())?;
         let (first, ..) = self.packages[0];
-        sizes(&[&module, &pkg.join(first).join(&file)])
+        sizes(&[&module.to_path_buf(), &delivered(first)])
     }
 }
 
@@ -127,7 +173,7 @@ pub fn optimise(level: &str, file: &Path) -> Result<()> {
         .arg("-o")
         .arg(&smaller)
         .run()?;
-    Ok(std::fs::rename(smaller, file)?)
+    Ok(fs::rename(smaller, file)?)
 }
 
 /// Reads the samples with the module in Node; `maoocr` says where the models are.
@@ -145,10 +191,10 @@ pub fn compile(package: &str, profile: &str, features: &[&str], relaxed: bool) -
         .args(["--package", package, "--target", TRIPLE])
         .args(features);
     if relaxed {
-        step = step.env(
-            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-            "-C target-feature=+relaxed-simd",
-        );
+        // Flags for all crates would compile the dependencies, which have no use for relaxed SIMD, a second time.
+        step = step
+            .env("RUSTC_WORKSPACE_WRAPPER", env::current_exe()?)
+            .env(WRAPS, "1");
     }
     if let Some(compiler) = other_compiler()? {
         step = step
@@ -163,6 +209,26 @@ pub fn compile(package: &str, profile: &str, features: &[&str], relaxed: bool) -
     step.run()?;
     let name = format!("{}.wasm", package.replace('-', "_"));
     Ok(target()?.join(TRIPLE).join(profile).join(name))
+}
+
+/// Where cargo runs this program before the compiler, for the workspace's own crates: runs the compiler, with relaxed
+/// SIMD where it compiles for WebAssembly. None: this is no such run.
+pub fn wrapped() -> Option<ExitCode> {
+    env::var_os(WRAPS)?;
+    let mut arguments = env::args_os().skip(1);
+    let mut compiler = std::process::Command::new(arguments.next()?);
+    let arguments: Vec<OsString> = arguments.collect();
+    if arguments.iter().any(|a| a == TRIPLE) {
+        compiler.args(["-C", "target-feature=+relaxed-simd"]);
+    }
+    match compiler.args(arguments).status() {
+        Ok(status) if status.success() => Some(ExitCode::SUCCESS),
+        Ok(_) => Some(ExitCode::FAILURE),
+        Err(error) => {
+            eprintln!("xtask: {}: {error}", compiler.get_program().display());
+            Some(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// A compiler to take instead of rustup's.
@@ -199,49 +265,17 @@ fn other_compiler() -> Result<Option<Compiler>> {
     Ok(Some(Compiler { rustc, linker }))
 }
 
-/// wasm-bindgen of the crate's version, built once and kept.
+/// The program that writes a module's JavaScript, of the crate's very version: `xtask/bindgen`.
 pub fn bindgen() -> Result<PathBuf> {
-    let tools = tools()?;
-    let kept = tools
-        .join("bin")
-        .join(format!("wasm-bindgen{}", env::consts::EXE_SUFFIX));
-    let right = format!("wasm-bindgen {BINDGEN}");
-    for program in [kept.clone(), PathBuf::from("wasm-bindgen")] {
-        if command(&program)
-            .arg("--version")
-            .output()
-            .is_ok_and(|version| version.trim() == right)
-        {
-            return Ok(program);
-        }
-    }
-    eprintln!("{right} is built once; on two cores this takes some minutes.");
-    let install = |more: &[&str]| {
-        cargo(&[
-            "install",
-            "wasm-bindgen-cli",
-            "--force",
-            "--version",
-            BINDGEN,
-        ])
-        .args(more)
-        .arg("--root")
-        .arg(&tools)
-        // Not into the workspace's own build folder, and gone when a cache is trimmed.
-        .env("CARGO_TARGET_DIR", tools.join("build"))
-        // Half the time to compile, and fast enough for its work.
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
-        .env("CARGO_PROFILE_RELEASE_LTO", "off")
-        .run()
-    };
-    // A mirror may lack one of the very versions it was released with.
-    install(&["--locked"]).or_else(|_| install(&[]))?;
-    std::fs::remove_dir_all(tools.join("build")).ok();
-    Ok(kept)
+    cargo(&["build", "--profile", PROFILE, "--locked"])
+        .args(["--package", "xtask-bindgen", "--features", "bindgen"])
+        .run()?;
+    let name = format!("xtask-bindgen{}", env::consts::EXE_SUFFIX);
+    Ok(target()?.join(PROFILE).join(name))
 }
 
 /// The npm packages of tests/wasm, without those of its benchmark.
-fn packages() -> Result<PathBuf> {
+pub fn packages() -> Result<PathBuf> {
     npm::install(&root()?.join("tests/wasm"), &["--omit=dev"])
 }
 

@@ -1,45 +1,66 @@
-//! `maoocr batch`: many pictures into one JSON Lines file.
+//! `maoocr batch`: reads many pictures into one JSON Lines file.
+
+mod shard;
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use maoocr_engine::answer::Document;
-use maoocr_engine::imaging::{ImagingError, Limits};
+use maoocr_engine::answer::Answer;
+use maoocr_engine::imaging::{self, ImagingError, Limits};
+use maoocr_engine::page::{Page, PageError};
 use maoocr_engine::pipeline::EngineError;
+use maoocr_engine::reading::Reading;
+use maoocr_pdf::Pdf;
 use maoocr_runtime::RuntimeError;
 use serde_json::{Value, json};
 
 use crate::load::{EngineArguments, LimitArguments, NotReady, Ready, cores};
+use crate::output::{FormatName, Target};
+use crate::pages::PageArguments;
 use crate::{Outcome, recognize};
+use shard::Shard;
 
 /// Options of `batch`.
 #[derive(Args)]
 pub struct Arguments {
-    /// Folder whose pictures are read, subfolders too.
+    /// Folder of pictures and PDFs, including its subfolders.
     #[arg(
         value_name = "DIR",
         required_unless_present = "list",
         conflicts_with = "list"
     )]
     folder: Option<PathBuf>,
-    /// File that names one picture a line, relative to its own folder.
+    /// File with one picture or PDF per line, relative to the file's own folder.
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
-    /// Where the answers go, one JSON object a line. Pictures already in it are not read again.
+    /// Output file, one JSON object per line. Pictures it already contains are skipped.
     #[arg(long, value_name = "OUT")]
     jsonl: PathBuf,
-    /// Pictures read at the same time (default: the processor's cores, at most 8). Each takes some 300 MB with the
-    /// small models.
+    /// Also write each document in this format, into the folder given by -o.
+    #[arg(long, value_enum, value_name = "FORMAT", requires = "output")]
+    format: Option<FormatName>,
+    /// Folder for --format; the input's subfolders are kept.
+    #[arg(short, long, value_name = "FOLDER", requires = "format")]
+    output: Option<PathBuf>,
+    /// Read only this part of the pictures, counted from 0: 0/8, 1/8 … 7/8 on eight machines, each with its own --jsonl.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Exit with 0 although files can't be read: their errors are in the output.
+    #[arg(long)]
+    allow_failures: bool,
+    /// Pictures read at the same time [default: one per core, at most 8]. Each takes about 300 MB with the small models.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
+    #[command(flatten)]
+    pages: PageArguments,
     #[command(flatten)]
     limits: LimitArguments,
     #[command(flatten)]
@@ -48,9 +69,9 @@ pub struct Arguments {
 
 /// A picture to read.
 struct Entry {
-    /// As it stands in the answers.
+    /// Its name in the answers.
     name: String,
-    /// Relative to the folder of all. It may hold what no text can.
+    /// Relative to the common folder. It may contain bytes that are not text.
     path: PathBuf,
 }
 
@@ -63,15 +84,15 @@ impl Entry {
     }
 }
 
-/// What a folder is searched for; what a file really is, its content tells.
-const EXTENSIONS: [&str; 15] = [
+/// The extensions searched for in a folder; a file's format is told by its content.
+const EXTENSIONS: [&str; 16] = [
     "jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "pnm", "pbm", "pgm",
-    "ppm", "pam",
+    "ppm", "pam", "pdf",
 ];
 
 /// Runs the command.
 pub fn run(arguments: Arguments) -> Result<Outcome> {
-    let (root, (entries, hidden)) = match (&arguments.folder, &arguments.list) {
+    let (root, (mut entries, hidden)) = match (&arguments.folder, &arguments.list) {
         (Some(folder), _) => (folder.clone(), find(folder)?),
         (None, Some(list)) => (
             list.parent().unwrap_or(Path::new("")).to_path_buf(),
@@ -79,6 +100,9 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         ),
         (None, None) => bail!("give a folder or --list"),
     };
+    if let Some(shard) = arguments.shard {
+        entries.retain(|e| shard.holds(&e.name));
+    }
     let out = File::options()
         .create(true)
         .read(true)
@@ -97,7 +121,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         .count();
     if !done.is_empty() {
         eprintln!(
-            "{} already done ({refused} of them refused), {} to go",
+            "{} already done ({refused} of them failed), {} to go",
             done.len(),
             rest.len()
         );
@@ -108,7 +132,9 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         let ready = arguments.engine.ready(true)?;
         let work = Work {
             ready: &ready,
-            limits: arguments.limits.limits(),
+            limits: arguments.pages.limits(arguments.limits.limits()),
+            pages: arguments.pages.clone().resolved()?,
+            place: arguments.format.zip(arguments.output.as_deref()),
             root: &root,
             entries: &rest,
             next: AtomicUsize::new(0),
@@ -122,7 +148,10 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
             let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(|| work.run())).collect();
             threads
                 .into_iter()
-                .map(|t| t.join().unwrap_or_else(|_| bail!("a worker died")))
+                .map(|t| {
+                    t.join()
+                        .unwrap_or_else(|_| bail!("a worker thread panicked"))
+                })
                 .fold(Ok(()), Result::and)
         })?;
         work.progress.finish_and_clear();
@@ -130,7 +159,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         eprintln!("{} read, {now} failed", rest.len() - now);
         failed += now;
     }
-    Ok(if failed == 0 {
+    Ok(if failed == 0 || arguments.allow_failures {
         Outcome::Complete
     } else {
         Outcome::SomeFailed
@@ -140,6 +169,8 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
 struct Work<'a> {
     ready: &'a Ready,
     limits: Limits,
+    pages: PageArguments,
+    place: Option<(FormatName, &'a Path)>,
     root: &'a Path,
     entries: &'a [Entry],
     next: AtomicUsize,
@@ -150,8 +181,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Reads pictures until none is left. A failure to write the answers ends it early, and one of the device: the
-    /// pictures that are left have nothing to do with it.
+    /// Reads pictures until none is left. It ends early if the answers can't be written or the device fails, since neither
+    /// is the fault of a picture.
     fn run(&self) -> Result<()> {
         while let Some(entry) = self.entries.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             if self.stopped.load(Ordering::Relaxed) {
@@ -159,12 +190,12 @@ impl Work<'_> {
             }
             let line = self.one(entry);
             let mut out = self.out.lock().unwrap_or_else(|e| e.into_inner());
-            // Another worker may have failed meanwhile, half way through a line.
+            // Another worker may have failed in the meantime, halfway through a line.
             if self.stopped.load(Ordering::Relaxed) {
                 break;
             }
             let written = line.and_then(|line| {
-                // One write a line, so that a line is never there in part unless the machine stops.
+                // One write per line, so that a line is never partial unless the machine stops.
                 let written = out.write_all(format!("{line}\n").as_bytes());
                 written.context("writing the answers")
             });
@@ -194,33 +225,131 @@ impl Work<'_> {
                 return Ok(failed(code, format!("{error:#}")));
             }
         };
-        let (engine, plan) = (&self.ready.engine, &self.ready.plan);
-        match pollster::block_on(engine.read(&bytes, &self.limits, plan, &mut ())) {
+        let bytes = Arc::new(bytes);
+        match self.read(&bytes, name) {
             Ok(pages) => Ok(line(name, &pages, began.elapsed().as_secs_f64())),
-            Err(EngineError::Runtime(
+            Err(Failure::Device(error)) => Err(NotReady(format!(
+                "{error}; finished pictures are saved, and the same command resumes from there"
+            ))
+            .into()),
+            Err(Failure::File(code, detail)) => Ok(failed(&code, detail)),
+            Err(Failure::Output(error)) => Err(error),
+        }
+    }
+
+    /// Reads a file's pages. A PDF may lose pages, as long as one can be read.
+    fn read(&self, bytes: &Arc<Vec<u8>>, name: &str) -> Result<Vec<PageRead>, Failure> {
+        let mut read = Vec::new();
+        let mut target = match self.place {
+            Some((format, folder)) => {
+                let file = folder.join(name).with_extension(format.extension());
+                if let Some(parent) = file.parent() {
+                    let made = std::fs::create_dir_all(parent);
+                    made.with_context(|| parent.display().to_string())
+                        .map_err(Failure::Output)?;
+                }
+                Some(Target::open(format, Some(file), name).map_err(Failure::Output)?)
+            }
+            None => None,
+        };
+        let mut one = |page: Page| {
+            let page = self.page(page)?;
+            if let Some(target) = &mut target {
+                target.page(page.text).map_err(Failure::Output)?;
+            }
+            read.push(Ok(page.answer));
+            Ok(())
+        };
+        let imaging = |error: ImagingError| Failure::File(error.code().into(), error.to_string());
+        if maoocr_pdf::is_pdf(bytes) {
+            let pdf = Pdf::open(bytes.clone(), self.pages.pdf(&self.limits)).map_err(imaging)?;
+            let chosen = self.pages.chosen(pdf.count());
+            let chosen = chosen.map_err(|e| Failure::File("no_such_page".into(), e.to_string()))?;
+            let mut lost: Vec<PageError> = Vec::new();
+            let count = chosen.len();
+            for index in chosen {
+                match pdf.page(index) {
+                    Ok(page) => one(page)?,
+                    Err(error) => lost.push(error),
+                }
+            }
+            if let Some(first) = lost.first()
+                && lost.len() == count
+            {
+                return Err(Failure::File(first.error.code().into(), first.to_string()));
+            }
+            read.extend(lost.into_iter().map(Err));
+        } else {
+            let mut source = imaging::open(bytes, &self.limits).map_err(imaging)?;
+            while let Some(page) = source.next_page() {
+                one(page.map_err(|e| imaging(e.error))?)?;
+            }
+        }
+        if let Some(target) = target {
+            target.finish().map_err(Failure::Output)?;
+        }
+        Ok(read)
+    }
+
+    fn page(&self, page: Page) -> Result<Reading, Failure> {
+        let (engine, plan) = (&self.ready.engine, &self.ready.plan);
+        let layer = self.pages.text_layer.into();
+        let mut observer = ();
+        let structure = self.place.and_then(|(format, _)| format.structure());
+        let reading =
+            engine.read_document_page(page, layer, structure.as_ref(), plan, &mut observer);
+        pollster::block_on(reading).map_err(|error| match error {
+            EngineError::Runtime(
                 error @ (RuntimeError::Device { .. }
                 | RuntimeError::Lost { .. }
                 | RuntimeError::Memory { .. }),
-            )) => Err(NotReady(format!(
-                "{error}; what was read before is kept, and the same command goes on from there"
-            ))
-            .into()),
-            Err(error) => Ok(failed(error.code(), error.to_string())),
-        }
+            ) => Failure::Device(error),
+            error => Failure::File(error.code().into(), error.to_string()),
+        })
     }
 }
 
-/// The code of a file that couldn't be opened: it may be there the next time.
+/// A page, or why there is none.
+type PageRead = Result<Answer, PageError>;
+
+/// Why a file has no answer.
+enum Failure {
+    /// It can't be read: a code and a reason.
+    File(String, String),
+    /// No file could be.
+    Device(RuntimeError),
+    /// What was read can't be written.
+    Output(anyhow::Error),
+}
+
+/// The code of a file that couldn't be opened. It may be readable the next time.
 const UNREADABLE: &str = "unreadable";
 
-fn line(name: &str, pages: &[Document], seconds: f64) -> Value {
+fn line(name: &str, read: &[PageRead], seconds: f64) -> Value {
+    let pages: Vec<&Answer> = read.iter().flatten().collect();
     let text: Vec<&str> = pages.iter().map(|p| p.text.as_str()).collect();
-    let lines: Vec<Value> = pages
+    let mut lines = Vec::new();
+    for (index, page) in pages.iter().enumerate() {
+        for l in &page.lines {
+            let mut line = json!({"text": l.text, "box": l.quad, "confidence": l.confidence});
+            // Boxes are in the pixels of their own page.
+            if pages.len() > 1 {
+                line["page"] = json!(index + 1);
+            }
+            lines.push(line);
+        }
+    }
+    let mut line =
+        json!({"file": name, "text": text.join("\n\n"), "lines": lines, "seconds": seconds});
+    let lost: Vec<Value> = read
         .iter()
-        .flat_map(|p| &p.lines)
-        .map(|l| json!({"text": l.text, "box": l.quad, "confidence": l.confidence}))
+        .filter_map(|page| page.as_ref().err())
+        .map(|e| json!({"page": e.index.map(|i| i + 1), "code": e.error.code(), "detail": e.to_string()}))
         .collect();
-    json!({"file": name, "text": text.join("\n\n"), "lines": lines, "seconds": seconds})
+    if !lost.is_empty() {
+        line["lost_pages"] = lost.into();
+    }
+    line
 }
 
 fn progress(total: usize) -> ProgressBar {
@@ -232,8 +361,8 @@ fn progress(total: usize) -> ProgressBar {
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Pictures below a folder, by name, relative to it, and how many folders below it can't be looked into. Links to
-/// folders are not followed.
+/// Finds the pictures beneath a folder, sorted and relative to it, and counts the subfolders that can't be read. Does not
+/// follow links to folders.
 fn find(folder: &Path) -> Result<(Vec<Entry>, usize)> {
     let mut found = Vec::new();
     let mut hidden = 0;
@@ -267,6 +396,44 @@ fn find(folder: &Path) -> Result<(Vec<Entry>, usize)> {
     Ok((found, hidden))
 }
 
+/// Pictures and PDFs of a folder, not below it, in the order in which people count: 2 before 10.
+pub fn documents(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| folder.display().to_string())?.path();
+        let extension = path.extension().and_then(|e| e.to_str());
+        if path.is_file()
+            && extension.is_some_and(|e| EXTENSIONS.contains(&e.to_lowercase().as_str()))
+        {
+            found.push(path);
+        }
+    }
+    found.sort_by_cached_key(|path| counted(&path.to_string_lossy()));
+    Ok(found)
+}
+
+/// A name in parts that sort as people count: text, and numbers by their length first.
+fn counted(name: &str) -> Vec<(usize, String)> {
+    let mut parts: Vec<(usize, String)> = Vec::new();
+    let mut number = false;
+    for c in name.chars() {
+        let digit = c.is_ascii_digit();
+        match parts.last_mut() {
+            Some((_, part)) if digit == number => part.push(c),
+            _ => parts.push((0, c.into())),
+        }
+        number = digit;
+    }
+    for (length, part) in &mut parts {
+        if part.starts_with(|c: char| c.is_ascii_digit()) {
+            let bare = part.trim_start_matches('0').to_string();
+            (*length, *part) = (bare.len() + 1, bare);
+        }
+    }
+    parts
+}
+
 fn read_list(list: &Path) -> Result<Vec<Entry>> {
     let bytes = std::fs::read(list).with_context(|| list.display().to_string())?;
     let names = bytes
@@ -287,30 +454,30 @@ fn path_of(name: &[u8]) -> PathBuf {
     String::from_utf8_lossy(name).into_owned().into()
 }
 
-/// What an earlier run says of a picture.
+/// What an earlier run says about a picture.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Past {
     Read,
-    /// It can't be read.
+    /// It is unreadable.
     Refused,
-    /// It couldn't be opened: worth another try. Of a picture's lines the last one counts.
+    /// It couldn't be opened, so it is worth another try. The last line about a picture counts.
     Passing,
 }
 
-/// What earlier runs have answered. The file is this run's from here on. A last line cut short by a crash is dropped.
+/// Collects what earlier runs have answered and locks the file for this run. Drops a last line cut short by a crash.
 fn resume(file: &File, jsonl: &Path) -> Result<HashMap<String, Past>> {
     let mut before = HashMap::new();
-    // Into a pipe, or onto a screen: nothing was there before.
+    // A pipe or a screen holds nothing from before.
     if !file.metadata()?.is_file() {
         return Ok(before);
     }
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => bail!(
-            "another batch is writing to {}: wait for it, or give another --jsonl",
+            "another batch is writing to {}: wait for it, or choose another --jsonl",
             jsonl.display()
         ),
-        // Some network's folders know no locks.
+        // Some network file systems have no locks.
         Err(TryLockError::Error(_)) => {}
     }
     let mut reader = BufReader::new(file);
@@ -330,7 +497,7 @@ fn resume(file: &File, jsonl: &Path) -> Result<HashMap<String, Past>> {
         let parsed: Value = serde_json::from_slice(&line).unwrap_or_default();
         let Some(name) = parsed["file"].as_str() else {
             bail!(
-                "{} holds a line that isn't an answer: give another --jsonl",
+                "{} contains a line that is not an answer: choose another --jsonl",
                 jsonl.display()
             );
         };
@@ -344,4 +511,19 @@ fn resume(file: &File, jsonl: &Path) -> Result<HashMap<String, Past>> {
     }
     file.set_len(whole)?;
     Ok(before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_sorted_as_people_count() {
+        let mut names = ["p10.png", "p2.png", "p02b.png", "a.png", "p2-3.png"];
+        names.sort_by_cached_key(|n| counted(n));
+        assert_eq!(
+            names,
+            ["a.png", "p2-3.png", "p2.png", "p02b.png", "p10.png"]
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! `maoocr bench`: processor time per stage, next to the peers' on the same pictures.
+//! `maoocr bench`: measures CPU time per stage, beside other engines on the same pictures.
 
 mod networks;
 
@@ -25,23 +25,23 @@ pub struct Arguments {
     /// Pictures to read.
     #[arg(required_unless_present = "networks", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Time the CPU executor's networks alone, on the shapes they are usually run on.
+    /// Time only the networks on the CPU executor, with their usual input shapes.
     #[arg(long, conflicts_with = "files")]
     networks: bool,
-    /// With --networks: also what each kind of kernel takes.
+    /// With --networks: also show the time per kind of kernel.
     #[arg(long, requires = "networks")]
     profile: bool,
-    /// Compare with ONNX Runtime (the same tensors' shapes) and RapidOCR (the same pictures, the same weights).
+    /// Compare with ONNX Runtime on the same input shapes, and with RapidOCR on the same pictures and weights.
     #[arg(long, value_enum)]
     against: Option<Peer>,
-    /// Rounds; each figure is the least of them.
+    /// Rounds; each figure is the lowest of them.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     #[command(flatten)]
     engine: EngineArguments,
 }
 
-/// Who to compare with.
+/// What to compare with.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Peer {
     /// ONNX Runtime, and RapidOCR on top of it.
@@ -84,16 +84,20 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         let bytes = crate::recognize::read(file, limits.max_bytes)
             .with_context(|| file.display().to_string())?;
         let mut best: Option<(f64, BTreeMap<&'static str, f64>)> = None;
-        // One round more than is counted: it makes plans and compiles kernels.
+        // An extra first round, not counted, makes plans and compiles kernels.
         for round in 0..=arguments.rounds {
             if round == 1 {
                 lock(&runs).truncate_to_last_picture();
             }
             lock(&runs).begin(round > 1);
             let began = processor_time();
-            let pages =
-                pollster::block_on(ready.engine.read(&bytes, &limits, &ready.plan, &mut ()))
-                    .with_context(|| file.display().to_string())?;
+            let pages = pollster::block_on(ready.engine.read_file(
+                &bytes,
+                &limits,
+                &ready.plan,
+                &mut (),
+            ))
+            .with_context(|| file.display().to_string())?;
             let spent = (processor_time() - began).as_secs_f64();
             if round == 0 {
                 characters += pages.iter().map(|p| p.text.chars().count()).sum::<usize>();
@@ -122,7 +126,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
     let shapes = lock(&runs).shapes.clone();
     let count = arguments.files.len();
     println!(
-        "{count} pictures, {characters} characters, {executor}; processor time, least of {} rounds",
+        "{count} pictures, {characters} characters, {executor}; CPU time, lowest of {} rounds",
         arguments.rounds
     );
     println!("models: {}", ready.plan.models().join(", "));
@@ -316,6 +320,20 @@ impl Session for Recorder {
         })
     }
 
+    fn run_all(&self, input: Tensor) -> RunFuture<'_, Vec<Tensor>> {
+        Box::pin(async move {
+            let shape = self.shape(&input);
+            let watch = Watch::new();
+            let outputs = self.inner.run_all(input).await;
+            self.note(shape, watch.finish());
+            outputs
+        })
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        self.inner.outputs()
+    }
+
     fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
         Box::pin(async move {
             let shape = self.shape(&input);
@@ -374,7 +392,7 @@ fn peers(
     std::fs::write(&script, PEERS)?;
     std::fs::write(&input, job.to_string())?;
     let python = python(&arguments.engine)?;
-    eprintln!("running the peers …");
+    eprintln!("running the other engines …");
     let output = Command::new(&python)
         .args([&script, &input])
         .env("OMP_NUM_THREADS", "1")
@@ -382,14 +400,15 @@ fn peers(
         .output()
         .with_context(|| python.display().to_string())?;
     if !output.status.success() {
-        bail!("the peers' script failed: {}", output.status);
+        bail!("the script of the other engines failed: {}", output.status);
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().unwrap_or_default();
-    serde_json::from_str(last).with_context(|| format!("the peers' script printed {last:?}"))
+    serde_json::from_str(last)
+        .with_context(|| format!("the script of the other engines printed {last:?}"))
 }
 
-/// A Python with the peers in it, made beside the models at the first use.
+/// A Python environment with the other engines, created beside the models on first use.
 fn python(engine: &EngineArguments) -> Result<PathBuf> {
     let store = engine.store()?;
     let folder = store
@@ -404,12 +423,12 @@ fn python(engine: &EngineArguments) -> Result<PathBuf> {
     }
     if engine.offline {
         bail!(NotReady(format!(
-            "{} is to be made, which takes the network: once without --offline",
+            "{} must be created first, which needs the network: run once without --offline",
             folder.display()
         )));
     }
     eprintln!(
-        "making {} with {} …",
+        "creating {} with {} …",
         folder.display(),
         PEER_PACKAGES.join(" and ")
     );

@@ -1,4 +1,4 @@
-//! `maoocr health`: asks a server whether it can take work, for images that hold no other program to ask with.
+//! `maoocr health`: asks a server whether it can take work, for container images without another HTTP client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -8,15 +8,15 @@ use clap::Args;
 
 use crate::Outcome;
 
-/// Longest reason that is shown, bytes.
+/// Longest reason shown, bytes.
 const SHOWN: u64 = 1000;
 
 /// Options of `health`.
 #[derive(Args)]
 pub struct Arguments {
-    /// What to ask (default: /ready at the address of MAOOCR_LISTEN).
+    /// URL to ask [default: /ready at the address of --listen].
     url: Option<String>,
-    /// Where the server of this machine listens.
+    /// Address on which the local server listens.
     #[arg(
         long,
         env = "MAOOCR_LISTEN",
@@ -24,12 +24,12 @@ pub struct Arguments {
         default_value = "127.0.0.1:8787"
     )]
     listen: SocketAddr,
-    /// Seconds to wait for the answer.
+    /// Seconds to wait for an answer.
     #[arg(long, value_name = "S", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
 }
 
-/// Succeeds when the server answers that it can; else says why not.
+/// Succeeds if the server is ready; otherwise reports why not.
 pub fn run(arguments: Arguments) -> Result<Outcome> {
     let url = arguments.url.unwrap_or_else(|| ready(arguments.listen));
     let agent: ureq::Agent = ureq::Agent::config_builder()
@@ -50,9 +50,9 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
     bail!("{url}: {status} {said}");
 }
 
-/// Where a server that listens at `address` says whether it is ready.
+/// The readiness URL of a server that listens on `address`.
 fn ready(address: SocketAddr) -> String {
-    // One that listens on every address is there on the loopback one, too.
+    // A server that listens on every address also listens on the loopback one.
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

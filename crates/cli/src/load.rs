@@ -1,4 +1,4 @@
-//! From command-line options to an engine with its models loaded.
+//! Turns command-line options into an engine with its models loaded.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,34 +17,34 @@ use crate::Usage;
 /// Options that every command with an engine shares.
 #[derive(Args, Clone)]
 pub struct EngineArguments {
-    /// What runs the models: auto, cpu, cpu:int8 (faster, not quite as exact), gpu, gpu:N, flex, tract.
+    /// Device that runs the models: auto, cpu, cpu:int8 (faster, slightly less exact), gpu, gpu:N, flex, tract.
     #[arg(long, default_value = "auto", value_parser = device)]
     pub device: Device,
-    /// Take models of this weight, instead of what the requirements suggest.
+    /// Use models of this tier instead of the one the other options suggest.
     #[arg(long, value_enum)]
     pub tier: Option<TierName>,
-    /// Language: auto, an English name or a BCP 47 tag.
+    /// Language of the text: auto, an English name or a BCP 47 tag.
     #[arg(long, default_value = "auto", value_parser = language)]
     pub language: Language,
-    /// How much an error costs.
+    /// How important accuracy is.
     #[arg(long, value_enum, default_value = "medium")]
     pub accuracy: LevelName,
-    /// How much waiting costs.
+    /// How important speed is.
     #[arg(long, value_enum, default_value = "medium")]
     pub speed: LevelName,
-    /// What the pictures show.
+    /// Kind of document.
     #[arg(long, value_enum, default_value = "auto")]
     pub document_type: DocumentTypeName,
-    /// Threads that share the work on one picture (default: the processor's cores; 1 for batch and bench).
+    /// Threads that share one picture [default: one per core; 1 for batch and bench].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Read with the tiny models and in small pieces, within about 100 MB, as small devices and the edge do.
+    /// Use the tiny models and detect in small tiles, within about 100 MB, as small devices and the edge do.
     #[arg(long)]
     pub low_memory: bool,
-    /// Folder with the models (default: MAOOCR_MODELS, else the user's cache).
+    /// Folder of the models [default: MAOOCR_MODELS, else the user's cache folder].
     #[arg(long, value_name = "DIR")]
     pub models: Option<PathBuf>,
-    /// Never use the network: models must be there already.
+    /// Never use the network; models must already be installed.
     #[arg(long)]
     pub offline: bool,
 }
@@ -52,9 +52,9 @@ pub struct EngineArguments {
 /// A tier as an option's value.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum TierName {
-    /// For phones and quick looks.
+    /// For phones and quick reads.
     Tiny,
-    /// The usual.
+    /// The default.
     Small,
     /// For servers.
     Medium,
@@ -63,11 +63,11 @@ pub enum TierName {
 /// A level as an option's value.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum LevelName {
-    /// It hardly matters.
+    /// Hardly important.
     Low,
-    /// The usual.
+    /// The default.
     Medium,
-    /// It matters most.
+    /// Most important.
     High,
 }
 
@@ -75,9 +75,9 @@ pub enum LevelName {
 #[derive(Clone, Copy, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum DocumentTypeName {
-    /// Not said.
+    /// Unknown.
     Auto,
-    /// Upright lines.
+    /// Lines of text, upright.
     SimpleText,
     /// Columns, tables, forms.
     ComplexLayout,
@@ -87,30 +87,24 @@ fn device(name: &str) -> Result<Device, String> {
     Device::parse(name).map_err(|e| e.to_string())
 }
 
-/// What a picture may cost.
+/// Limits on a picture.
 #[derive(Args, Clone)]
 pub struct LimitArguments {
-    /// Largest file that is read, MiB.
+    /// Largest file to read, MiB.
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     max_file: u16,
-    /// Largest page that is read, millions of pixels.
+    /// Largest page to read, millions of pixels.
     #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u16).range(1..))]
     max_megapixels: u16,
 }
 
 impl LimitArguments {
-    /// The engine's limits; the memory for decoding grows with the pages.
+    /// The engine's limits; the memory for decoding grows with the page limit.
     pub fn limits(&self) -> Limits {
-        let usual = Limits::default();
-        let max_pixels = u64::from(self.max_megapixels) * 1_000_000;
-        Limits {
-            max_bytes: usize::from(self.max_file) << 20,
-            max_pixels,
-            max_memory: usual
-                .max_memory
-                .max(max_pixels * usual.max_memory / usual.max_pixels),
-            ..usual
-        }
+        Limits::for_pages(
+            usize::from(self.max_file) << 20,
+            u64::from(self.max_megapixels) * 1_000_000,
+        )
     }
 }
 
@@ -118,12 +112,12 @@ fn language(name: &str) -> Result<Language, String> {
     Language::parse(name).ok_or_else(|| format!("allowed: {}", Language::names().join(", ")))
 }
 
-/// The processor's cores, as far as this process may use them.
+/// The number of cores this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get())
 }
 
-/// Models or a device are missing: a matter of set-up, not of a picture.
+/// Models or a device are missing: a problem of the set-up, not of a picture.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NotReady(pub String);
@@ -134,14 +128,14 @@ impl NotReady {
     }
 }
 
-/// Makes a session of a network's bytes.
+/// Creates a session from a network's bytes.
 pub type Loader<'a> = dyn Fn(&ModelEntry, &[u8]) -> Result<Arc<dyn Session>> + 'a;
 
 /// An engine and the plan it follows.
 pub struct Ready {
-    /// With the plan's models loaded.
+    /// The engine, with the plan's models loaded.
     pub engine: Engine,
-    /// What runs.
+    /// The plan to follow.
     pub plan: Plan,
 }
 
@@ -167,13 +161,13 @@ impl EngineArguments {
         }
     }
 
-    /// Sets the number of threads a picture gets; `default` for none given, and the cores for none at all.
+    /// Sets the number of threads per picture: as given, else `default`, else one per core.
     pub fn use_threads(&self, default: Option<u16>) {
         let count = self.threads.or(default).map(usize::from);
         maoocr_runtime::cpu::set_threads(count.unwrap_or_else(cores));
     }
 
-    /// What to plan for.
+    /// The class of device to plan for.
     pub fn class(&self, device: Device) -> DeviceClass {
         match (self.low_memory, device.is_gpu()) {
             (true, _) => DeviceClass::Constrained,
@@ -193,7 +187,7 @@ impl EngineArguments {
         self.ready_with(engine, batch, &|entry, onnx| self.load(entry, onnx))
     }
 
-    /// Brings a network onto the device.
+    /// Loads a network onto the device.
     pub fn load(&self, entry: &ModelEntry, onnx: &[u8]) -> Result<Arc<dyn Session>> {
         self.device.load(onnx).map_err(|error| match error {
             RuntimeError::Device { .. } => NotReady::because(error).into(),
@@ -201,7 +195,7 @@ impl EngineArguments {
         })
     }
 
-    /// The same with an engine of the caller's and its own way to load a network.
+    /// Like [`ready`](Self::ready), with the caller's engine and its way of loading a network.
     pub fn ready_with(&self, engine: Engine, batch: bool, load: &Loader<'_>) -> Result<Ready> {
         let store = self.store()?;
         let manifest = Manifest::built_in();
@@ -216,7 +210,7 @@ impl EngineArguments {
             .filter(|m| store.has(&m.name))
             .collect();
         if let Some(tier) = tier {
-            self.only(tier, &mut installed)?;
+            self.only(tier, &manifest, &mut installed)?;
         }
         let mut plan = engine
             .plan(&self.requirements(batch), &installed)
@@ -233,51 +227,48 @@ impl EngineArguments {
                 eprintln!("{reason}");
                 plan.reasons.push(reason);
             }
-            let dictionary = entry
-                .dictionary
-                .as_deref()
-                .map(|d| {
-                    store.read(d).and_then(|bytes| {
-                        String::from_utf8(bytes)
-                            .map_err(|_| maoocr_models::Error::from_reason(d, "it isn't UTF-8"))
-                    })
-                })
-                .transpose()
-                .map_err(NotReady::because)?
-                // A recogniser without one has its alphabet in itself.
-                .or_else(|| maoocr_runtime::onnx::metadata(&onnx, "character"));
-            engine.install(entry.clone(), session, dictionary.as_deref())?;
+            let dictionary = entry.dictionary.as_deref().map(|d| store.read(d));
+            let dictionary = dictionary.transpose().map_err(NotReady::because)?;
+            engine.install_files(entry.clone(), session, &onnx, dictionary.as_deref())?;
         }
         Ok(Ready { engine, plan })
     }
 
-    /// Leaves of PP-OCRv6's models those of a tier. Recognisers of single scripts come in one tier only and stay.
-    fn only(&self, tier: Tier, installed: &mut Vec<&ModelEntry>) -> Result<()> {
-        const FAMILY: &str = "PP-OCRv6";
-        if tier == Tier::Tiny && self.language.needs_small() {
-            bail!(Usage(format!(
-                "the tiny models lack characters of {}: leave --tier out, or take small",
-                self.language.tag()
-            )));
+    /// Keeps only one tier of the general models. Recognisers of single scripts come in one tier only and stay.
+    fn only(
+        &self,
+        tier: Tier,
+        manifest: &Manifest,
+        installed: &mut Vec<&ModelEntry>,
+    ) -> Result<()> {
+        if let Language::General(tag) = self.language {
+            let reads = |m: &&ModelEntry| {
+                m.general && m.task == Task::Recognition && m.languages.iter().any(|l| l == tag)
+            };
+            let mut readers = manifest.models.iter().filter(reads).peekable();
+            if readers.peek().is_some() && readers.all(|m| m.tier > Some(tier)) {
+                bail!(Usage(format!(
+                    "the {tier} models lack characters of {tag}: omit --tier, or use small"
+                )));
+            }
         }
-        installed.retain(|m| m.family != FAMILY || m.tier.is_none() || m.tier == Some(tier));
-        let missing = |task, short| {
-            let there = |m: &&ModelEntry| m.task == task && m.family == FAMILY;
-            let name = format!("ppocrv6-{tier}-{short}");
-            (!installed.iter().any(there)).then_some(name)
+        installed.retain(|m| !m.general || m.tier == Some(tier));
+        let missing = |task| {
+            let is = |m: &&ModelEntry| m.general && m.task == task && m.tier == Some(tier);
+            if installed.iter().any(is) {
+                return None;
+            }
+            manifest.models.iter().find(is).map(|m| m.name.clone())
         };
-        let missing: Vec<String> = [
-            missing(Task::Detection, "det"),
-            missing(Task::Recognition, "rec"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let missing: Vec<String> = [missing(Task::Detection), missing(Task::Recognition)]
+            .into_iter()
+            .flatten()
+            .collect();
         if missing.is_empty() {
             return Ok(());
         }
         bail!(NotReady(format!(
-            "models of the tier {tier} are not installed; get them with `maoocr models pull {}`",
+            "the {tier} models are not installed; get them with `maoocr models pull {}`",
             missing.join(" ")
         )))
     }

@@ -1,25 +1,32 @@
-//! The `maoocr` command: parses arguments, calls the engine, prints.
+//! The `maoocr` command: parses arguments, calls the engine, prints results.
 
 mod batch;
 mod bench;
-#[cfg(feature = "serve")]
+#[cfg(feature = "serve-alone")]
 mod health;
+mod interrupt;
 mod load;
+#[cfg(feature = "serve-alone")]
+mod mcp;
 mod models;
+mod output;
 mod overlay;
+mod pages;
+mod reader;
 mod recognize;
-#[cfg(feature = "serve")]
+mod searchable;
+#[cfg(feature = "serve-alone")]
 mod serve;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Reads text in pictures.
+/// Read the text in pictures and documents.
 #[derive(Parser)]
 #[command(name = "maoocr", version, about, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 all went well, 1 at least one picture failed, 2 wrong usage, 3 models or device missing."
+    after_help = "Exit codes: 0 success, 1 at least one picture or page failed, 2 wrong usage, 3 models or device missing, 130 stopped by Ctrl-C."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -28,34 +35,43 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Read pictures and print their text.
+    /// Read pictures, PDFs and folders of pages.
     Recognize(recognize::Arguments),
-    /// Read a folder or a list of pictures into a JSON Lines file.
+    /// Make scans searchable: PDFs with invisible text over their pages.
+    Pdf(searchable::Arguments),
+    /// Read a folder or a list of pictures and PDFs into a JSON Lines file.
     Batch(batch::Arguments),
-    /// Read pictures for others, over HTTP.
-    #[cfg(feature = "serve")]
+    /// Serve the API and the web app over HTTP.
+    #[cfg(feature = "serve-alone")]
     Serve(Box<serve::Arguments>),
-    /// Make, list and revoke the server's API keys.
-    #[cfg(feature = "serve")]
+    /// Read documents for programs that speak the Model Context Protocol, over standard input and output.
+    #[cfg(feature = "serve-alone")]
+    Mcp(mcp::Arguments),
+    /// Create, list and revoke API keys of the server.
+    #[cfg(feature = "serve-alone")]
     Keys(serve::KeyArguments),
     /// Ask a server whether it can take work.
-    #[cfg(feature = "serve")]
+    #[cfg(feature = "serve-alone")]
     Health(health::Arguments),
-    /// List, fetch and check models.
+    /// List, fetch and verify models.
     Models(models::Arguments),
-    /// Measure processor time per stage, against peers if they are there.
+    /// Measure CPU time per stage, optionally against other engines.
     Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
+    quiet_decoders();
     let result = match Arguments::parse().command {
         Command::Recognize(arguments) => recognize::run(arguments),
+        Command::Pdf(arguments) => searchable::run(arguments),
         Command::Batch(arguments) => batch::run(arguments),
-        #[cfg(feature = "serve")]
+        #[cfg(feature = "serve-alone")]
         Command::Serve(arguments) => serve::run(*arguments),
-        #[cfg(feature = "serve")]
+        #[cfg(feature = "serve-alone")]
+        Command::Mcp(arguments) => mcp::run(arguments),
+        #[cfg(feature = "serve-alone")]
         Command::Keys(arguments) => serve::run_keys(arguments),
-        #[cfg(feature = "serve")]
+        #[cfg(feature = "serve-alone")]
         Command::Health(arguments) => health::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
@@ -63,6 +79,7 @@ fn main() -> ExitCode {
     match result {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
+        Ok(Outcome::Stopped) => ExitCode::from(interrupt::EXIT_CODE),
         Err(error) => {
             let code = if error.is::<load::NotReady>() {
                 3
@@ -77,20 +94,32 @@ fn main() -> ExitCode {
     }
 }
 
-/// How a command that ran to its end fared.
+/// The result of a command that ran to its end.
 enum Outcome {
-    /// Everything worked.
+    /// Everything succeeded.
     Complete,
-    /// Some pictures failed; each was named on standard error.
+    /// Some pictures failed; standard error names each.
     SomeFailed,
+    /// Ctrl-C ended it.
+    Stopped,
 }
 
-/// Options that don't go together, or a name that means nothing.
+/// Options that exclude each other, or an unknown name.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Usage(String);
 
-/// An error and its causes in one line on standard error.
+/// Prints an error and its causes on one line of standard error.
 fn print_error(error: &anyhow::Error) {
     eprintln!("maoocr: {}", format!("{error:#}").replace('\n', " "));
+}
+
+/// The decoders' own panics are caught and become errors with a reason; what they would print is no help to anybody.
+fn quiet_decoders() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() != Some("pdf") {
+            usual(panic);
+        }
+    }));
 }

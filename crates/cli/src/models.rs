@@ -1,4 +1,4 @@
-//! `maoocr models`: lists, fetches and checks models.
+//! `maoocr models`: lists, fetches and verifies models.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,49 +17,49 @@ use crate::{Outcome, Usage};
 pub struct Arguments {
     #[command(subcommand)]
     action: Action,
-    /// Folder with the models (default: MAOOCR_MODELS, else the user's cache).
+    /// Folder of the models [default: MAOOCR_MODELS, else the user's cache folder].
     #[arg(long, value_name = "DIR", global = true)]
     models: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Action {
-    /// Show what there is and what is on this machine.
+    /// List all models and show which are installed.
     List {
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Fetch models (default: the tiny and small PP-OCRv6 models and the orientation classifiers).
+    /// Fetch models [default: PP-OCRv6 tiny and small and the orientation classifiers].
     Pull {
-        /// Names, as `list` shows them; `all` takes everything.
+        /// Names, as `list` shows them; `all` fetches everything.
         names: Vec<String>,
-        /// Never use the network; say what is missing.
+        /// Never use the network; report what is missing.
         #[arg(long)]
         offline: bool,
     },
-    /// Compare the files on this machine with their hashes.
+    /// Check the installed files against their hashes.
     Verify {
-        /// Names; default: whatever is there.
+        /// Names [default: every installed model].
         names: Vec<String>,
     },
-    /// Write models of half the size, their weights as half floats: for places that fetch them over a network.
+    /// Write models with their weights as half floats, at half the size, for clients that download them.
     Compact {
         /// Names, as `list` shows them.
         #[arg(required = true)]
         names: Vec<String>,
-        /// Where the files go, as NAME.onnx.
+        /// Output folder; files are named NAME.onnx.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Print where the models are, or where one of them is.
+    /// Print the folder of the models, or the path of one model.
     Path {
         /// A model's name.
         name: Option<String>,
     },
 }
 
-/// Opens the store at `folder`, or at the default place.
+/// Opens the store at `folder`, or at the default location.
 pub fn store(folder: Option<PathBuf>) -> Result<Store> {
     let folder = match folder {
         Some(folder) => folder,
@@ -91,7 +91,7 @@ fn known<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a ModelEntry> {
     match manifest.get(name) {
         Some(entry) => Ok(entry),
         None => bail!(Usage(format!(
-            "no model is called `{name}`; `maoocr models list` shows the names"
+            "there is no model `{name}`; `maoocr models list` shows the names"
         ))),
     }
 }
@@ -110,7 +110,7 @@ fn compact(store: &Store, manifest: &Manifest, names: &[String], out: &Path) -> 
                 .collect();
             if hash != wanted.sha256 || small.len() as u64 != wanted.bytes {
                 bail!(
-                    "{name}: this makes {} bytes of SHA-256 {hash}, and the manifest's compact file has {} of {}",
+                    "{name}: the result has {} bytes and SHA-256 {hash}, but the manifest's compact file has {} bytes and {}",
                     small.len(),
                     wanted.bytes,
                     wanted.sha256
@@ -120,7 +120,7 @@ fn compact(store: &Store, manifest: &Manifest, names: &[String], out: &Path) -> 
         let path = out.join(format!("{name}.onnx"));
         std::fs::write(&path, &small).with_context(|| path.display().to_string())?;
         println!(
-            "{}: {:.2} MB, was {:.2} MB",
+            "{}: {:.2} MB instead of {:.2} MB",
             path.display(),
             small.len() as f64 * 1e-6,
             onnx.len() as f64 * 1e-6
@@ -140,7 +140,7 @@ fn list(store: &Store, manifest: &Manifest, json: bool) -> Result<Outcome> {
         return Ok(Outcome::Complete);
     }
     println!(
-        "{:<28} {:<17} {:<7} {:>9}  here",
+        "{:<28} {:<17} {:<7} {:>9}  installed",
         "name", "task", "tier", "size"
     );
     for m in &manifest.models {
@@ -168,18 +168,16 @@ fn task(task: Task) -> &'static str {
     }
 }
 
-/// What a plan on an ordinary machine can choose.
+/// Whether a plan on an ordinary machine can choose it.
 fn by_default(entry: &ModelEntry) -> bool {
     match entry.task {
         Task::LineOrientation | Task::PageOrientation => true,
-        Task::Detection | Task::Recognition => {
-            entry.family == "PP-OCRv6" && entry.tier != Some(Tier::Medium)
-        }
+        Task::Detection | Task::Recognition => entry.general && entry.tier != Some(Tier::Medium),
         Task::Layout | Task::Dictionary => false,
     }
 }
 
-/// Fetches models; the usual ones where none is named.
+/// Fetches models; the default ones if none is named.
 pub fn pull(
     store: &Store,
     manifest: &Manifest,
@@ -230,7 +228,7 @@ fn verify(store: &Store, manifest: &Manifest, names: &[String]) -> Result<Outcom
     };
     for entry in entries {
         match store.verify(&entry.name) {
-            Ok(()) => println!("{}: as it should be", entry.name),
+            Ok(()) => println!("{}: OK", entry.name),
             Err(error) => {
                 crate::print_error(&error.into());
                 outcome = Outcome::SomeFailed;
@@ -240,7 +238,7 @@ fn verify(store: &Store, manifest: &Manifest, names: &[String]) -> Result<Outcom
     Ok(outcome)
 }
 
-/// A progress bar for each file that is being fetched.
+/// A progress bar per file.
 #[derive(Default)]
 struct Bars {
     all: MultiProgress,

@@ -1,17 +1,17 @@
-//! Draws what was read over the picture it was read from.
+//! Draws the lines and their text over the picture.
 
 use std::path::Path;
 
 use ab_glyph::{Font, FontVec, PxScale, ScaleFont};
 use anyhow::{Context, Result, anyhow};
 use image::{Rgb, RgbImage};
-use maoocr_engine::answer::Document;
+use maoocr_engine::answer::Answer;
 use maoocr_engine::geometry::{Point, Quad};
-use maoocr_engine::imaging::Page;
+use maoocr_engine::imaging::Image;
 
-/// Writes `page` with the document's boxes and texts to a PNG file. The text stands in a second picture at the
-/// right, each line where it was found.
-pub fn draw(page: Page, document: &Document, path: &Path) -> Result<()> {
+/// Writes `page` to a PNG file with the document's boxes drawn on it. A second picture to its right shows the text, each
+/// line in its place.
+pub fn draw(page: Image, document: &Answer, path: &Path) -> Result<()> {
     let (width, height) = (page.width, page.height);
     let picture = RgbImage::from_raw(width, height, page.rgb)
         .ok_or_else(|| anyhow!("the page is incomplete"))?;
@@ -31,14 +31,14 @@ pub fn draw(page: Page, document: &Document, path: &Path) -> Result<()> {
         }
     }
     if font.is_none() {
-        eprintln!("maoocr: no font on this machine has these characters: boxes only");
+        eprintln!("maoocr: no installed font has these characters; drawing boxes only");
     }
     canvas
         .save_with_format(path, image::ImageFormat::Png)
-        .context("the overlay")
+        .context("can't save the overlay")
 }
 
-/// Green where the recogniser was sure, red where it was not.
+/// Green if the recogniser was sure, red if not.
 fn colour(confidence: f32) -> Rgb<u8> {
     let sure = ((confidence - 0.5) * 2.0).clamp(0.0, 1.0);
     Rgb([(220.0 * (1.0 - sure)) as u8, (170.0 * sure) as u8, 40])
@@ -132,7 +132,7 @@ fn glyphs(
     }
 }
 
-/// The installed font that has the most of a text's characters, if it has nearly all of them.
+/// The installed font that covers most of a text's characters, if it covers nearly all.
 fn font(text: &str) -> Option<FontVec> {
     let mut fonts = fontdb::Database::new();
     fonts.load_system_fonts();

@@ -1,28 +1,43 @@
-//! `maoocr recognize`: pictures in, text out.
+//! `maoocr recognize`: pictures, PDFs and folders of pages in, text out.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use maoocr_engine::answer::Document;
 use maoocr_engine::imaging::{ImagingError, Limits};
+use maoocr_engine::pipeline::EngineError;
+use maoocr_engine::{answer, reading};
 
 use crate::load::{EngineArguments, LimitArguments, Ready};
-use crate::{Outcome, Usage, overlay, print_error};
+use crate::output::{FormatName, Target};
+use crate::pages::{Document, PageArguments};
+use crate::searchable::SearchableArguments;
+use crate::{Outcome, Usage, interrupt, overlay, print_error, reader, searchable};
 
 /// Options of `recognize`.
 #[derive(Args)]
 pub struct Arguments {
-    /// Pictures; `-` reads one from standard input.
+    /// Pictures, PDFs and folders of pages to read; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Print the whole answer as JSON, one object a page.
-    #[arg(long)]
+    /// Output format [default: the extension of -o, else txt].
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<FormatName>,
+    /// Output file; a folder if several documents are read.
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Print complete answers as JSON, one object per page.
+    #[arg(long, conflicts_with_all = ["format", "output"])]
     json: bool,
-    /// Write the picture with boxes and text drawn on it (PNG; one input picture).
+    /// Write the picture with the lines and text drawn on it, as PNG. Takes one picture.
     #[arg(long, value_name = "OUT.png")]
     overlay: Option<PathBuf>,
+    /// Pages read at the same time. Each takes about 300 MB with the small models and one thread.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
+    #[command(flatten)]
+    pages: PageArguments,
     #[command(flatten)]
     limits: LimitArguments,
     #[command(flatten)]
@@ -30,67 +45,208 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: Arguments) -> Result<Outcome> {
+pub fn run(mut arguments: Arguments) -> Result<Outcome> {
     if arguments.overlay.is_some() && arguments.files.len() > 1 {
         let given = arguments.files.len();
         bail!(Usage(format!(
-            "--overlay takes one picture, {given} were given"
+            "--overlay takes one picture, but {given} were given"
         )));
     }
-    arguments.engine.use_threads(None);
+    arguments.pages = arguments.pages.resolved()?;
+    let format = format(&arguments)?;
+    let target = Place::of(&arguments, format)?;
+    if arguments.jobs > 1 {
+        arguments.engine.use_threads(Some(1));
+    } else {
+        arguments.engine.use_threads(None);
+    }
     let ready = arguments.engine.ready(arguments.files.len() > 1)?;
+    interrupt::listen();
     let mut outcome = Outcome::Complete;
     for file in &arguments.files {
-        if let Err(error) = one(&arguments, &ready, file) {
-            if is_broken_pipe(&error) {
-                return Ok(outcome);
+        match one(&arguments, &ready, file, format, &target) {
+            Ok(Outcome::Complete) => {}
+            Ok(other) => outcome = other,
+            Err(error) if is_broken_pipe(&error) => return Ok(outcome),
+            Err(error) if error.is::<Usage>() => return Err(error),
+            Err(error) => {
+                print_error(&error);
+                outcome = Outcome::SomeFailed;
             }
-            print_error(&error);
-            outcome = Outcome::SomeFailed;
+        }
+        if interrupt::stopped() {
+            return Ok(Outcome::Stopped);
         }
     }
     Ok(outcome)
 }
 
-fn one(arguments: &Arguments, ready: &Ready, file: &Path) -> Result<()> {
-    let name = file.display().to_string();
-    let limits = arguments.limits.limits();
-    let bytes = read(file, limits.max_bytes).with_context(|| name.clone())?;
-    let documents = pollster::block_on(ready.engine.read(&bytes, &limits, &ready.plan, &mut ()))
-        .with_context(|| name.clone())?;
-    let mut out = std::io::stdout().lock();
-    for (page, document) in documents.iter().enumerate() {
-        if arguments.json {
-            // Not straight into `out`: a closed pipe would look like a fault of the JSON.
-            writeln!(out, "{}", serde_json::to_string(document)?)?;
-        } else {
-            // A form feed between pages, as pdftotext does.
-            let separator = if page > 0 { "\u{c}" } else { "" };
-            writeln!(out, "{separator}{}", document.text)?;
+fn format(arguments: &Arguments) -> Result<FormatName> {
+    let output = arguments.output.as_deref();
+    if let Some(format) = arguments.format.or(output.and_then(FormatName::of_file)) {
+        return Ok(format);
+    }
+    let extension = output
+        .filter(|path| !path.is_dir() && arguments.files.len() == 1)
+        .and_then(|path| path.extension()?.to_str());
+    match extension {
+        None => Ok(FormatName::Txt),
+        Some(office @ ("docx" | "xlsx")) => bail!(Usage(format!(
+            "this build can't write {office}; one made by `cargo build --release` can"
+        ))),
+        Some(other) => bail!(Usage(format!(
+            "no output format has the extension `{other}`: choose one with --format"
+        ))),
+    }
+}
+
+/// Where the documents go.
+enum Place {
+    Screen,
+    File(PathBuf),
+    Folder(PathBuf),
+}
+
+impl Place {
+    fn of(arguments: &Arguments, format: FormatName) -> Result<Self> {
+        let Some(output) = &arguments.output else {
+            if format == FormatName::Pdf {
+                bail!(Usage("--format pdf needs -o OUT.pdf".into()));
+            }
+            return Ok(Self::Screen);
+        };
+        if output.is_dir() {
+            return Ok(Self::Folder(output.clone()));
+        }
+        if arguments.files.len() > 1 {
+            std::fs::create_dir_all(output).with_context(|| {
+                format!(
+                    "{}: several documents need an output folder",
+                    output.display()
+                )
+            })?;
+            return Ok(Self::Folder(output.clone()));
+        }
+        Ok(Self::File(output.clone()))
+    }
+
+    fn file(&self, source: &Path, format: FormatName) -> Option<PathBuf> {
+        match self {
+            Self::Screen => None,
+            Self::File(file) => Some(file.clone()),
+            Self::Folder(folder) => {
+                let stem = match source.file_stem() {
+                    Some(stem) if source != Path::new("-") => stem.to_os_string(),
+                    _ => "stdin".into(),
+                };
+                let mut name = stem;
+                name.push(".");
+                name.push(format.extension());
+                Some(folder.join(name))
+            }
         }
     }
-    if let Some(path) = &arguments.overlay {
-        overlay_first_page(&bytes, &limits, &documents, path)?;
+}
+
+fn one(
+    arguments: &Arguments,
+    ready: &Ready,
+    file: &Path,
+    format: FormatName,
+    place: &Place,
+) -> Result<Outcome> {
+    let limits = arguments.pages.limits(arguments.limits.limits());
+    let jobs = usize::from(arguments.jobs);
+    let target = place.file(file, format);
+    if format == FormatName::Pdf {
+        let target = target.unwrap_or_default();
+        let options = SearchableArguments::default();
+        return searchable::one(
+            ready,
+            file,
+            &target,
+            &arguments.pages,
+            &options,
+            &limits,
+            jobs,
+        );
     }
-    Ok(())
+    let document = Document::of(file)?;
+    for output in [&target, &arguments.overlay].into_iter().flatten() {
+        searchable::refuse_overwriting(file, output, "output")?;
+    }
+    let mut out = match arguments.json || arguments.overlay.is_some() {
+        true => None,
+        false => Some(Target::open(format, target, &document.name)?),
+    };
+    let mut outcome = Outcome::Complete;
+    let mut drawn = None;
+    let progress = reader::progress(None);
+    let pages = document.pages(arguments.pages.clone(), limits.clone());
+    let layer = match arguments.overlay {
+        // Boxes are of what was read.
+        Some(_) => reading::LayerUse::Never,
+        None => arguments.pages.text_layer.into(),
+    };
+    let how = reader::How {
+        layer,
+        structure: (!arguments.json).then(|| format.structure()).flatten(),
+        keep_image: false,
+    };
+    let result = reader::read(ready, &how, pages, jobs, &progress, |page| {
+        let page = match page {
+            Ok(page) => page.reading,
+            Err(error) if is_cancelled(&error) => return Ok(()),
+            Err(error) if error.is::<Usage>() => return Err(error),
+            Err(error) => {
+                progress.suspend(|| print_error(&error));
+                outcome = Outcome::SomeFailed;
+                return Ok(());
+            }
+        };
+        if arguments.json {
+            // Not straight into standard output: a closed pipe would look like a fault of the JSON.
+            let json = serde_json::to_string(&page.answer)?;
+            writeln!(std::io::stdout().lock(), "{json}")?;
+        }
+        if arguments.overlay.is_some() {
+            if !arguments.json {
+                writeln!(std::io::stdout().lock(), "{}", page.answer.text)?;
+            }
+            drawn.get_or_insert(page.answer);
+        } else if let Some(out) = &mut out {
+            out.page(page.text)?;
+        }
+        Ok(())
+    });
+    progress.finish_and_clear();
+    if let Some(out) = out {
+        out.finish()?;
+    }
+    result?;
+    if let (Some(path), Some(answer)) = (&arguments.overlay, &drawn) {
+        let bytes = read(file, limits.max_bytes).with_context(|| document.name.clone())?;
+        overlay_first_page(&bytes, &limits, answer, path)?;
+    }
+    Ok(outcome)
 }
 
 fn overlay_first_page(
     bytes: &[u8],
     limits: &Limits,
-    documents: &[Document],
+    document: &answer::Answer,
     path: &Path,
 ) -> Result<()> {
-    let page = maoocr_engine::imaging::pages(bytes, limits)?
-        .next()
+    let page = maoocr_engine::imaging::open(bytes, limits)?
+        .next_page()
         .transpose()?;
-    let (Some(page), Some(document)) = (page, documents.first()) else {
-        bail!("no page to draw on");
+    let Some(page) = page else {
+        bail!("there is no page to draw on");
     };
-    overlay::draw(page, document, path).with_context(|| format!("writing {}", path.display()))
+    overlay::draw(page.image, document, path).with_context(|| format!("writing {}", path.display()))
 }
 
-/// The bytes of a file or, for `-`, of standard input; refused before reading more than `max_bytes`.
+/// Reads a file or, for `-`, standard input; refuses it before reading more than `max_bytes`.
 pub fn read(file: &Path, max_bytes: usize) -> Result<Vec<u8>> {
     if file == Path::new("-") {
         return up_to(std::io::stdin().lock(), max_bytes);
@@ -98,7 +254,7 @@ pub fn read(file: &Path, max_bytes: usize) -> Result<Vec<u8>> {
     let opened = std::fs::File::open(file)?;
     let metadata = opened.metadata()?;
     if metadata.is_dir() {
-        bail!("it is a folder; `maoocr batch` reads folders");
+        bail!("this is a folder");
     }
     if metadata.len() > max_bytes as u64 {
         bail!(ImagingError::TooLarge {
@@ -109,22 +265,27 @@ pub fn read(file: &Path, max_bytes: usize) -> Result<Vec<u8>> {
     up_to(opened, max_bytes)
 }
 
-/// The same for what must be a file: opening a pipe would wait for somebody to write into it.
+/// The same for a regular file only: opening a pipe would wait for someone to write into it.
 pub fn read_regular(file: &Path, max_bytes: usize) -> Result<Vec<u8>> {
     let metadata = std::fs::metadata(file)?;
     if !metadata.is_file() && !metadata.is_dir() {
-        bail!("it is no file but a pipe or a device");
+        bail!("this is not a regular file but a pipe or a device");
     }
     read(file, max_bytes)
 }
 
-/// One byte more than allowed, so that the engine can tell a source at the limit from one above it.
+/// Reads one byte more than allowed, so that the engine can tell a source at the limit from one above it.
 fn up_to(source: impl Read, max_bytes: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     source
         .take(max_bytes.saturating_add(1) as u64)
         .read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Whether Ctrl-C ended the reading of a page.
+pub fn is_cancelled(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(EngineError::Cancelled))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -19,7 +19,7 @@ pub struct Arguments {
     config: Config,
 }
 
-/// Fetches the usual models where they are missing, then serves.
+/// Fetches the default models if they are missing, then serves.
 pub fn run(arguments: Arguments) -> Result<Outcome> {
     let config = arguments.config;
     let store = models::store(config.models.clone())?;
@@ -27,9 +27,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         .map_err(|e| NotReady(format!("{e:#}")))?;
     match maoocr_server::serve(config, store) {
         Ok(()) => Ok(Outcome::Complete),
-        Err(error @ (ServeError::Device(_) | ServeError::WarmUp(_))) => {
-            Err(NotReady(error.to_string()).into())
-        }
+        Err(error @ ServeError::Device(_)) => Err(NotReady(error.to_string()).into()),
         Err(error) => Err(error.into()),
     }
 }
@@ -39,10 +37,10 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
 pub struct KeyArguments {
     #[command(subcommand)]
     action: KeyAction,
-    /// Folder of the server's data (default: the user's data folder).
+    /// Folder of the server's data [default: the user's data folder].
     #[arg(long, env = "MAOOCR_DATA", value_name = "DIR", global = true)]
     data: Option<PathBuf>,
-    /// The server's database, where it isn't in that folder.
+    /// The server's database, if it isn't in that folder.
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -55,12 +53,12 @@ pub struct KeyArguments {
 
 #[derive(Subcommand)]
 enum KeyAction {
-    /// Make a key and print it. It is shown this once.
+    /// Create a key and print it. It is shown only once.
     Create {
-        /// Whose it is, for people.
+        /// Name of its owner, for people.
         #[arg(long)]
         name: String,
-        /// What it may do.
+        /// What it allows.
         #[arg(
             long,
             value_enum,
@@ -68,16 +66,16 @@ enum KeyAction {
             default_value = "recognize,jobs"
         )]
         scopes: Vec<Scope>,
-        /// Requests a minute (default: the server's).
+        /// Requests per minute [default: the server's rate].
         #[arg(long, value_name = "N")]
         rate: Option<u32>,
-        /// Days after which it ends (default: never).
+        /// Days until it expires [default: never].
         #[arg(long, value_name = "DAYS")]
         days: Option<u32>,
     },
-    /// Show the keys.
+    /// List the keys.
     List,
-    /// Take a key back; servers notice within half a minute.
+    /// Revoke a key; servers notice within half a minute.
     Revoke {
         /// Its id, as `list` shows it.
         id: uuid::Uuid,

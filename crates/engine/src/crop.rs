@@ -3,8 +3,12 @@
 use fast_image_resize::FilterType;
 
 use crate::geometry::{Point, Quad};
-use crate::imaging::Page;
+use crate::imaging::Image;
 use crate::scale::scale;
+
+mod placement;
+
+pub use placement::Placement;
 
 /// A line of text cut out of a page, reading from left to right.
 #[derive(Clone, Debug)]
@@ -17,8 +21,8 @@ pub struct Strip {
     pub rgb: Vec<u8>,
     /// Whether the quad stood upright and was turned a quarter counter-clockwise to lie.
     pub turned: bool,
-    /// Whether it was then turned by 180° because it was upside down.
-    pub flipped: bool,
+    /// Where it stands on the page.
+    pub placement: Placement,
 }
 
 impl Strip {
@@ -30,7 +34,7 @@ impl Strip {
                 self.rgb.swap(i * 3 + c, (pixels - 1 - i) * 3 + c);
             }
         }
-        self.flipped = !self.flipped;
+        self.placement.flip();
     }
 }
 
@@ -39,13 +43,32 @@ const TALL: f32 = 1.5;
 /// Longest strip, px: a bound for hostile geometry, 400 times the recogniser's height.
 const MAX_LENGTH: f32 = 19_200.0;
 
-/// Cuts `quad` out of `page`. A strip much higher than `height` (px, what the recogniser wants) is reduced on the
+/// Cuts a `line` out of `page`, with a `margin` along the text and across it, as shares of its thickness. A strip much higher than `height` (px, what the recogniser wants) is reduced on the
 /// way by averaging, so that its size is bounded and nothing aliases.
-pub fn crop(page: &Page, quad: &Quad, height: u32) -> Strip {
-    let quad = on_pixels(quad);
-    let turned = quad.height() >= quad.width() * TALL;
-    let [a, b, c, d] = quad.0;
-    let quad = if turned { Quad([b, c, d, a]) } else { quad };
+pub fn crop(page: &Image, line: &Quad, margin: [f32; 2], height: u32) -> Strip {
+    let quad = on_pixels(&line.grown(margin[0], margin[1]));
+    cut(page, line, quad, is_tall(&quad), height)
+}
+
+/// The same for a line that lies, however tall its box is: a lone narrow character.
+pub fn crop_lying(page: &Image, line: &Quad, margin: [f32; 2], height: u32) -> Strip {
+    let quad = on_pixels(&line.grown(margin[0], margin[1]));
+    cut(page, line, quad, false, height)
+}
+
+/// Whether a box is taken for a line that stands: turned, or a column of upright characters.
+fn is_tall(quad: &Quad) -> bool {
+    quad.height() >= quad.width() * TALL
+}
+
+/// Cuts out `quad`, in which a `line` is.
+fn cut(page: &Image, line: &Quad, quad: Quad, turned: bool, height: u32) -> Strip {
+    let (mut line, mut quad) = (*line, quad);
+    if turned {
+        line.0.rotate_left(1);
+        quad.0.rotate_left(1);
+    }
+    let placement = Placement::new(line, &quad);
     let (full_width, full_height) = (quad.width().max(1.0), quad.height().max(1.0));
     // Samples a side of each output pixel.
     let samples = (full_height / height.max(1) as f32)
@@ -61,7 +84,7 @@ pub fn crop(page: &Page, quad: &Quad, height: u32) -> Strip {
             height: out_height,
             rgb,
             turned,
-            flipped: false,
+            placement,
         };
     }
     let to_page = Perspective::from_unit_square(&quad);
@@ -95,7 +118,7 @@ pub fn crop(page: &Page, quad: &Quad, height: u32) -> Strip {
         height: out_height,
         rgb,
         turned,
-        flipped: false,
+        placement,
     }
 }
 
@@ -124,7 +147,7 @@ fn on_pixels(quad: &Quad) -> Quad {
 /// The pixels of a strip whose quad is an upright rectangle inside the page: resampled along rows and columns, which
 /// is several times faster than the warp. Most lines of screenshots and scans are of this kind. `quad`, `width` and
 /// `height` are those after the turn.
-fn upright(page: &Page, quad: &Quad, turned: bool, width: u32, height: u32) -> Option<Vec<u8>> {
+fn upright(page: &Image, quad: &Quad, turned: bool, width: u32, height: u32) -> Option<Vec<u8>> {
     let [a, b, c, d] = quad.0;
     let [a, c] = if turned { [d, b] } else { [a, c] };
     let within = a.x >= 0.0 && a.y >= 0.0 && c.x <= page.width as f32 && c.y <= page.height as f32;
@@ -199,12 +222,12 @@ impl Perspective {
     }
 }
 
-fn nearest(page: &Page, at: Point) -> [f32; 3] {
+fn nearest(page: &Image, at: Point) -> [f32; 3] {
     pixel(page, at.x.floor() as i64, at.y.floor() as i64)
 }
 
 /// The pixel at `x`, `y`; outside the page, the nearest one inside.
-fn pixel(page: &Page, x: i64, y: i64) -> [f32; 3] {
+fn pixel(page: &Image, x: i64, y: i64) -> [f32; 3] {
     let x = x.clamp(0, i64::from(page.width) - 1) as usize;
     let y = y.clamp(0, i64::from(page.height) - 1) as usize;
     let at = (y * page.width as usize + x) * 3;
@@ -222,7 +245,7 @@ fn weights(t: f32) -> [f32; 4] {
     ]
 }
 
-fn bicubic(page: &Page, at: Point) -> [f32; 3] {
+fn bicubic(page: &Image, at: Point) -> [f32; 3] {
     let (x, y) = (at.x - 0.5, at.y - 0.5);
     let (x0, y0) = (x.floor(), y.floor());
     let (wx, wy) = (weights(x - x0), weights(y - y0));
@@ -261,7 +284,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn page(width: u32, height: u32) -> Page {
+    fn page(width: u32, height: u32) -> Image {
         let rgb = (0..width * height)
             .flat_map(|i| {
                 [
@@ -271,14 +294,14 @@ mod tests {
                 ]
             })
             .collect();
-        Page { width, height, rgb }
+        Image { width, height, rgb }
     }
 
     proptest! {
         #[test]
         fn an_upright_quad_is_cut_out_as_it_is(x in 0u32..40, y in 0u32..40, w in 30u32..60, h in 10u32..19) {
             let page = page(100, 100);
-            let strip = crop(&page, &Quad::from_rect(x as f32, y as f32, (x + w) as f32, (y + h) as f32), 48);
+            let strip = crop(&page, &Quad::from_rect(x as f32, y as f32, (x + w) as f32, (y + h) as f32), [0.0; 2], 48);
             prop_assert_eq!((strip.width, strip.height, strip.turned), (w, h, false));
             for row in 0..h {
                 let from = (((y + row) * 100 + x) * 3) as usize;
@@ -291,7 +314,7 @@ mod tests {
         fn no_quad_is_too_strange(corners in prop::array::uniform8(-1e6f32..1e6)) {
             let [ax, ay, bx, by, cx, cy, dx, dy] = corners.map(|v| v / 5e3);
             let quad = Quad([Point::new(ax, ay), Point::new(bx, by), Point::new(cx, cy), Point::new(dx, dy)]);
-            let strip = crop(&page(20, 10), &quad, 48);
+            let strip = crop(&page(20, 10), &quad, [0.0; 2], 48);
             prop_assert_eq!(strip.rgb.len(), (strip.width * strip.height * 3) as usize);
         }
     }
@@ -301,7 +324,7 @@ mod tests {
         let mut page = page(40, 120);
         page.rgb.fill(255);
         page.rgb[..3].fill(0);
-        let strip = crop(&page, &Quad::from_rect(0.0, 0.0, 40.0, 120.0), 48);
+        let strip = crop(&page, &Quad::from_rect(0.0, 0.0, 40.0, 120.0), [0.0; 2], 48);
         assert!(strip.turned);
         assert_eq!((strip.width, strip.height), (120, 40));
         // The column's top left corner is the strip's bottom left one.
@@ -311,7 +334,7 @@ mod tests {
     #[test]
     fn a_level_quad_is_cut_at_whole_pixels() {
         let page = page(100, 100);
-        let crop = |x0, y0, x1, y1| crop(&page, &Quad::from_rect(x0, y0, x1, y1), 48);
+        let crop = |x0, y0, x1, y1| crop(&page, &Quad::from_rect(x0, y0, x1, y1), [0.0; 2], 48);
         let (between, whole) = (crop(20.4, 30.6, 60.3, 50.2), crop(20.0, 30.0, 61.0, 51.0));
         assert_eq!((between.width, between.height), (41, 21));
         assert_eq!(between.rgb, whole.rgb);
@@ -330,7 +353,7 @@ mod tests {
                 [wave(x / 7.0), wave(y / 9.0), wave((x + y) / 8.0)]
             })
             .collect();
-        let page = Page {
+        let page = Image {
             width: 200,
             height: 200,
             rgb,
@@ -340,7 +363,10 @@ mod tests {
             let mut skew = quad;
             // Too little to see, enough to be warped.
             skew.0[0].y += LEVEL * 1.5;
-            let (short, warped) = (crop(&page, &quad, 48), crop(&page, &skew, 48));
+            let (short, warped) = (
+                crop(&page, &quad, [0.0; 2], 48),
+                crop(&page, &skew, [0.0; 2], 48),
+            );
             assert_eq!(
                 (short.width, short.height, short.turned),
                 (warped.width, warped.height, warped.turned)
@@ -360,6 +386,7 @@ mod tests {
         let strip = crop(
             &page(1000, 200),
             &Quad::from_rect(0.0, 0.0, 1000.0, 200.0),
+            [0.0; 2],
             48,
         );
         assert_eq!((strip.width, strip.height), (250, 50));
@@ -367,11 +394,16 @@ mod tests {
 
     #[test]
     fn flipping_twice_changes_nothing() {
-        let strip = crop(&page(60, 20), &Quad::from_rect(0.0, 0.0, 60.0, 20.0), 48);
+        let strip = crop(
+            &page(60, 20),
+            &Quad::from_rect(0.0, 0.0, 60.0, 20.0),
+            [0.0; 2],
+            48,
+        );
         let mut other = strip.clone();
         other.flip();
-        assert!(other.flipped && other.rgb != strip.rgb);
+        assert!(other.placement != strip.placement && other.rgb != strip.rgb);
         other.flip();
-        assert_eq!(other.rgb, strip.rgb);
+        assert_eq!((other.rgb, other.placement), (strip.rgb, strip.placement));
     }
 }

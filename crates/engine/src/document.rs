@@ -1,13 +1,53 @@
 //! Lines → a document: reading order, paragraphs, text.
 
-use serde::Serialize;
+use std::iter;
+
+use serde::{Deserialize, Serialize};
 
 use crate::geometry::{Point, Quad};
 
-mod order;
+mod code;
+mod gutter;
+pub(crate) mod order;
+mod region;
+
+pub use region::{Cell, ListItem, Picture, Region, RegionKind, Table};
+
+/// All that was read in a file: a pure result, without times, plans or devices.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Document {
+    /// In the order of the file.
+    pub pages: Vec<PageText>,
+}
+
+/// What one page says.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PageText {
+    /// Position in the file, from 0.
+    #[serde(default)]
+    pub index: usize,
+    /// Width of the page as a person sees it, px. All boxes are in these pixels.
+    pub width: u32,
+    /// Height of it, px.
+    pub height: u32,
+    /// Pixels an inch, where the file states a resolution that can be believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpi: Option<f32>,
+    /// Clockwise turn that makes the text upright, degrees: 0, 90, 180 or 270.
+    pub turn: u16,
+    /// The page's text as a person would read it: the regions in reading order, an empty line between them.
+    pub text: String,
+    /// Mean confidence of the characters, 0 to 1; 0 where there are none.
+    pub confidence: f32,
+    /// In reading order.
+    pub lines: Vec<Line>,
+    /// In reading order. Every line is in one of them.
+    #[serde(rename = "blocks")]
+    pub regions: Vec<Region>,
+}
 
 /// A word and where it stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Word {
     /// Its text.
     pub text: String,
@@ -19,7 +59,7 @@ pub struct Word {
 }
 
 /// A line of text.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Line {
     /// Its text.
     pub text: String,
@@ -54,7 +94,7 @@ pub struct Content {
     pub lines: Vec<Line>,
     /// Paragraphs, in reading order.
     pub blocks: Vec<Block>,
-    /// Rows end with a line feed, paragraphs with an empty line.
+    /// Rows end with a line feed, paragraphs with an empty line; rows of program text are indented.
     pub text: String,
     /// Mean confidence of the characters, 0 to 1; 0 where there are none.
     pub confidence: f32,
@@ -63,13 +103,15 @@ pub struct Content {
 /// Puts lines, which may come in any order, into the order a person would read them in. The page's width and height,
 /// px, bound what is believed of their boxes: a corner far outside the page is drawn near.
 pub fn assemble(lines: Vec<Line>, page_width: u32, page_height: u32) -> Content {
-    let boxes = order::upright_boxes(&lines, page_width, page_height);
-    let rows = order::rows(&lines, &boxes);
+    let lines = gutter::part_across(lines);
+    let placed = order::place(&lines, page_width, page_height);
+    let rows = order::rows(&lines, &placed);
+    let indents = code::indents(&rows, &lines);
     let mut content = Content::default();
     let mut weight = 0.0;
     let mut lines: Vec<Option<Line>> = lines.into_iter().map(Some).collect();
-    let mut paragraph: Vec<order::Row> = Vec::new();
-    let mut flush = |paragraph: &mut Vec<order::Row>, content: &mut Content| {
+    let mut paragraph: Vec<(order::Row, usize)> = Vec::new();
+    let mut flush = |paragraph: &mut Vec<(order::Row, usize)>, content: &mut Content| {
         if paragraph.is_empty() {
             return;
         }
@@ -81,10 +123,11 @@ pub fn assemble(lines: Vec<Line>, page_width: u32, page_height: u32) -> Content 
             quad: Quad::from_rect(0.0, 0.0, 0.0, 0.0),
             lines: Vec::new(),
         };
-        for (index, row) in paragraph.drain(..).enumerate() {
+        for (index, (row, indent)) in paragraph.drain(..).enumerate() {
             if index > 0 {
                 content.text.push('\n');
             }
+            content.text.extend(iter::repeat_n(' ', indent));
             for (place, item) in row.items.into_iter().enumerate() {
                 let Some(line) = lines[item].take() else {
                     continue;
@@ -103,14 +146,14 @@ pub fn assemble(lines: Vec<Line>, page_width: u32, page_height: u32) -> Content 
         block.quad = around(block.lines.iter().map(|&i| &content.lines[i].quad));
         content.blocks.push(block);
     };
-    for row in rows {
+    for (row, indent) in rows.into_iter().zip(indents) {
         if paragraph
             .last()
-            .is_some_and(|last| !order::continues(last, &row))
+            .is_some_and(|(last, _)| !order::continues(last, &row))
         {
             flush(&mut paragraph, &mut content);
         }
-        paragraph.push(row);
+        paragraph.push((row, indent));
     }
     flush(&mut paragraph, &mut content);
     if weight > 0.0 {
@@ -120,7 +163,7 @@ pub fn assemble(lines: Vec<Line>, page_width: u32, page_height: u32) -> Content 
 }
 
 /// The upright rectangle around some quads.
-fn around<'a>(quads: impl Iterator<Item = &'a Quad>) -> Quad {
+pub(crate) fn around<'a>(quads: impl Iterator<Item = &'a Quad>) -> Quad {
     let [x0, y0, x1, y1] = quads.fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |r, quad| {
         let b = quad.bounds();
         [
@@ -349,6 +392,233 @@ mod tests {
         assert_eq!(content.text.matches("\n\n").count(), 1);
     }
 
+    /// Upright rectangle whose text runs up.
+    fn upward(text: &str, x0: f32, y0: f32, x1: f32, y1: f32) -> Line {
+        Line {
+            quad: Quad([
+                Point::new(x0, y1),
+                Point::new(x0, y0),
+                Point::new(x1, y0),
+                Point::new(x1, y1),
+            ]),
+            ..line(text, x0, y0, x1, y1)
+        }
+    }
+
+    #[test]
+    fn a_stamp_in_the_margin_stands_outside_the_paragraphs() {
+        let mut lines = prose('a', 60.0, 0.0, 8);
+        lines.push(upward("stamp of the archive", 10.0, 20.0, 28.0, 170.0));
+        let content = assemble(lines, 1000, 1000);
+        let blocks: Vec<usize> = content.blocks.iter().map(|b| b.lines.len()).collect();
+        assert_eq!(blocks, [8, 1], "{}", content.text);
+        // Between two paragraphs, beside the first.
+        let mut lines = prose('a', 60.0, 0.0, 8);
+        lines.extend(prose('b', 60.0, 300.0, 8));
+        lines.push(upward("label", 10.0, 60.0, 28.0, 120.0));
+        lines.push(upward("second", 32.0, 60.0, 50.0, 120.0));
+        assert_eq!(
+            starts(lines),
+            [
+                wanted(&[('a', 8)]),
+                vec!["label".into(), "second".into()],
+                wanted(&[('b', 8)])
+            ]
+            .concat()
+        );
+    }
+
+    #[test]
+    fn chinese_columns_of_short_lines() {
+        let column = |name: &str, x: f32| -> Vec<Line> {
+            (0..6)
+                .map(|i| {
+                    let y = 26.0 * i as f32;
+                    line(
+                        &format!("{name}{i}水务局昨日公布今年"),
+                        x,
+                        y,
+                        x + 200.0,
+                        y + 20.0,
+                    )
+                })
+                .collect()
+        };
+        let mut lines = column("乙", 230.0);
+        lines.extend(column("甲", 0.0));
+        let read: Vec<String> = assemble(lines, 1000, 1000)
+            .lines
+            .iter()
+            .map(|l| l.text.chars().take(2).collect())
+            .collect();
+        let wanted: Vec<String> = ["甲", "乙"]
+            .iter()
+            .flat_map(|n| (0..6).map(move |i| format!("{n}{i}")))
+            .collect();
+        assert_eq!(read, wanted);
+    }
+
+    #[test]
+    fn a_table_of_long_cells_goes_row_by_row() {
+        let articles = [
+            ("Copper pipe fifteen", "Delivered in May"),
+            ("Rubber seal", "Delivered on Monday, in part"),
+            ("Ball bearing 6204", "Out of stock today"),
+            ("Steel bracket, zinc", "Ordered"),
+        ];
+        let mut lines = Vec::new();
+        for (i, (left, right)) in articles.into_iter().enumerate() {
+            let y = 30.0 * i as f32;
+            let width = |t: &str| 9.0 * t.len() as f32;
+            lines.push(line(right, 260.0, y, 260.0 + width(right), y + 18.0));
+            lines.push(line(left, 0.0, y + 1.0, width(left), y + 19.0));
+        }
+        let text = assemble(lines, 1000, 1000).text.replace("\n\n", "\n");
+        let rows = articles.map(|(a, b)| format!("{a} {b}"));
+        assert_eq!(text, rows.join("\n"));
+    }
+
+    #[test]
+    fn a_page_mostly_vertical_reads_its_level_rows_to_the_right() {
+        let mut lines: Vec<Line> = (0..6)
+            .map(|i| {
+                // Columns of their own.
+                let x = 800.0 - 100.0 * i as f32;
+                Line {
+                    vertical: true,
+                    ..line(&format!("{i}"), x, 60.0, x + 24.0, 260.0)
+                }
+            })
+            .collect();
+        lines.push(line("page", 0.0, 400.0, 60.0, 420.0));
+        lines.push(line("12", 100.0, 400.0, 130.0, 420.0));
+        assert!(assemble(lines, 1000, 1000).text.ends_with("page 12"));
+    }
+
+    #[test]
+    fn a_form_is_read_by_rows_although_some_have_one_field() {
+        let mut lines = Vec::new();
+        for i in 0..10 {
+            let y = 28.0 * i as f32;
+            let (text, width) = match i {
+                0 => ("MERCHANT NUMBER:", 190.0),
+                _ if i % 2 == 0 => ("CARD NUMBER:", 150.0),
+                _ => ("6012801822", 110.0),
+            };
+            lines.push(line(&format!("L{i} {text}"), 0.0, y, width, y + 22.0));
+            let (text, width) = match i {
+                1 | 4 | 7 | 9 => ("TERMINAL NO.", 130.0),
+                2 | 5 | 8 => ("12:43:15", 100.0),
+                _ => continue,
+            };
+            lines.push(line(
+                &format!("R{i} {text}"),
+                300.0,
+                y - 2.0,
+                300.0 + width,
+                y + 20.0,
+            ));
+        }
+        lines.reverse();
+        let wanted = [
+            "L0", "L1", "R1", "L2", "R2", "L3", "L4", "R4", "L5", "R5", "L6", "L7", "R7", "L8",
+            "R8", "L9", "R9",
+        ];
+        assert_eq!(starts(lines), wanted);
+    }
+
+    #[test]
+    fn labels_of_a_diagram_between_two_columns() {
+        let mut lines = prose('b', 640.0, 0.0, 7);
+        lines.extend(prose('a', 0.0, 0.0, 7));
+        for (i, y) in [7.0, 50.0, 93.0, 136.0].into_iter().enumerate() {
+            lines.push(line(
+                &format!("k{i}"),
+                380.0 + 50.0 * i as f32,
+                y,
+                400.0 + 50.0 * i as f32,
+                y + 18.0,
+            ));
+        }
+        lines.push(line("Diagram 1", 420.0, 185.0, 520.0, 203.0));
+        let read = starts(lines);
+        let at = |name: &str| read.iter().position(|l| l == name).unwrap();
+        assert_eq!(read[..7], wanted(&[('a', 7)]), "{read:?}");
+        assert!(at("b6") - at("b0") == 6, "{read:?}");
+    }
+
+    #[test]
+    fn a_masthead_above_the_second_and_third_column_is_read_first() {
+        let mut lines = prose('a', 0.0, 60.0, 6);
+        lines.extend(prose('b', 340.0, 60.0, 6));
+        lines.extend(prose('c', 680.0, 60.0, 6));
+        lines.push(line("m0 The Harbour Gazette", 345.0, 0.0, 970.0, 44.0));
+        assert_eq!(
+            starts(lines),
+            wanted(&[('m', 1), ('a', 6), ('b', 6), ('c', 6)])
+        );
+    }
+
+    #[test]
+    fn columns_below_a_centred_caption_may_be_short() {
+        let mut lines = prose('b', 340.0, 0.0, 6);
+        lines.extend(prose('a', 0.0, 0.0, 6));
+        lines.push(line(
+            "t0 a caption in the middle",
+            200.0,
+            170.0,
+            440.0,
+            188.0,
+        ));
+        lines.extend(prose('d', 340.0, 220.0, 2));
+        lines.extend(prose('c', 0.0, 220.0, 2));
+        assert_eq!(
+            starts(lines),
+            wanted(&[('a', 6), ('b', 6), ('t', 1), ('c', 2), ('d', 2)])
+        );
+    }
+
+    #[test]
+    fn a_pull_quote_between_columns_leaves_them_whole() {
+        let mut lines = Vec::new();
+        for (name, x) in [('a', 0.0), ('b', 340.0)] {
+            for (i, mut l) in prose(name, x, 0.0, 10).into_iter().enumerate() {
+                // The quote takes a third of each column.
+                if (4..7).contains(&i) {
+                    let [x0, y0, x1, y1] = l.quad.bounds();
+                    l.quad = if name == 'a' {
+                        Quad::from_rect(x0, y0, x1 - 100.0, y1)
+                    } else {
+                        Quad::from_rect(x0 + 100.0, y0, x1, y1)
+                    };
+                }
+                lines.push(l);
+            }
+        }
+        lines.push(line("q0 Nobody spoke above", 220.0, 100.0, 420.0, 124.0));
+        lines.push(line("q1 a whisper", 220.0, 134.0, 420.0, 158.0));
+        assert_eq!(starts(lines), wanted(&[('a', 10), ('b', 10), ('q', 2)]));
+    }
+
+    #[test]
+    fn a_tab_at_the_edge_cuts_no_paragraph() {
+        let mut lines = prose('a', 0.0, 0.0, 8);
+        lines.push(line("t0", 340.0, 72.0, 360.0, 92.0));
+        assert_eq!(starts(lines), wanted(&[('a', 8), ('t', 1)]));
+    }
+
+    #[test]
+    fn rows_of_a_table_with_room_are_one_block() {
+        let mut lines = Vec::new();
+        for i in 0..4 {
+            for (k, x) in [0.0, 150.0, 300.0].into_iter().enumerate() {
+                let y = 46.0 * i as f32;
+                lines.push(line(&format!("{i}.{k}"), x, y, x + 60.0, y + 18.0));
+            }
+        }
+        assert_eq!(assemble(lines, 1000, 1000).blocks.len(), 1);
+    }
+
     proptest! {
         #[test]
         fn nothing_is_lost_and_the_order_given_means_nothing(
@@ -369,6 +639,25 @@ mod tests {
                 lines.swap(i, (state >> 33) as usize % (i + 1));
             }
             prop_assert_eq!(assemble(lines, 1000, 1000).text, first.text);
+        }
+
+        #[test]
+        fn a_sideways_line_leaves_the_others_order(
+            boxes in prop::collection::vec((0.0f32..900.0, 0.0f32..900.0, 60.0f32..400.0, 10.0f32..25.0), 1..25),
+            at in (0.0f32..900.0, 0.0f32..900.0, 10.0f32..25.0, 20.0f32..50.0),
+        ) {
+            let lines: Vec<Line> = boxes
+                .iter()
+                .enumerate()
+                .map(|(i, &(x, y, w, h))| line(&format!("l{i}"), x, y, x + w, y + h))
+                .collect();
+            let order = |lines: Vec<Line>| -> Vec<String> {
+                assemble(lines, 1000, 1000).lines.into_iter().map(|l| l.text).filter(|t| t != "side").collect()
+            };
+            let (x, y, w, h) = at;
+            let mut more = lines.clone();
+            more.push(upward("side", x, y, x + w, y + h));
+            prop_assert_eq!(order(more), order(lines));
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! Points and quads in pixel coordinates: x to the right, y down, origin at the picture's top left corner.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A position in a picture, px.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -98,6 +98,14 @@ impl Quad {
         ])
     }
 
+    /// Whether a point is in it, edges included.
+    pub fn contains(&self, p: Point) -> bool {
+        (0..4).all(|i| {
+            let (a, b) = (self.0[i], self.0[(i + 1) % 4]);
+            (b.x - a.x) * (p.y - a.y) - (b.y - a.y) * (p.x - a.x) >= 0.0
+        })
+    }
+
     /// The part between shares `from` and `to` of its width.
     pub fn slice(&self, from: f32, to: f32) -> Self {
         let [a, b, c, d] = self.0;
@@ -117,5 +125,12 @@ impl Serialize for Quad {
         self.0
             .map(|p| [tenth(p.x), tenth(p.y)])
             .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Quad {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let corners = <[[f32; 2]; 4]>::deserialize(deserializer)?;
+        Ok(Self(corners.map(|[x, y]| Point::new(x, y))))
     }
 }

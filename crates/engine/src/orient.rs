@@ -6,8 +6,8 @@ use maoocr_runtime::{RuntimeError, Session, Tensor};
 
 use crate::crop::Strip;
 use crate::geometry::{Point, Quad};
-use crate::imaging::Page;
-use crate::input::Normalise;
+use crate::imaging::Image;
+use crate::normalise::Normalise;
 use crate::scale::scale;
 
 /// The clockwise turn that makes a page upright.
@@ -48,7 +48,7 @@ impl Turn {
 }
 
 /// Turns a page.
-pub fn rotate(page: Page, turn: Turn) -> Page {
+pub fn rotate(page: Image, turn: Turn) -> Image {
     let (w, h) = (page.width as usize, page.height as usize);
     if turn == Turn::None {
         return page;
@@ -67,7 +67,7 @@ pub fn rotate(page: Page, turn: Turn) -> Page {
             rgb.extend_from_slice(&page.rgb[at..at + 3]);
         }
     }
-    Page {
+    Image {
         width: width as u32,
         height: height as u32,
         rgb,
@@ -78,19 +78,21 @@ pub fn rotate(page: Page, turn: Turn) -> Page {
 const SURE: f32 = 0.9;
 /// Pages with a shorter side are words and buttons, which the classifier was not trained on, px.
 const MIN_PAGE_SIDE: u32 = 200;
-/// Share of the shorter side that the classifier sees of a page, as in its training (256 px cut to 224).
-const CENTRE: f32 = 224.0 / 256.0;
 
 /// Tells how a page has to be turned.
-pub async fn page(
-    page: &Page,
+pub async fn page_turn(
+    page: &Image,
     session: &dyn Session,
     constants: &Classification,
 ) -> Result<Turn, RuntimeError> {
     if page.width.min(page.height) < MIN_PAGE_SIDE {
         return Ok(Turn::None);
     }
-    let side = page.width.min(page.height) as f32 * CENTRE;
+    // The share of the shorter side that it saw in its training.
+    let centre = constants
+        .resize_short
+        .map_or(1.0, |short| constants.width as f32 / short as f32);
+    let side = page.width.min(page.height) as f32 * centre;
     let (left, top) = (
         (page.width as f32 - side) / 2.0,
         (page.height as f32 - side) / 2.0,
@@ -119,9 +121,9 @@ const FEW: usize = 4;
 
 /// Flips strips that are upside down. Lying and turned lines are judged apart, each group by its longest lines: a
 /// group is flipped as a whole when the classifier on average says so, so a doubtful line can't be turned over on
-/// an upright page.
-pub async fn lines(
-    strips: &mut [Strip],
+/// an upright page. Only turned lines that the classifier is sure of can differ from the others of their group.
+pub async fn flip_upside_down(
+    strips: &mut [&mut Strip],
     session: &dyn Session,
     constants: &Classification,
 ) -> Result<(), RuntimeError> {
@@ -134,17 +136,14 @@ pub async fn lines(
         if !group.iter().any(|&i| votes(i)) {
             continue;
         }
-        if group.is_empty() {
-            continue;
-        }
         // Long lines say more, but the classifier sees 2:1: very long ones are squeezed to noise.
         let fitness = |s: &Strip| {
             let aspect = s.width as f32 / s.height.max(1) as f32;
             -(aspect.min(8.0) - 0.3 * (aspect - 8.0).max(0.0)) * (s.height as f32).min(48.0)
         };
         group.sort_by(|&a, &b| {
-            fitness(&strips[a])
-                .total_cmp(&fitness(&strips[b]))
+            fitness(strips[a])
+                .total_cmp(&fitness(strips[b]))
                 .then(a.cmp(&b))
         });
         let looked_at: Vec<usize> = group
@@ -164,7 +163,7 @@ pub async fn lines(
             )?;
         }
         let answers = input.classify(session).await?;
-        let upside_down: f32 = answers
+        let upside_down: Vec<f32> = answers
             .iter()
             .map(
                 |&(label, probability)| match constants.labels.get(label).map(String::as_str) {
@@ -172,10 +171,20 @@ pub async fn lines(
                     _ => 1.0 - probability,
                 },
             )
-            .sum();
-        let least = if answers.len() < FEW { SURE } else { 0.6 };
-        if upside_down / answers.len() as f32 > least {
-            for &i in &group {
+            .collect();
+        let mean = upside_down.iter().sum::<f32>() / upside_down.len() as f32;
+        let least = if upside_down.len() < FEW { SURE } else { 0.6 };
+        let both_ways = turned
+            && upside_down.iter().any(|&p| p > SURE)
+            && upside_down.iter().any(|&p| p < 1.0 - SURE);
+        for &i in &group {
+            let seen = looked_at.iter().position(|&other| other == i);
+            let flip = match seen.map(|seen| upside_down[seen]) {
+                // Labels at both sides of a chart: each is believed for itself, where it is sure.
+                Some(p) if both_ways && !(1.0 - SURE..=SURE).contains(&p) => p > SURE,
+                _ => mean > least,
+            };
+            if flip {
                 strips[i].flip();
             }
         }
@@ -260,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_turn_is_undone() {
-        let page = Page {
+        let page = Image {
             width: 3,
             height: 2,
             rgb: (0..18).collect(),

@@ -1,30 +1,30 @@
-//! What can be wrong with a store of models.
+//! What can go wrong with a store of models.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a model can't be had.
+/// Why a model is not available.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The manifest has no such entry.
-    #[error("no model is called `{0}`; `maoocr models list` shows the names")]
+    #[error("there is no model `{0}`; `maoocr models list` shows the names")]
     UnknownModel(String),
-    /// The user's cache folder can't be told.
-    #[error("can't tell where the user's cache is; set MAOOCR_MODELS to a folder for the models")]
+    /// There is no cache folder for this user.
+    #[error("can't find the user's cache folder; set MAOOCR_MODELS to a folder for the models")]
     NoFolder,
     /// The file is not in the store.
-    #[error("`{name}` is not there ({}); get it with `maoocr models pull {name}`", path.display())]
+    #[error("`{name}` is not installed (no {}); get it with `maoocr models pull {name}`", path.display())]
     Missing {
         /// The model.
         name: String,
         /// Where it should be.
         path: PathBuf,
     },
-    /// The file has another size than the manifest says.
+    /// The size of the file differs from the manifest's.
     #[error(
-        "{} has {found} bytes, not the {expected} of `{name}`; get it again with `maoocr models pull {name}`",
+        "{} has {found} bytes instead of the {expected} of `{name}`; get it again with `maoocr models pull {name}`",
         path.display()
     )]
     WrongSize {
@@ -37,7 +37,7 @@ pub enum Error {
         /// Bytes it has.
         found: u64,
     },
-    /// The file has the right size and another content.
+    /// The file has the right size but the wrong content.
     #[error(
         "{} is not `{name}`: its SHA-256 is {found}, the manifest says {expected}; get it again with \
          `maoocr models pull {name}`",
@@ -53,9 +53,9 @@ pub enum Error {
         /// SHA-256 it has, hex.
         found: String,
     },
-    /// Files are missing and the network may not be used.
+    /// Files are missing, and the network may not be used.
     #[error(
-        "offline, and not (or not whole) in {}: {}; pull them while there is a network, or copy the files there",
+        "offline, and missing or incomplete in {}: {}; run `maoocr models pull` with a network, or copy the files there",
         folder.display(),
         files.join(", ")
     )]
@@ -65,38 +65,22 @@ pub enum Error {
         /// File names.
         files: Vec<String>,
     },
-    /// No source gave what it should; everything else that was asked for is there.
+    /// No source delivered these models; all others that were requested are installed.
     #[error("{}", list(.0))]
     NotFetched(Vec<Failure>),
-    /// The content is right and can't be used all the same.
-    #[error("`{name}` can't be used: {reason}")]
-    Unusable {
-        /// The model.
-        name: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The file system said no.
+    /// The file system failed.
     #[error("can't {doing} {}: {source}", path.display())]
     Io {
-        /// What was tried, e.g. `read`.
+        /// The attempted action, e.g. `read`.
         doing: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What it said.
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// An [`Error::Unusable`], for callers that find out themselves.
-    pub fn from_reason(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Unusable {
-            name: name.into(),
-            reason: reason.into(),
-        }
-    }
-
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io {
@@ -107,12 +91,12 @@ impl Error {
     }
 }
 
-/// A model that no source gave.
+/// A model that no source delivered.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// The model.
     pub name: String,
-    /// Each source, in words, and what was wrong with it.
+    /// Each source, in words, and why it failed.
     pub sources: Vec<(String, String)>,
 }
 
@@ -131,11 +115,11 @@ fn list(failures: &[Failure]) -> String {
     all.join("\n")
 }
 
-/// What became of one source.
+/// Why one source failed.
 pub(crate) enum Refusal {
-    /// This machine is at fault (disk, permissions): another source wouldn't help.
+    /// This machine is at fault (disk, permissions); another source wouldn't help.
     Local(Error),
-    /// The source is at fault: the next one may do.
+    /// The source is at fault; the next one may work.
     Source(String),
 }
 

@@ -1,4 +1,4 @@
-//! A plain download that goes on where it was cut off.
+//! A plain download that resumes where it was interrupted.
 
 use std::io::Read;
 use std::thread;
@@ -10,14 +10,14 @@ use crate::error::Refusal;
 use crate::part::{Origin, Part};
 use crate::pull::{Options, Progress};
 
-/// A server that asks to wait longer than this is given up on.
+/// The longest wait that a server may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Why an attempt came to nothing.
+/// Why an attempt failed.
 enum Cut {
-    /// It may go better next time, after the wait a server asked for.
+    /// Worth another attempt, after the wait that the server asked for.
     Again(String, Option<Duration>),
-    /// It won't.
+    /// Hopeless.
     Never(Refusal),
 }
 
@@ -27,15 +27,10 @@ impl From<crate::Error> for Cut {
     }
 }
 
-/// Downloads `url` into `part` and makes it the file it should be.
-pub(crate) fn fetch(
-    url: &str,
-    part: &Part,
-    progress: &mut dyn Progress,
-    options: &Options,
-) -> Result<(), Refusal> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        // A redirect must not lead from an encrypted address to an open one.
+/// A client for `url`, as impatient as the options say.
+pub(crate) fn agent(url: &str, options: &Options) -> ureq::Agent {
+    ureq::Agent::config_builder()
+        // A redirect must not lead from https to http.
         .https_only(url.starts_with("https://"))
         .http_status_as_error(false)
         .timeout_resolve(Some(options.connect_timeout))
@@ -44,28 +39,38 @@ pub(crate) fn fetch(
         .timeout_per_read(Some(options.idle_timeout))
         .user_agent(concat!("maoocr/", env!("CARGO_PKG_VERSION")))
         .build()
-        .into();
+        .into()
+}
+
+/// Downloads `url` into `part` and completes the file.
+pub(crate) fn fetch(
+    url: &str,
+    part: &Part,
+    progress: &mut dyn Progress,
+    options: &Options,
+) -> Result<(), Refusal> {
+    let agent = agent(url, options);
     let mut farthest = part.len();
     let mut fruitless = 0;
     loop {
         let resumed = part.len() > 0;
         match attempt(&agent, url, part, progress) {
             Ok(()) => match part.finish() {
-                // The two pieces may be of different files: once more, in one piece.
+                // The two pieces may belong to different files: try again in one piece.
                 Err(Refusal::Source(said)) if resumed => {
-                    progress.note(&format!("{url} {said}; from the start again"))
+                    progress.note(&format!("{url} {said}; starting over"))
                 }
                 done => return done,
             },
             Err(Cut::Never(refusal)) => return Err(refusal),
             Err(Cut::Again(why, wait)) => {
-                // Only attempts that got no farther count: a bad line may need many.
+                // Only attempts without progress count: a bad connection may need many.
                 let len = part.len();
                 fruitless = if len > farthest { 0 } else { fruitless + 1 };
                 farthest = farthest.max(len);
                 if fruitless >= options.attempts {
                     return Err(Refusal::Source(format!(
-                        "{why} ({fruitless} attempts in a row)"
+                        "{why} ({fruitless} attempts without progress)"
                     )));
                 }
                 let backoff = options.backoff.saturating_mul(1 << fruitless.min(6));
@@ -77,7 +82,7 @@ pub(crate) fn fetch(
     }
 }
 
-/// One request. `Ok` means that the part has its full length.
+/// Makes one request. `Ok` means that the part has its full length.
 fn attempt(
     agent: &ureq::Agent,
     url: &str,
@@ -97,7 +102,7 @@ fn attempt(
     let mut request = agent.get(url);
     if offset > 0 {
         request = request.header(header::RANGE, format!("bytes={offset}-"));
-        // Without a validator, or with one of another server, the hash finds out whether the pieces fit.
+        // Without a validator, or with another server's, the hash tells whether the pieces fit.
         if let Some(Origin {
             url: from,
             validator: Some(validator),
@@ -133,7 +138,7 @@ fn attempt(
             if !fits(range, offset, total) {
                 part.discard()?;
                 return Err(Cut::Again(
-                    format!("answers with the range `{range}`, asked for {offset}-"),
+                    format!("answers with the range `{range}` instead of {offset}-"),
                     None,
                 ));
             }
@@ -142,7 +147,7 @@ fn attempt(
         StatusCode::RANGE_NOT_SATISFIABLE if offset > 0 => {
             part.discard()?;
             return Err(Cut::Again(
-                "has a shorter file than what is here".into(),
+                "has a shorter file than the part already here".into(),
                 None,
             ));
         }
@@ -201,7 +206,7 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// What If-Range may carry (RFC 9110, 13.1.5): a strong ETag, else a date.
+/// A validator for If-Range (RFC 9110, 13.1.5): a strong ETag, else a date.
 fn validator(headers: &HeaderMap) -> Option<String> {
     let strong = text(headers, header::ETAG).filter(|tag| !tag.starts_with("W/"));
     strong
@@ -214,7 +219,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Whether `bytes 5-9/10` is what is missing after 5 of 10 bytes.
+/// Whether a range such as `bytes 5-9/10` is what is missing after 5 of 10 bytes.
 fn fits(range: &str, offset: u64, total: u64) -> bool {
     let Some((first, rest)) = range.strip_prefix("bytes ").and_then(|r| r.split_once('-')) else {
         return false;

@@ -1,7 +1,24 @@
 //! From `models/manifest.toml` to verified model files.
 //!
-//! [`manifest`] describes the models and holds nothing but data, so it is there on every platform. Fetching and
-//! keeping the files needs the feature `pull` (on by default):
+//! [`manifest`] describes the models. It is plain data and works on every platform, WebAssembly included:
+//!
+//! ```
+//! use maoocr_models::Manifest;
+//! use maoocr_models::manifest::{Task, Tier};
+//!
+//! let manifest = Manifest::built_in();
+//! let japanese: Vec<&str> = manifest
+//!     .models
+//!     .iter()
+//!     .filter(|m| m.task == Task::Recognition && m.languages.iter().any(|l| l == "ja"))
+//!     .map(|m| m.name.as_str())
+//!     .collect();
+//! assert!(japanese.contains(&"ppocrv6-small-rec"));
+//! let tiny = manifest.get("ppocrv6-tiny-det").expect("the manifest has the tiny detector");
+//! assert_eq!(tiny.tier, Some(Tier::Tiny));
+//! ```
+//!
+//! Fetching and storing the files needs the feature `pull` (on by default):
 //!
 //! ```no_run
 //! # #[cfg(feature = "pull")]
@@ -21,6 +38,8 @@
 mod error;
 #[cfg(feature = "pull")]
 mod http;
+#[cfg(feature = "pull")]
+mod index;
 pub mod manifest;
 #[cfg(feature = "pull")]
 mod part;

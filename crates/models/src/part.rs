@@ -1,4 +1,4 @@
-//! A file on its way into the store: `NAME.part`, complete or not, and `NAME.part.from`, which says whence it came.
+//! A file on its way into the store: `NAME.part`, complete or not, and `NAME.part.from`, which records its origin.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -9,18 +9,18 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Refusal};
 use crate::manifest::ModelEntry;
 
-/// A partial file. Only the holder of the store's lock touches it.
+/// A partial file. Only the holder of the store's lock may touch it.
 pub(crate) struct Part<'a> {
     pub entry: &'a ModelEntry,
     path: PathBuf,
     target: PathBuf,
 }
 
-/// Where a partial file's bytes come from, so that the rest can be asked for.
+/// Where a partial file's bytes come from, so that the rest can be requested.
 #[derive(PartialEq)]
 pub(crate) struct Origin {
     pub url: String,
-    /// ETag or Last-Modified: says that the file at the URL is still the same.
+    /// ETag or Last-Modified, which tells whether the file at the URL is still the same.
     pub validator: Option<String>,
 }
 
@@ -34,12 +34,12 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Bytes that are there.
+    /// Bytes already here.
     pub fn len(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |m| m.len())
     }
 
-    /// Starts from nothing.
+    /// Starts over with an empty file.
     pub fn create(&self, origin: Option<&Origin>) -> Result<File, Error> {
         let from = self.origin_path();
         match origin {
@@ -53,7 +53,7 @@ impl<'a> Part<'a> {
         File::create(&self.path).map_err(Error::io("write", &self.path))
     }
 
-    /// Goes on where it ends.
+    /// Opens it for appending.
     pub fn append(&self) -> Result<File, Error> {
         File::options()
             .append(true)
@@ -67,7 +67,7 @@ impl<'a> Part<'a> {
             .map_err(Error::io("write", &self.path))
     }
 
-    /// Where its bytes come from, if that was written down.
+    /// Where its bytes come from, if that was recorded.
     pub fn origin(&self) -> Option<Origin> {
         let text = fs::read_to_string(self.origin_path()).ok()?;
         let mut lines = text.lines();
@@ -76,23 +76,23 @@ impl<'a> Part<'a> {
         Some(Origin { url, validator })
     }
 
-    /// Throws it away.
+    /// Deletes it.
     pub fn discard(&self) -> Result<(), Error> {
         remove(&self.path)?;
         remove(&self.origin_path())
     }
 
-    /// Makes it the file it should be, if its hash says that it is. Otherwise it is thrown away.
+    /// Moves it to its place in the store if its hash is right; deletes it otherwise.
     pub fn finish(&self) -> Result<(), Refusal> {
         let found = sha256(&self.path)?;
         if found != self.entry.sha256 {
             self.discard()?;
             return Err(Refusal::Source(format!(
-                "gave a file with the SHA-256 {found}, the manifest says {}",
+                "delivered a file with the SHA-256 {found}, the manifest says {}",
                 self.entry.sha256
             )));
         }
-        // The bytes must be on the disk before the name is: after a crash a whole file is there, or none.
+        // The bytes must reach the disk before the name does, so that a crash leaves a whole file or none.
         File::options()
             .write(true)
             .open(&self.path)

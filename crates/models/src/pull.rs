@@ -1,4 +1,4 @@
-//! How the files of a store are fetched.
+//! Fetches the files of a store.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,19 +12,22 @@ use crate::{Store, http};
 /// How to fetch.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Never use the network or start `pip`: what is missing is an error.
+    /// Never use the network or start `pip`; missing files are an error.
     pub offline: bool,
-    /// The `pip` command with its first arguments, e.g. `["python3", "-m", "pip"]`; none: look for one.
+    /// Package index to fetch single files of wheels from, without `pip`; none: the one that pip is configured for,
+    /// unless a `pip` command is given.
+    pub index: Option<String>,
+    /// The `pip` command with its first arguments, e.g. `["python3", "-m", "pip"]`; none: find one.
     pub pip: Option<Vec<String>>,
-    /// Time for `pip` to download one wheel.
+    /// Time limit for `pip` to download one wheel.
     pub pip_timeout: Duration,
-    /// Time to connect to a server.
+    /// Time limit to connect to a server.
     pub connect_timeout: Duration,
-    /// Time in which a server must send something.
+    /// Time within which a server must send something.
     pub idle_timeout: Duration,
-    /// Attempts in a row that get no farther before a server is given up on.
+    /// Consecutive attempts without progress before giving up on a server.
     pub attempts: u32,
-    /// Wait before the second attempt; it doubles from there on.
+    /// Wait before the second attempt; it doubles each time.
     pub backoff: Duration,
 }
 
@@ -32,6 +35,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             offline: false,
+            index: None,
             pip: None,
             // 75 MB at 1 Mbit/s.
             pip_timeout: Duration::from_secs(600),
@@ -43,11 +47,11 @@ impl Default for Options {
     }
 }
 
-/// Is told how a pull gets on. `()` keeps it to itself.
+/// Receives the progress of a pull. `()` ignores it.
 pub trait Progress {
-    /// `done` of `total` bytes of a model are there; `done` may go back when a download starts anew.
+    /// `done` of `total` bytes of a model have arrived; `done` goes back if a download starts over.
     fn advance(&mut self, name: &str, done: u64, total: u64);
-    /// Something a person who waits may want to know, e.g. that a source failed and the next is tried.
+    /// A remark for someone who is waiting, e.g. that a source failed and the next is tried.
     fn note(&mut self, message: &str) {
         let _ = message;
     }

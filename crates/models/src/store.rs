@@ -11,8 +11,11 @@ use crate::manifest::{Manifest, ModelEntry, Task};
 use crate::part::sha256;
 use crate::pull::{self, Options, Progress};
 
-/// The folder of models: `$MAOOCR_MODELS`, else `maoocr/models` in the user's cache (`$XDG_CACHE_HOME` or `~/.cache`
-/// on Linux, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows).
+/// The default folder of models: `$MAOOCR_MODELS`, else `maoocr/models` in the user's cache folder (`$XDG_CACHE_HOME` or
+/// `~/.cache` on Linux, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows).
+///
+/// # Errors
+/// [`Error::NoFolder`] if there is neither.
 pub fn default_dir() -> Result<PathBuf, Error> {
     choose_dir(env::var_os("MAOOCR_MODELS"), dirs::cache_dir()).ok_or(Error::NoFolder)
 }
@@ -24,10 +27,10 @@ fn choose_dir(own: Option<OsString>, cache: Option<PathBuf>) -> Option<PathBuf> 
     }
 }
 
-/// A folder of model files, `NAME.onnx` for networks and `NAME.txt` for dictionaries, and what they should be.
+/// A folder of model files, `NAME.onnx` for networks and `NAME.txt` for dictionaries, and what they should contain.
 ///
-/// Files are hashed when they come in and by [`verify`](Self::verify); reading one checks its size alone, because the
-/// hash of a big model takes longer than loading it.
+/// Files are hashed when they arrive and by [`verify`](Self::verify). Reading a file checks only its size, because hashing
+/// a large model takes longer than loading it.
 #[derive(Clone, Debug)]
 pub struct Store {
     folder: PathBuf,
@@ -35,12 +38,18 @@ pub struct Store {
 }
 
 impl Store {
-    /// The store in `folder`, for the built-in manifest. The folder need not exist before something is pulled.
+    /// Opens the store in `folder` with the built-in manifest. The folder need not exist until something is pulled.
+    ///
+    /// # Errors
+    /// The path is not a folder, or can't be accessed.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, Error> {
         Self::with_manifest(folder, Manifest::built_in())
     }
 
-    /// The same for another manifest, e.g. with a mirror's addresses.
+    /// Opens a store with another manifest, e.g. one with a mirror's URLs.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
     pub fn with_manifest(folder: impl Into<PathBuf>, manifest: Manifest) -> Result<Self, Error> {
         let folder = folder.into();
         match fs::metadata(&folder) {
@@ -50,17 +59,17 @@ impl Store {
         }
     }
 
-    /// Where the files are.
+    /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// What the files should be.
+    /// The manifest that describes the files.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Where the file of that name is, or would be.
+    /// The path of a model's file, whether or not it exists.
     pub fn path(&self, name: &str) -> PathBuf {
         let dictionary = self
             .manifest
@@ -72,12 +81,15 @@ impl Store {
         ))
     }
 
-    /// Whether the file is there in full size, or its compact one is in its place.
+    /// Whether the file, or the compact one in its place, is there with the right size.
     pub fn has(&self, name: &str) -> bool {
         self.entry(name).and_then(|e| self.check_size(e)).is_ok()
     }
 
-    /// The file's bytes.
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// The model is unknown, its file is missing or has the wrong size, or the file system fails.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
         let entry = self.entry(name)?;
         self.check_size(entry)?;
@@ -85,7 +97,10 @@ impl Store {
         fs::read(&path).map_err(Error::io("read", &path))
     }
 
-    /// Compares the file with its SHA-256, or with its compact one's.
+    /// Compares the file with its SHA-256, or with that of the compact file.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read), or [`Error::WrongHash`].
     pub fn verify(&self, name: &str) -> Result<(), Error> {
         let entry = self.entry(name)?;
         self.check_size(entry)?;
@@ -103,11 +118,14 @@ impl Store {
         })
     }
 
-    /// Sees to it that the files are there and right, with the dictionaries of recognisers; downloads what is not.
+    /// Ensures that the files are there and verified, including the dictionaries of recognisers, and downloads the rest.
     ///
-    /// Of two pulls into the same folder at the same time the second waits, and then finds the files there. A source
-    /// that fails doesn't keep other files from being fetched: the error tells what each source of each missing file
-    /// said. What was cut off goes on from there in the next pull.
+    /// If two pulls use the same folder at the same time, the second waits and then finds the files. A failing source
+    /// doesn't stop other files from being fetched. An interrupted download resumes with the next pull.
+    ///
+    /// # Errors
+    /// A name is unknown; files are missing and `options` forbid the network; the file system fails; or no source of some
+    /// file delivered it ([`Error::NotFetched`] lists what each source said).
     pub fn pull<S: AsRef<str>>(
         &self,
         names: &[S],
@@ -128,7 +146,7 @@ impl Store {
                 }
             }
         }
-        // Before the lock, so that a complete store may be read-only.
+        // Check before locking, so that a complete store may be read-only.
         wanted.retain(|m| self.verify(&m.name).is_err());
         if wanted.is_empty() {
             return Ok(());
@@ -151,7 +169,7 @@ impl Store {
         pull::pull(self, &wanted, progress, options)
     }
 
-    /// Held until the file is dropped; the system drops it when a process dies.
+    /// Locks the store until the file is dropped; the system releases the lock if the process dies.
     fn lock(&self, progress: &mut dyn Progress) -> Result<File, Error> {
         fs::create_dir_all(&self.folder).map_err(Error::io("create", &self.folder))?;
         let path = self.folder.join(".lock");

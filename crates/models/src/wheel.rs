@@ -1,8 +1,9 @@
-//! Files out of a wheel, which `pip` downloads: so its configuration of mirrors, proxies and certificates counts.
+//! Extracts files from wheels: from the wheel on its server, by range requests, or else from one that `pip`
+//! downloads, so that pip's mirrors, proxies and certificates apply.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -11,21 +12,24 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::error::{Error, Refusal};
+use crate::index::{self, Remote};
 use crate::part::Part;
 use crate::pull::{Options, Progress};
 
-/// Folders of downloads begin with this; what a killed process left is swept up by the next.
+/// Prefix of download folders. Those that a killed process left behind are removed by the next.
 const PREFIX: &str = ".wheel-";
 
-/// The Python whose wheels are asked for when the one at hand is too old or too new for the package. The files wanted
+/// The Python version to request wheels for if the local one is too old or too new for the package. The files we want
 /// don't depend on it.
 const PYTHON_VERSION: &str = "3.12";
 
-/// The wheels of one pull: each is downloaded once, however many of its files are wanted, and failures are
-/// remembered as well. Its files are gone when it is dropped.
+/// The wheels of one pull: each is downloaded once, however many of its files are wanted, and failures are remembered
+/// too. Dropping it deletes them.
 pub(crate) struct Wheels<'a> {
     folder: &'a Path,
     known: HashMap<(String, String), Result<Wheel, String>>,
+    /// Wheels on their servers, by package and version; none where they can't be read there.
+    remote: HashMap<(String, String), Option<zip::ZipArchive<Remote>>>,
 }
 
 struct Wheel {
@@ -34,21 +38,22 @@ struct Wheel {
 }
 
 impl<'a> Wheels<'a> {
-    /// Downloads into `folder`, so that a small `/tmp` is no obstacle. The caller holds the store's lock.
+    /// Downloads into `folder`, so that a small `/tmp` doesn't matter. The caller holds the store's lock.
     pub fn new(folder: &'a Path) -> Self {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-                // What can't be removed is in nobody's way.
+                // Leftovers that can't be removed do no harm.
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
         Self {
             folder,
             known: HashMap::new(),
+            remote: HashMap::new(),
         }
     }
 
-    /// Takes `path` out of a wheel and makes it the file it should be.
+    /// Extracts `path` from a wheel and completes the file.
     pub fn fetch(
         &mut self,
         (package, version, path): (&str, &str, &str),
@@ -57,8 +62,22 @@ impl<'a> Wheels<'a> {
         options: &Options,
     ) -> Result<(), Refusal> {
         let key = (package.to_string(), version.to_string());
+        let remote = self.remote.entry(key.clone()).or_insert_with(|| {
+            open(package, version, progress, options)
+                .inspect_err(|said| progress.note(&format!("{package} {version}: {said}")))
+                .ok()?
+        });
+        if let Some(archive) = remote {
+            match extract(archive, path, part, progress) {
+                Err(Refusal::Source(said)) => {
+                    progress.note(&format!("{package} {version}: {said}"));
+                    *remote = None;
+                }
+                done => return done,
+            }
+        }
         if !self.known.contains_key(&key) {
-            progress.note(&format!("pip downloads {package} {version}"));
+            progress.note(&format!("downloading {package} {version} with pip"));
             let wheel = match download(self.folder, package, version, options) {
                 Ok(wheel) => Ok(wheel),
                 Err(Refusal::Source(said)) => Err(said),
@@ -67,23 +86,48 @@ impl<'a> Wheels<'a> {
             self.known.insert(key.clone(), wheel);
         }
         match &self.known[&key] {
-            Ok(wheel) => extract(&wheel.path, path, part, progress),
+            Ok(wheel) => {
+                let file = File::open(&wheel.path).map_err(Error::io("read", &wheel.path))?;
+                let mut archive = zip::ZipArchive::new(file)
+                    .map_err(|e| Refusal::Source(format!("is not a wheel: {e}")))?;
+                extract(&mut archive, path, part, progress)
+            }
             Err(said) => Err(Refusal::Source(said.clone())),
         }
     }
 }
 
-fn extract(
-    wheel: &Path,
+/// The wheel on its server; `None` where pip is to be used.
+fn open(
+    package: &str,
+    version: &str,
+    progress: &mut dyn Progress,
+    options: &Options,
+) -> Result<Option<zip::ZipArchive<Remote>>, String> {
+    let index = match (&options.index, &options.pip) {
+        (Some(index), _) => index.clone(),
+        (None, Some(_)) => return Ok(None),
+        (None, None) => match index::configured() {
+            Some(index) => index,
+            None => return Ok(None),
+        },
+    };
+    progress.note(&format!("downloading from {package} {version}"));
+    let url = index::locate(&index, package, version, options)
+        .map_err(|said| format!("the package index {said}"))?;
+    let remote = Remote::open(&url, options).map_err(|said| format!("its server {said}"))?;
+    let archive = zip::ZipArchive::new(remote).map_err(|e| format!("not a wheel: {e}"))?;
+    Ok(Some(archive))
+}
+
+fn extract<R: Read + Seek>(
+    archive: &mut zip::ZipArchive<R>,
     path: &str,
     part: &Part,
     progress: &mut dyn Progress,
 ) -> Result<(), Refusal> {
     let refuse = |said: String| Refusal::Source(said);
     let total = part.entry.bytes;
-    let file = File::open(wheel).map_err(Error::io("read", wheel))?;
-    let mut archive =
-        zip::ZipArchive::new(file).map_err(|e| refuse(format!("is no wheel: {e}")))?;
     let mut member = archive
         .by_name(path)
         .map_err(|e| refuse(format!("`{path}`: {e}")))?;
@@ -102,12 +146,12 @@ fn extract(
             Ok(n) => n,
             Err(e) => {
                 part.discard()?;
-                return Err(refuse(format!("`{path}` can't be unpacked: {e}")));
+                return Err(refuse(format!("`{path}` can't be extracted: {e}")));
             }
         };
         done += n as u64;
         if done > total {
-            // The archive's table of contents lied.
+            // The archive's directory lied about the size.
             part.discard()?;
             return Err(refuse(format!(
                 "`{path}` unpacks to more than {total} bytes"
@@ -119,11 +163,11 @@ fn extract(
     part.finish()
 }
 
-/// How a run of pip ended without a wheel.
+/// Why pip delivered no wheel.
 enum NoWheel {
-    /// There is no such pip.
+    /// This pip doesn't exist.
     NotHere,
-    /// It failed, and this is what it said.
+    /// It failed with this output.
     Failed(String),
 }
 
@@ -181,7 +225,7 @@ fn download(
         .map(|c| format!("`{}`", c.join(" ")))
         .collect();
     Err(Refusal::Source(format!(
-        "pip is needed and not here (tried {}); install it, e.g. `apt-get install python3-pip`",
+        "pip is required but missing (tried {}); install it, e.g. `apt-get install python3-pip`",
         tried.join(", ")
     )))
 }
@@ -191,7 +235,7 @@ const DEFAULT_PIP: &[&[&str]] = &[&["python3", "-m", "pip"], &["pip3"], &["pip"]
 #[cfg(windows)]
 const DEFAULT_PIP: &[&[&str]] = &[&["py", "-m", "pip"], &["python", "-m", "pip"], &["pip"]];
 
-/// pip doesn't say "your Python is too old" in so many words: it finds no distribution.
+/// If Python is too old or too new, pip only says that it finds no distribution.
 fn other_python_may_do(said: &str) -> bool {
     ["No matching distribution", "requires a different Python"]
         .iter()
@@ -208,7 +252,7 @@ fn pip(
     let [program, arguments @ ..] = command else {
         return Ok(Err(NoWheel::NotHere));
     };
-    // A file, not a pipe: a child of pip's that outlives it can't keep us waiting for the end of a file.
+    // A file, not a pipe: a child that outlives pip would keep a pipe open, and us waiting.
     let log = folder.join("log");
     let write = || File::create(&log).map_err(Error::io("write", &log));
     let child = Command::new(program)
@@ -226,7 +270,7 @@ fn pip(
         .arg("--dest")
         .arg(folder)
         .arg(what)
-        // Its own temporary files go where ours are, and with them.
+        // Its temporary files go next to ours and are deleted with them.
         .envs(["TMPDIR", "TEMP", "TMP"].map(|v| (v, folder)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -249,7 +293,7 @@ fn pip(
                 let _ = child.wait();
                 let limit = options.pip_timeout.as_secs_f32();
                 return Ok(Err(NoWheel::Failed(format!(
-                    "not done after {limit} s; killed"
+                    "not finished after {limit} s; killed"
                 ))));
             }
             None => thread::sleep(Duration::from_millis(20)),
@@ -268,11 +312,10 @@ fn pip(
         .flatten()
         .map(|e| e.path())
         .find(|p| p.extension().is_some_and(|e| e == "whl"));
-    Ok(wheel
-        .ok_or_else(|| NoWheel::Failed("it says that all went well, and there is no wheel".into())))
+    Ok(wheel.ok_or_else(|| NoWheel::Failed("it reported success but left no wheel".into())))
 }
 
-/// The last words of a long output.
+/// The end of a long output.
 fn ending(said: &str) -> String {
     let lines: Vec<_> = said
         .lines()

@@ -774,7 +774,7 @@ fn all_files_of_a_wheel_come_with_one_download() {
         .pull(&["a", "b"], &mut seen, &pip_with(index.path()))
         .unwrap();
     assert_eq!((store.read("a").unwrap(), store.read("b").unwrap()), (a, b));
-    assert_eq!(seen.notes, ["pip downloads demo 1.0"]);
+    assert_eq!(seen.notes, ["downloading demo 1.0 with pip"]);
     assert_eq!(files(folder.path()), ["a.onnx", "b.onnx"]);
 }
 
@@ -899,7 +899,7 @@ fn no_pip_and_pips_that_fail() {
             "403 Client Error",
         ),
         ("exit 0", "no wheel"),
-        ("sleep 30", "not done after 1.5 s"),
+        ("sleep 30", "not finished after 1.5 s"),
     ] {
         let error = pull(&stub(scripts.path(), script), &source).unwrap_err();
         assert!(error.contains(expected), "{error}");

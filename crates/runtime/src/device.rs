@@ -27,6 +27,9 @@ pub enum Device {
 
 impl Device {
     /// Reads `auto`, `cpu`, `cpu:int8`, `gpu`, `gpu:N`, `flex` or `tract`.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Device`], which lists these, for any other name.
     pub fn parse(name: &str) -> Result<Self, RuntimeError> {
         let unknown = || RuntimeError::Device {
             reason: format!("`{name}` is none of auto, cpu, cpu:int8, gpu, gpu:N, flex and tract"),
@@ -48,6 +51,9 @@ impl Device {
     /// Brings up a GPU where loading can't wait for it: in a browser, where this comes before the first [`load`].
     /// Elsewhere it only says whether there is one. `Auto` takes the CPU where that fails.
     ///
+    /// # Errors
+    /// [`RuntimeError::Device`] where a GPU was asked for by name and there is none.
+    ///
     /// [`load`]: Self::load
     pub async fn start(&self) -> Result<(), RuntimeError> {
         match self {
@@ -65,9 +71,13 @@ impl Device {
 
     /// Loads an ONNX model onto this device.
     ///
-    /// `Auto` takes the CPU where there is no GPU, and for a model that the GPU can't load; the session then says why
-    /// in [`Session::fallback`]. The CPU takes tract for a model that this project's own executor does not know. The
-    /// others say what they lack.
+    /// `Auto` takes the CPU where there is no GPU, and for a model that the GPU can't load; the CPU takes tract, in a
+    /// build that has it, for a model that this project's own executor does not know. Such a session says why in
+    /// [`Session::fallback`].
+    ///
+    /// # Errors
+    /// [`RuntimeError::Malformed`] where the bytes are no model, [`RuntimeError::Unsupported`] where no executor of this
+    /// build knows an operator in it, [`RuntimeError::Device`] where there is no such device.
     pub fn load(&self, onnx: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
         match self {
             Self::Auto => match gpu::look() {
@@ -84,7 +94,7 @@ impl Device {
                 match loaded {
                     Ok(session) => Ok(Arc::new(session)),
                     Err(error @ RuntimeError::Unsupported { .. }) => {
-                        tract::load(onnx).map_err(|_| error)
+                        or_else(Err(error), &self.describe(), || tract::load(onnx))
                     }
                     Err(error) => Err(error),
                 }
@@ -131,11 +141,24 @@ fn or_else(
 ) -> Result<Arc<dyn Session>, RuntimeError> {
     first.or_else(|error| {
         let reason = format!("{device}: {error}");
-        Ok(Arc::new(Fallback {
-            session: other()?,
-            reason,
-        }))
+        match other() {
+            Ok(session) => Ok(Arc::new(Fallback { session, reason }) as Arc<dyn Session>),
+            Err(second) => Err(both(error, second)),
+        }
     })
+}
+
+/// Why neither the first nor the second choice loads a model. What the first one does not know is told by its name, as
+/// the person may look for it in the model.
+fn both(first: RuntimeError, second: RuntimeError) -> RuntimeError {
+    match first {
+        RuntimeError::Unsupported { node, op, reason } => RuntimeError::Unsupported {
+            node,
+            op,
+            reason: format!("{reason}; {second}"),
+        },
+        _ => second,
+    }
 }
 
 /// A session of a device that was not the first choice.
@@ -147,6 +170,14 @@ struct Fallback {
 impl Session for Fallback {
     fn run(&self, input: Tensor) -> RunFuture<'_, Tensor> {
         self.session.run(input)
+    }
+
+    fn run_all(&self, input: Tensor) -> RunFuture<'_, Vec<Tensor>> {
+        self.session.run_all(input)
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        self.session.outputs()
     }
 
     fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
@@ -234,7 +265,9 @@ mod gpu {
 
     fn not_built<T>() -> Result<T, RuntimeError> {
         Err(RuntimeError::Device {
-            reason: "GPUs need a build with the feature `burn`".into(),
+            reason:
+                "this build has no executor for GPUs; `cargo xtask start --gpu` makes one that has"
+                    .into(),
         })
     }
 
@@ -299,12 +332,12 @@ mod tract {
 
     pub(super) fn load(_: &[u8]) -> Result<Arc<dyn Session>, RuntimeError> {
         Err(RuntimeError::Device {
-            reason: "the CPU's executor needs a build with the feature `tract`".into(),
+            reason: "tract needs a build with the feature `tract`".into(),
         })
     }
 
     pub(super) fn describe() -> &'static str {
-        "no CPU executor in this build"
+        "tract, which this build lacks"
     }
 }
 
@@ -363,7 +396,15 @@ mod tests {
             "{reason}"
         );
         assert_eq!(second.executor(), "nothing");
-        assert!(or_else(Err(failed()), "GPU (X)", || Err(failed())).is_err());
+        let lost = || RuntimeError::Device {
+            reason: "tract needs another build".into(),
+        };
+        let neither = or_else(Err(failed()), "CPU (X)", || Err(lost()))
+            .err()
+            .unwrap();
+        let neither = neither.to_string();
+        assert!(neither.contains("Einsum"), "{neither}");
+        assert!(neither.contains("another build"), "{neither}");
     }
 
     #[test]

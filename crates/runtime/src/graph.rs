@@ -241,8 +241,31 @@ pub enum Op {
     Transpose(Vec<usize>),
     /// Joins along an axis.
     Concat(i64),
-    /// Nearest neighbour (asymmetric, floor) by whole factors, as the factor of each axis. Others aren't loaded.
+    /// Nearest neighbour (asymmetric, floor) by whole factors, as the factor of each axis.
     Upsample(Vec<usize>),
+    /// Inputs: tensor, its new sizes. Nearest neighbour (asymmetric, floor): of `n` values on an axis made `m`, the one
+    /// at `i` is that at `floor(i / (m / n))`.
+    Resize,
+    /// Repeats or drops rows and columns of a picture: which row and which column each of the new ones is. Made by
+    /// `specialise`.
+    Nearest {
+        /// The row of the operand for each row of the output.
+        rows: Vec<usize>,
+        /// The column of the operand for each column of the output.
+        columns: Vec<usize>,
+    },
+    /// Inputs: tensor, sizes of the parts or none for equal ones. One part of a tensor cut along an axis; a node of the
+    /// file is one of these for each of its outputs.
+    Split {
+        /// The axis, which may count from the end.
+        axis: i64,
+        /// Which part.
+        part: usize,
+        /// How many there are.
+        parts: usize,
+    },
+    /// Integers of another width: all have 64 bits here. Only the host has integers.
+    Integers,
     /// Inputs: tensor, new shape, with 0 for "as before" unless `allow_zero`, and one -1.
     Reshape {
         /// Whether 0 is a size.
@@ -303,7 +326,9 @@ impl Op {
             Self::ReduceMean { .. } => "ReduceMean",
             Self::Transpose(_) => "Transpose",
             Self::Concat(_) => "Concat",
-            Self::Upsample(_) => "Resize",
+            Self::Upsample(_) | Self::Resize | Self::Nearest { .. } => "Resize",
+            Self::Split { .. } => "Split",
+            Self::Integers => "Cast",
             Self::Reshape { .. } | Self::View(_) => "Reshape",
             Self::Squeeze(_) => "Squeeze",
             Self::Unsqueeze(_) => "Unsqueeze",
@@ -344,7 +369,16 @@ impl Node {
     }
 }
 
-/// A model of one input and one output. A node's operands are made before it: the nodes run in order.
+/// A value that the model gives, under its name in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The name in the file; empty in a graph that comes from none.
+    pub name: String,
+    /// The value.
+    pub value: ValueId,
+}
+
+/// A model of one input and any number of outputs. A node's operands are made before it: the nodes run in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
     /// The steps, in order.
@@ -353,8 +387,8 @@ pub struct Graph {
     pub constants: BTreeMap<ValueId, Constant>,
     /// The model's input.
     pub input: ValueId,
-    /// The model's output.
-    pub output: ValueId,
+    /// What the model gives, in the file's order.
+    pub outputs: Vec<Output>,
     /// How many values there are; every [`ValueId`] is smaller.
     pub values: usize,
 }
@@ -377,13 +411,33 @@ impl Graph {
         producers
     }
 
-    /// How often each value is read, the model's output once more.
+    /// The value of a model's only output.
+    pub fn sole_output(&self) -> Option<ValueId> {
+        match self.outputs.as_slice() {
+            [output] => Some(output.value),
+            _ => None,
+        }
+    }
+
+    /// The outputs' names, in the file's order.
+    pub fn output_names(&self) -> Vec<String> {
+        self.outputs.iter().map(|o| o.name.clone()).collect()
+    }
+
+    /// Whether the model gives this value.
+    pub fn is_output(&self, value: ValueId) -> bool {
+        self.outputs.iter().any(|output| output.value == value)
+    }
+
+    /// How often each value is read, an output of the model once more.
     pub fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.values];
         for input in self.nodes.iter().flat_map(|n| &n.inputs).flatten() {
             uses[*input] += 1;
         }
-        uses[self.output] += 1;
+        for output in &self.outputs {
+            uses[output.value] += 1;
+        }
         uses
     }
 
@@ -394,15 +448,19 @@ impl Graph {
                 *input = new;
             }
         }
-        if self.output == old {
-            self.output = new;
+        for output in &mut self.outputs {
+            if output.value == old {
+                output.value = new;
+            }
         }
     }
 
     /// Drops nodes and constants that nothing reads.
     pub fn remove_dead(&mut self) {
         let mut live = vec![false; self.values];
-        live[self.output] = true;
+        for output in &self.outputs {
+            live[output.value] = true;
+        }
         for node in self.nodes.iter().rev() {
             if live[node.output] {
                 for input in node.inputs.iter().flatten() {

@@ -6,17 +6,39 @@ use crate::{RuntimeError, Tensor};
 /// The future of a run. It need not be `Send`: a caller with threads waits for it where it made it.
 pub type RunFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RuntimeError>> + 'a>>;
 
-/// A loaded model with one input and one output.
+/// A loaded model with one input and one output or several.
 ///
 /// Runs are asynchronous because a browser's GPU can't be waited for; on CPU executors the future is ready at
 /// its first poll.
 pub trait Session: Send + Sync {
-    /// Runs the model on `input`, in whichever layout, and reads its whole output back, row-major.
+    /// Runs the model on `input`, in whichever layout, and reads its whole output back, row-major; of several outputs
+    /// the first.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Input`] where the input does not fit the model, [`RuntimeError::Lost`] and
+    /// [`RuntimeError::Memory`] from a GPU, else [`RuntimeError::Run`].
     fn run(&self, input: Tensor) -> RunFuture<'_, Tensor>;
+
+    /// Runs the model and reads all its outputs back, row-major, in the order of [`outputs`](Self::outputs). A session
+    /// around another one must pass this on: by itself it gives the first output only.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    fn run_all(&self, input: Tensor) -> RunFuture<'_, Vec<Tensor>> {
+        Box::pin(async move { Ok(vec![self.run(input).await?]) })
+    }
+
+    /// Names of the outputs as the file states them, in its order. Empty where a session knows none.
+    fn outputs(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Runs a model whose output is a probability distribution over its last axis, `[N, T, V]`, and reads back
     /// only what greedy decoding needs. Executors reduce on the device, so that the `V` scores of a step never
     /// leave it.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run), and [`RuntimeError::Run`] where the output is of another rank.
     fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
         Box::pin(async move { BestPath::from_scores(&self.run(input).await?) })
     }
@@ -34,6 +56,14 @@ pub trait Session: Send + Sync {
     fn fallback(&self) -> Option<&str> {
         None
     }
+}
+
+/// The first of a run's outputs.
+pub(crate) fn only(outputs: Vec<Tensor>) -> Result<Tensor, RuntimeError> {
+    let first = outputs.into_iter().next();
+    first.ok_or_else(|| RuntimeError::Run {
+        reason: "the model has no output".into(),
+    })
 }
 
 /// The best class of each step of a batch of sequences, and the probability of the last class there.
@@ -55,8 +85,11 @@ pub struct BestPath {
 
 impl BestPath {
     /// Reduces `[N, T, V]` scores on the host.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Run`] where they are of another rank, or of no class.
     pub fn from_scores(scores: &Tensor) -> Result<Self, RuntimeError> {
-        let &[batch, steps, classes] = scores.shape() else {
+        let &[batch, steps, classes @ 1..=usize::MAX] = scores.shape() else {
             return Err(RuntimeError::Run {
                 reason: format!(
                     "expected scores of shape [N, T, V], got {:?}",
@@ -69,7 +102,7 @@ impl BestPath {
             steps,
             ..Self::default()
         };
-        for step in scores.data().chunks_exact(classes.max(1)) {
+        for step in scores.data().chunks_exact(classes) {
             let (class, &probability) =
                 step.iter().enumerate().fold((0, &step[0]), |best, next| {
                     if next.1 > best.1 { next } else { best }
@@ -98,5 +131,6 @@ mod tests {
     #[test]
     fn scores_of_another_rank_are_an_error() {
         assert!(BestPath::from_scores(&Tensor::zeros([2, 3])).is_err());
+        assert!(BestPath::from_scores(&Tensor::zeros([2, 3, 0])).is_err());
     }
 }

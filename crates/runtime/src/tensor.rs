@@ -21,13 +21,18 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// Takes `data` as a row-major tensor of `shape`; an error when their sizes differ.
+    /// Takes `data` as a row-major tensor of `shape`.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Input`] when their sizes differ.
     pub fn new(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Result<Self, RuntimeError> {
         Self::of(shape.into(), Layout::RowMajor, data)
     }
 
-    /// Takes `data`, which lies as `[N, H, W, C]`, as pictures of the shape `[N, C, H, W]`; an error when their sizes
-    /// differ.
+    /// Takes `data`, which lies as `[N, H, W, C]`, as pictures of the shape `[N, C, H, W]`.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Input`] when their sizes differ.
     pub fn channels_last(shape: [usize; 4], data: Vec<f32>) -> Result<Self, RuntimeError> {
         Self::of(shape.to_vec(), Layout::ChannelsLast, data)
     }
@@ -47,8 +52,10 @@ impl Tensor {
         })
     }
 
-    /// Tensors one after the other along the first axis; an error when there are none, or when their other sizes or
-    /// their layouts differ.
+    /// Tensors one after the other along the first axis.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Input`] when there are none, or when their other sizes or their layouts differ.
     pub fn concat(tensors: impl IntoIterator<Item = Self>) -> Result<Self, RuntimeError> {
         let mut tensors = tensors.into_iter();
         let error = |shape: &[usize], reason: &str| RuntimeError::Input {
@@ -70,7 +77,10 @@ impl Tensor {
     }
 
     /// Tensors of `rows` along the first axis, the last one of what is left, in the same layout: what
-    /// [`concat`](Self::concat) puts together again. An error where that axis, or `rows`, is none.
+    /// [`concat`](Self::concat) puts together again.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Input`] where that axis, or `rows`, is 0.
     pub fn chunks(&self, rows: usize) -> Result<Vec<Self>, RuntimeError> {
         let all = self.shape.first().copied().unwrap_or(0);
         if all == 0 || rows == 0 {
@@ -89,6 +99,9 @@ impl Tensor {
     }
 
     /// A row-major tensor of zeros.
+    ///
+    /// # Panics
+    /// Where the shape has more elements than memory can hold.
     pub fn zeros(shape: impl Into<Vec<usize>>) -> Self {
         let shape = shape.into();
         let data = vec![0.0; shape.iter().product()];

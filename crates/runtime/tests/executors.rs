@@ -25,9 +25,7 @@ fn adapter() -> Adapter {
 
 /// Runs a model here and with tract; the largest difference.
 fn compare(name: &str, shape: &[usize], load: Load<'_>, bound: f32) {
-    let Some(onnx) = common::model(name) else {
-        return;
-    };
+    let onnx = common::model(name);
     let input = common::noise(shape);
     let session = load(&onnx);
     let ours = pollster::block_on(session.run(input.clone())).unwrap();
@@ -50,9 +48,7 @@ fn compare(name: &str, shape: &[usize], load: Load<'_>, bound: f32) {
 
 /// Greedy decoding's needs from the device against those from the whole output.
 fn compare_best(name: &str, shape: &[usize], load: Load<'_>) {
-    let Some(onnx) = common::model(name) else {
-        return;
-    };
+    let onnx = common::model(name);
     let input = common::noise(shape);
     let session = load(&onnx);
     let whole = pollster::block_on(session.run(input.clone())).unwrap();

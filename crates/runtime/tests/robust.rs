@@ -2,108 +2,10 @@
 
 mod common;
 
+use common::file::{Message, axis, floats, ints, longs, model, node, tensor, text};
 use maoocr_runtime::cpu::CpuSession;
 use maoocr_runtime::{RuntimeError, Session, onnx, rewrite, specialise};
 use proptest::prelude::*;
-
-/// As much of protobuf's encoding as an ONNX file needs.
-#[derive(Clone, Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-
-    fn int(mut self, field: u64, value: i64) -> Self {
-        self.varint(field << 3);
-        self.varint(value as u64);
-        self
-    }
-
-    fn bytes(mut self, field: u64, value: &[u8]) -> Self {
-        self.varint(field << 3 | 2);
-        self.varint(value.len() as u64);
-        self.0.extend_from_slice(value);
-        self
-    }
-}
-
-fn ints(name: &str, values: &[i64]) -> Vec<u8> {
-    let start = Message::default().bytes(1, name.as_bytes()).int(20, 7);
-    values.iter().fold(start, |m, &v| m.int(8, v)).0
-}
-
-fn text(name: &str, value: &str) -> Vec<u8> {
-    let name = Message::default().bytes(1, name.as_bytes());
-    name.int(20, 3).bytes(4, value.as_bytes()).0
-}
-
-fn axis(value: i64) -> Vec<u8> {
-    Message::default()
-        .bytes(1, b"axis")
-        .int(20, 2)
-        .int(3, value)
-        .0
-}
-
-fn tensor(name: &str, kind: i64, dims: &[i64], raw: &[u8]) -> Vec<u8> {
-    let start = dims.iter().fold(Message::default(), |m, &d| m.int(1, d));
-    start.int(2, kind).bytes(8, name.as_bytes()).bytes(9, raw).0
-}
-
-fn floats(name: &str, dims: &[i64]) -> Vec<u8> {
-    let count: i64 = dims.iter().product();
-    let raw: Vec<u8> = (0..count)
-        .flat_map(|i| (i as f32 * 0.01).to_le_bytes())
-        .collect();
-    tensor(name, 1, dims, &raw)
-}
-
-fn longs(name: &str, values: &[i64]) -> Vec<u8> {
-    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    tensor(name, 7, &[values.len() as i64], &raw)
-}
-
-fn node(op: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
-    let m = inputs
-        .iter()
-        .fold(Message::default(), |m, i| m.bytes(1, i.as_bytes()));
-    let m = m.bytes(2, output.as_bytes()).bytes(4, op.as_bytes());
-    attributes.iter().fold(m, |m, a| m.bytes(5, a)).0
-}
-
-/// An input of four dimensions of any size.
-fn picture(name: &str) -> Vec<u8> {
-    let shape = ["n", "c", "h", "w"]
-        .iter()
-        .fold(Message::default(), |m, d| {
-            m.bytes(1, &Message::default().bytes(2, d.as_bytes()).0)
-        });
-    let kind = Message::default().int(1, 1).bytes(2, &shape.0);
-    let kind = Message::default().bytes(1, &kind.0);
-    Message::default()
-        .bytes(1, name.as_bytes())
-        .bytes(2, &kind.0)
-        .0
-}
-
-fn model(nodes: &[Vec<u8>], constants: &[Vec<u8>], output: &str) -> Vec<u8> {
-    let m = nodes.iter().fold(Message::default(), |m, n| m.bytes(1, n));
-    let m = constants.iter().fold(m, |m, c| m.bytes(5, c));
-    let graph = m
-        .bytes(11, &picture("x"))
-        .bytes(12, &Message::default().bytes(1, output.as_bytes()).0);
-    Message::default()
-        .int(1, 8)
-        .bytes(8, &Message::default().int(2, 14).0)
-        .bytes(7, &graph.0)
-        .0
-}
 
 /// A little of everything: convolutions, a pool, shape arithmetic, a linear layer.
 fn small() -> Vec<u8> {
@@ -167,7 +69,7 @@ fn whole_way(onnx: &[u8]) -> Result<Vec<usize>, RuntimeError> {
         .iter()
         .all(|s| s.iter().product::<usize>() < 1 << 16);
     if !small {
-        return Ok(special.shapes[special.graph.output].clone());
+        return Ok(special.shapes[special.graph.outputs[0].value].clone());
     }
     let input = common::noise(&[1, 3, 16, 16]);
     let session = CpuSession::load(onnx)?;

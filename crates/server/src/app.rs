@@ -1,7 +1,7 @@
-//! What all requests share, and the router they go through.
+//! What all requests share, and the router they pass through.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -9,7 +9,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use maoocr_engine::imaging::Limits;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Notify, Semaphore};
@@ -18,7 +18,7 @@ use tower::{ServiceBuilder, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::services::{ServeDir, ServeFile};
 use tracing::Instrument;
@@ -26,79 +26,78 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::api::{self, status};
 use crate::auth::{self, Keys};
+use crate::body::Memory;
 use crate::cache::{Cache, Limiter};
+use crate::callers::Open;
 use crate::config::Config;
 use crate::drain;
 use crate::etag;
 use crate::fetch::Fetcher;
-use crate::input::Memory;
+use crate::fitness::Fitness;
+use crate::followers::Followers;
 use crate::jobs::RunningItems;
 use crate::metrics;
 use crate::models::Models;
 use crate::pool::Pool;
 use crate::problem::{Code, Problem};
 use crate::store::{Scope, Store};
+use crate::telemetry;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What all requests share.
 pub struct App {
-    /// What was set.
+    /// The configuration.
     pub config: Config,
-    /// What one picture may cost.
+    /// Limits on one picture.
     pub limits: Limits,
     /// The models.
     pub models: Models,
-    /// What runs them, for people.
+    /// What runs them, in words.
     pub device: String,
-    /// The threads that read.
+    /// The threads that read pictures.
     pub pool: Pool,
     /// Jobs, history, keys.
     pub store: Arc<dyn Store>,
-    /// Answers given lately.
+    /// Recent answers.
     pub cache: Arc<dyn Cache>,
-    /// Who called how often.
+    /// Counts requests.
     pub limiter: Arc<dyn Limiter>,
-    /// API keys that were looked up lately.
+    /// API keys, with those looked up recently.
     pub keys: Keys,
-    /// Where pictures are fetched from, where they are at all.
+    /// Fetches pictures by URL, if that is enabled.
     pub fetcher: Option<Fetcher>,
-    /// What is counted.
+    /// The metrics.
     pub recorder: PrometheusHandle,
-    /// Told when there is work in the store.
+    /// Notified when there is work in the store.
     pub work: Notify,
-    /// Pictures of jobs that are being read.
+    /// Pictures of jobs being read now.
     pub running: RunningItems,
-    /// WebSockets that are open.
+    /// What each caller has open.
+    pub open: Open,
+    /// Who follows which jobs.
+    pub followers: Followers,
+    /// Number of open WebSockets.
     pub websockets: AtomicUsize,
-    /// Cancelled when the server is to stop.
+    /// Cancelled when the server shuts down.
     pub stopping: CancellationToken,
-    /// Memory for pictures that arrive or wait, KiB.
+    /// Memory for pictures that are arriving or waiting, KiB.
     pub upload_memory: Arc<Semaphore>,
-    /// Whether the models have run once.
-    pub warm: AtomicBool,
+    /// Whether this server reads right.
+    pub fitness: Fitness,
 }
 
 impl App {
-    /// Whether the models have run once.
-    pub fn is_warm(&self) -> bool {
-        self.warm.load(Ordering::Relaxed)
-    }
-
-    /// A share of the memory for pictures.
-    pub fn memory(&self, bytes: usize) -> Result<Memory, Problem> {
-        let kib = bytes.div_ceil(1024).max(1) as u32;
-        let memory = self.upload_memory.clone().try_acquire_many_owned(kib);
-        memory.map_err(|_| {
-            let detail = "more pictures are arriving than there is memory for; try again shortly";
-            Problem::busy("uploads_full", detail, 2)
-        })
+    /// A share of the memory for uploads, empty at first.
+    pub fn memory(&self) -> Memory {
+        Memory::of(&self.upload_memory)
     }
 }
 
-/// The whole interface.
+/// The complete HTTP interface.
 pub fn router(app: Arc<App>) -> Router {
     let (api, description) = api::router();
+    let api = api.route("/mcp", mcp());
     let api = api.layer(from_fn_with_state(app.clone(), auth::check));
     let open = Router::new()
         .route("/health", get(status::health))
@@ -118,7 +117,7 @@ pub fn router(app: Arc<App>) -> Router {
         None => router.fallback(unknown),
     };
     let router = router.method_not_allowed_fallback(wrong_method);
-    // Large pictures come; each handler has a limit of its own.
+    // Pictures are large; each handler has a limit of its own.
     let layers = ServiceBuilder::new()
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
         .layer(from_fn(trace))
@@ -128,6 +127,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(cors(&app.config))
         .layer(from_fn(drain::rest))
         .layer(from_fn_with_state(app.clone(), check_host))
+        .layer(from_fn_with_state(app.clone(), check_page))
         .layer(compression())
         .layer(from_fn(etag::tag))
         .layer(CatchPanicLayer::custom(panicked))
@@ -135,7 +135,23 @@ pub fn router(app: Arc<App>) -> Router {
     router.layer(layers).with_state(app)
 }
 
-/// `/metrics` alone, for an address of its own.
+#[cfg(feature = "mcp")]
+fn mcp() -> MethodRouter<Arc<App>> {
+    crate::mcp::route()
+}
+
+#[cfg(not(feature = "mcp"))]
+fn mcp() -> MethodRouter<Arc<App>> {
+    axum::routing::any(async || {
+        Problem::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "mcp_not_built",
+            "this maoocr was built without the Model Context Protocol: build it with `cargo build --release -p maoocr-cli`",
+        )
+    })
+}
+
+/// `/metrics` alone, for a separate address.
 pub fn metrics_router(app: Arc<App>) -> Router {
     Router::new()
         .route("/metrics", get(status::metrics))
@@ -150,7 +166,7 @@ async fn guarded_metrics(
     Ok(status::metrics(state).await)
 }
 
-/// Where the web app lies, if it was built.
+/// The folder of the web app, if it was built.
 fn web_folder(config: &Config) -> Option<std::path::PathBuf> {
     let usual = || {
         let folder = std::path::PathBuf::from("www/app/dist");
@@ -159,7 +175,7 @@ fn web_folder(config: &Config) -> Option<std::path::PathBuf> {
     config.web.clone().or_else(usual)
 }
 
-/// The web app's files. Its pages are all the same file; what else isn't there isn't there.
+/// The web app's files. All its pages are `index.html`; any other missing path is a 404.
 fn web_app(folder: &std::path::Path) -> Router {
     let index = ServeFile::new(folder.join("index.html"));
     let pages = tower::service_fn(move |request: Request| {
@@ -185,7 +201,7 @@ fn web_app(folder: &std::path::Path) -> Router {
         .layer(from_fn(cache_files))
 }
 
-/// Files whose name holds their hash never change; the others are asked for anew each time.
+/// Files with their hash in the name never change; the others are revalidated each time.
 async fn cache_files(request: Request, next: Next) -> Response {
     let hashed = request.uri().path().starts_with("/assets/");
     let mut response = next.run(request).await;
@@ -203,7 +219,7 @@ async fn cache_files(request: Request, next: Next) -> Response {
 
 async fn unknown(uri: Uri) -> Problem {
     Problem::not_found(format!(
-        "there is nothing at {}; /docs shows what there is",
+        "nothing is at {}; /docs lists all paths",
         crate::input::short(uri.path())
     ))
 }
@@ -213,7 +229,7 @@ async fn wrong_method(method: Method, uri: Uri) -> Problem {
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         format!(
-            "{} is not done with {method}; /docs shows how it is",
+            "{} does not accept {method}; /docs shows what it accepts",
             crate::input::short(uri.path())
         ),
     )
@@ -228,8 +244,7 @@ fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
     Problem::internal("server_failed", cause).into_response()
 }
 
-/// A span around each request, and a line at its end. Neither query nor headers: they may hold what is nobody's
-/// business.
+/// A span around each request, and a log line at its end. Queries and headers stay out, because they may hold secrets.
 async fn trace(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let path = request.uri().path().to_string();
@@ -240,6 +255,7 @@ async fn trace(request: Request, next: Next) -> Response {
         path,
         id = id.and_then(|v| v.to_str().ok()).unwrap_or(""),
     );
+    telemetry::adopt(&span, request.headers());
     async move {
         let response = next.run(request).await;
         let (status, seconds) = (response.status().as_u16(), began.elapsed().as_secs_f64());
@@ -269,14 +285,14 @@ async fn count(request: Request, next: Next) -> Response {
         Method::GET | Method::POST | Method::DELETE | Method::HEAD | Method::OPTIONS => {
             method.to_string()
         }
-        // Anything may come as a method; each would be a series of its own.
+        // Anything may arrive as a method, and each would become a series of its own.
         _ => "other".into(),
     };
     metrics::request(route, &method, response.status().as_u16(), began.elapsed());
     response
 }
 
-/// What browsers may do with what they get.
+/// Headers that tell browsers what they may do with a response.
 async fn headers(request: Request, next: Next) -> Response {
     let docs = request.uri().path().starts_with("/docs");
     let mut response = next.run(request).await;
@@ -310,12 +326,14 @@ async fn headers(request: Request, next: Next) -> Response {
 fn cors(config: &Config) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers(Any)
+        // `*` would not cover `Authorization`.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([
             REQUEST_ID,
             header::RETRY_AFTER,
             header::LOCATION,
             HeaderName::from_static("x-maoocr-cache"),
+            HeaderName::from_static("x-maoocr-id"),
         ])
         .max_age(Duration::from_secs(3600));
     if config.cors.iter().any(|o| o == "*") {
@@ -325,23 +343,67 @@ fn cors(config: &Config) -> CorsLayer {
     layer.allow_origin(AllowOrigin::list(origins.collect::<Vec<HeaderValue>>()))
 }
 
-/// A server that is open to this machine must not be open to the web pages its browsers show: a page can have its own
-/// name resolve to a loopback address, but it can't have the browser say another name.
+/// A server that is open to this machine must not be open to web pages shown on it. A page can make its own name resolve
+/// to a loopback address (DNS rebinding), but it can't make the browser send another `Host`.
 async fn check_host(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if app.config.is_private() {
-        let uri = request.uri().authority().map(|a| a.as_str());
-        let header = request.headers().get(header::HOST);
-        let host = uri.or_else(|| header.and_then(|v| v.to_str().ok()));
-        if !host.is_some_and(|host| is_local(host, &app.config.allowed_hosts)) {
+    if app.config.is_private()
+        && !host(&request).is_some_and(|host| is_local(host, &app.config.allowed_hosts))
+    {
+        return Problem::new(
+            StatusCode::FORBIDDEN,
+            "host_not_allowed",
+            "this server is open to this machine only: call it as localhost, or allow the name with --allowed-hosts",
+        )
+        .into_response();
+    }
+    next.run(request).await
+}
+
+/// Where no key is needed, any page in a caller's browser could post a form here. So what changes or costs something is
+/// refused to pages of other origins; extensions of the browser, which act for the user, are let through.
+async fn check_page(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let config = &app.config;
+    let open = !config.needs_keys() && config.edge_secrets.is_empty();
+    if open && !request.method().is_safe() {
+        let text = |name: &HeaderName| request.headers().get(name).and_then(|v| v.to_str().ok());
+        let origin = text(&header::ORIGIN);
+        let site = text(&HeaderName::from_static("sec-fetch-site"));
+        let foreign = match origin {
+            Some(origin) => !is_own(origin, host(&request)) && !is_extension(origin),
+            None => site.is_some_and(|site| !["same-origin", "none"].contains(&site)),
+        };
+        let allowed = |origin| config.cors.iter().any(|o| o == "*" || o == origin);
+        if foreign && !allowed(origin.unwrap_or("null")) {
             return Problem::new(
                 StatusCode::FORBIDDEN,
-                "host_not_allowed",
-                "this server is open to this machine alone: call it localhost, or allow the name with --allowed-hosts",
+                "origin_not_allowed",
+                "pages of this origin may not use this server, which needs no key; the operator can allow them with --cors",
             )
             .into_response();
         }
     }
     next.run(request).await
+}
+
+/// The host that a request calls the server by.
+fn host(request: &Request) -> Option<&str> {
+    let uri = request.uri().authority().map(|a| a.as_str());
+    let header = request.headers().get(header::HOST);
+    uri.or_else(|| header.and_then(|v| v.to_str().ok()))
+}
+
+fn is_own(origin: &str, host: Option<&str>) -> bool {
+    let own = ["http://", "https://"].map(|scheme| origin.strip_prefix(scheme));
+    host.is_some_and(|host| own.contains(&Some(host)))
+}
+
+fn is_extension(origin: &str) -> bool {
+    let schemes = [
+        "chrome-extension://",
+        "moz-extension://",
+        "safari-web-extension://",
+    ];
+    schemes.iter().any(|scheme| origin.starts_with(scheme))
 }
 
 fn is_local(host: &str, allowed: &[String]) -> bool {

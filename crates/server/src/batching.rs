@@ -1,7 +1,7 @@
 //! Lines of several pictures, recognised together.
 //!
-//! A GPU runs sixteen lines in hardly more time than one. While it runs a batch, lines of other pictures arrive; the
-//! next batch takes whatever has come. So batches grow with the load, and nobody waits for a batch to fill.
+//! A GPU runs sixteen lines in hardly more time than one. While it runs a batch, lines of other pictures arrive, and the
+//! next batch takes all of them. So batches grow with the load, and nobody waits for one to fill.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -11,7 +11,7 @@ use maoocr_runtime::{BestPath, RunFuture, RuntimeError, Session, Tensor};
 
 use crate::metrics;
 
-/// A session whose concurrent runs of one shape are joined.
+/// A session that joins concurrent runs of the same shape.
 pub struct Batching {
     session: Arc<dyn Session>,
     state: Mutex<State>,
@@ -20,7 +20,7 @@ pub struct Batching {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Waiting>,
-    /// Whether some thread runs a batch now, and will hand on the lead.
+    /// Whether some thread is running a batch and will hand over the lead.
     running: bool,
 }
 
@@ -31,9 +31,9 @@ struct Waiting {
 
 /// What a waiting thread is told.
 enum Turn {
-    /// Run a batch: its input is the first in it.
+    /// Run a batch that begins with its own input.
     Lead,
-    /// What came of its input.
+    /// The result for its input.
     Answer(Result<BestPath, String>),
 }
 
@@ -50,7 +50,7 @@ impl Batching {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// The first that waits, and those of its shape and layout that fit into one batch with it.
+    /// The first waiting input, and those of its shape and layout that fit into one batch with it.
     fn next(&self) -> Vec<Waiting> {
         let mut state = self.lock();
         let Some(first) = state.waiting.pop_front() else {
@@ -76,9 +76,9 @@ impl Batching {
         batch
     }
 
-    /// Runs one batch and tells those in it.
+    /// Runs one batch and reports the results.
     async fn run_batch(&self) {
-        // Also when the run panics: nobody may wait for ever.
+        // Even if the run panics: nobody may wait for ever.
         let _hand_on = HandOn(self);
         let batch = self.next();
         let sizes: Vec<usize> = batch.iter().map(|w| w.input.shape()[0]).collect();
@@ -94,7 +94,7 @@ impl Batching {
             Err(error) => turns.iter().map(|_| Err(error.to_string())).collect(),
         };
         for (turn, answer) in turns.into_iter().zip(answers) {
-            // Whoever stopped waiting needs no answer.
+            // Those who stopped waiting need no answer.
             let _ = turn.send(Turn::Answer(answer));
         }
     }
@@ -105,7 +105,15 @@ impl Session for Batching {
         self.session.run(input)
     }
 
-    /// Blocks the thread while another one runs its batch.
+    fn run_all(&self, input: Tensor) -> RunFuture<'_, Vec<Tensor>> {
+        self.session.run_all(input)
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        self.session.outputs()
+    }
+
+    /// Blocks the thread while another runs its batch.
     fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
         Box::pin(async move {
             if input.shape().is_empty() {
@@ -150,7 +158,7 @@ impl Session for Batching {
     }
 }
 
-/// Gives the lead to the one that waits the longest.
+/// Gives the lead to the thread that has waited longest.
 struct HandOn<'a>(&'a Batching);
 
 impl Drop for HandOn<'_> {

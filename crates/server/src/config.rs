@@ -1,39 +1,45 @@
-//! Everything that can be set, in one place: options of `maoocr serve`, or environment variables of the same name.
+//! All settings in one place: options of `maoocr serve`, or the environment variables beside them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use maoocr_engine::imaging::Limits;
+
+use crate::network::Network;
+use crate::store::CONNECTIONS;
 
 /// Options of the server.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
-    /// Address and port to listen on. Only this machine reaches the default.
+    /// Address and port to listen on. By default, only this machine can connect.
     #[arg(long, env = "MAOOCR_LISTEN", default_value = "127.0.0.1:8787")]
     pub listen: SocketAddr,
-    /// Folder for the database (default: the user's data folder).
+    /// Folder of the database [default: the user's data folder].
     #[arg(long, env = "MAOOCR_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Keep jobs, history and keys in PostgreSQL (postgres://…) or in another SQLite file (sqlite:PATH).
+    /// Keep jobs, history and keys in PostgreSQL (postgres://…) or another SQLite file (sqlite:PATH).
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// Connections to PostgreSQL.
+    #[arg(long, env = "MAOOCR_DATABASE_CONNECTIONS", value_name = "N", default_value_t = CONNECTIONS, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub database_connections: u32,
     /// Share the result cache and rate limits through Redis (redis://…).
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
 
-    /// What runs the models: auto, cpu, cpu:int8, gpu, gpu:N, flex, tract.
+    /// Device that runs the models: auto, cpu, cpu:int8, gpu, gpu:N, flex, tract.
     #[arg(long, env = "MAOOCR_DEVICE", default_value = "auto")]
     pub device: String,
-    /// Folder with the models (default: MAOOCR_MODELS, else the user's cache).
+    /// Folder of the models [default: MAOOCR_MODELS, else the user's cache folder].
     #[arg(long, value_name = "DIR")]
     pub models: Option<PathBuf>,
-    /// Never fetch models: they must be there already.
-    #[arg(long, env = "MAOOCR_OFFLINE")]
+    /// Never fetch models; fail if they are missing.
+    #[arg(long, env = "MAOOCR_OFFLINE", value_parser = BoolishValueParser::new())]
     pub offline: bool,
-    /// Memory for networks, MiB of their files: beyond it the least recently used one is unloaded.
+    /// Memory for loaded models, measured by their files, MiB. Beyond it the least recently used are unloaded.
     #[arg(
         long,
         env = "MAOOCR_MODEL_MEMORY",
@@ -41,36 +47,44 @@ pub struct Config {
         default_value_t = 512
     )]
     pub model_memory: u64,
-    /// Pictures read at the same time (default: the processor's cores; 4 for a GPU).
+    /// Pictures read at the same time [default: one per core; 4 on a GPU].
     #[arg(long, env = "MAOOCR_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
     /// Threads that share one picture on a CPU.
     #[arg(long, env = "MAOOCR_THREADS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: u16,
-    /// Pictures that may wait for a worker; more are refused (default: 8 a worker).
+    /// Pictures that may wait for a worker; more are refused [default: 8 per worker].
     #[arg(long, env = "MAOOCR_QUEUE", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub queue: Option<u16>,
-    /// Seconds a picture may take from its last byte to its answer. A caller may ask for less with the header
+    /// Seconds a picture may take, from its last byte to its answer. Callers can shorten it with the header
     /// `x-maoocr-deadline-ms`.
     #[arg(long, env = "MAOOCR_DEADLINE", value_name = "S", default_value = "30", value_parser = seconds)]
     pub deadline: Duration,
-    /// Pages of jobs need not be quick: seconds a picture of a job may take.
+    /// Seconds a picture of a job may take.
     #[arg(long, env = "MAOOCR_JOB_DEADLINE", value_name = "S", default_value = "300", value_parser = seconds)]
     pub job_deadline: Duration,
     /// Seconds a replica may be silent before others take over its pictures.
     #[arg(long, env = "MAOOCR_LEASE", value_name = "S", default_value = "30", value_parser = seconds)]
     pub lease: Duration,
 
-    /// Size of a picture's file, MiB.
+    /// Largest picture file, MiB.
     #[arg(long, env = "MAOOCR_MAX_FILE", value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub max_file: u64,
-    /// Pixels of a page, millions.
+    /// Largest page, millions of pixels.
     #[arg(long, env = "MAOOCR_MAX_MEGAPIXELS", value_name = "MP", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub max_megapixels: u64,
-    /// Pages of a file.
+    /// Most pages per file.
     #[arg(long, env = "MAOOCR_MAX_PAGES", value_name = "N", default_value_t = 50)]
     pub max_pages: u16,
-    /// Memory to decode one picture in, MiB.
+    /// Most pages that a request reads while its caller waits; a job reads more.
+    #[arg(
+        long,
+        env = "MAOOCR_MAX_PAGES_AT_ONCE",
+        value_name = "N",
+        default_value_t = 20
+    )]
+    pub max_pages_at_once: u16,
+    /// Memory to decode one picture, MiB.
     #[arg(
         long,
         env = "MAOOCR_MAX_DECODE",
@@ -78,7 +92,7 @@ pub struct Config {
         default_value_t = 512
     )]
     pub max_decode: u64,
-    /// Pictures of a job.
+    /// Most pictures per job.
     #[arg(
         long,
         env = "MAOOCR_MAX_BATCH",
@@ -86,7 +100,7 @@ pub struct Config {
         default_value_t = 1000
     )]
     pub max_batch: u32,
-    /// Size of a job's request, MiB.
+    /// Largest request that creates a job, MiB.
     #[arg(
         long,
         env = "MAOOCR_MAX_BATCH_SIZE",
@@ -97,10 +111,16 @@ pub struct Config {
     /// Memory for pictures that are arriving or waiting, MiB; more are refused.
     #[arg(long, env = "MAOOCR_UPLOAD_MEMORY", value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub upload_memory: u64,
-    /// Seconds in which a picture must have arrived.
+    /// Seconds a picture may take to arrive.
     #[arg(long, env = "MAOOCR_UPLOAD_TIMEOUT", value_name = "S", default_value = "60", value_parser = seconds)]
     pub upload_timeout: Duration,
-    /// Connections at the same time; more wait to be accepted.
+    /// Seconds the request of a job may take to arrive.
+    #[arg(long, env = "MAOOCR_BATCH_UPLOAD_TIMEOUT", value_name = "S", default_value = "1800", value_parser = seconds)]
+    pub batch_upload_timeout: Duration,
+    /// Slowest upload, KiB per second: a slower one is given up, after ten seconds at the earliest.
+    #[arg(long, env = "MAOOCR_UPLOAD_RATE", value_name = "KIB", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub upload_rate: u64,
+    /// Simultaneous connections; more wait to be accepted.
     #[arg(
         long,
         env = "MAOOCR_MAX_CONNECTIONS",
@@ -108,7 +128,30 @@ pub struct Config {
         default_value_t = 1024
     )]
     pub max_connections: u32,
-    /// WebSockets at the same time.
+    /// Of them, those from one address that is no trusted proxy [default: a quarter; all while open to this machine
+    /// only].
+    #[arg(long, env = "MAOOCR_MAX_CONNECTIONS_BY_ADDRESS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections_by_address: Option<u32>,
+    /// Seconds a connection may stay without a request, or with answers of which nothing is taken.
+    #[arg(long, env = "MAOOCR_IDLE_TIMEOUT", value_name = "S", default_value = "75", value_parser = seconds)]
+    pub idle_timeout: Duration,
+    /// Seconds a client may take nothing of what is sent to it.
+    #[arg(long, env = "MAOOCR_WRITE_TIMEOUT", value_name = "S", default_value = "30", value_parser = seconds)]
+    pub write_timeout: Duration,
+    /// Requests with pictures that one caller may have at the same time [default: half of what may be read or wait, at
+    /// least 4; no limit where there is no rate].
+    #[arg(long, env = "MAOOCR_MAX_REQUESTS_BY_CALLER", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_requests_by_caller: Option<u32>,
+    /// WebSockets of one caller [default: a quarter of all; no limit where there is no rate].
+    #[arg(long, env = "MAOOCR_MAX_WEBSOCKETS_BY_CALLER", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_websockets_by_caller: Option<u32>,
+    /// Pictures of jobs that one caller may have waiting.
+    #[arg(long, env = "MAOOCR_MAX_WAITING", value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_waiting: u64,
+    /// What the pictures of a caller's unfinished jobs may weigh, MiB.
+    #[arg(long, env = "MAOOCR_MAX_WAITING_SIZE", value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub max_waiting_size: u64,
+    /// Simultaneous WebSockets.
     #[arg(
         long,
         env = "MAOOCR_MAX_WEBSOCKETS",
@@ -117,11 +160,11 @@ pub struct Config {
     )]
     pub max_websockets: u32,
 
-    /// Who may call: anyone who reaches the server, or holders of a key (`maoocr keys create`). Default: anyone on a
-    /// loopback address, holders of a key on any other.
+    /// Who may call: holders of a key (`maoocr keys create`), or anyone who can reach the server [default: open on a
+    /// loopback address, keys on any other].
     #[arg(long, env = "MAOOCR_AUTH", value_enum)]
     pub auth: Option<Auth>,
-    /// Keys with every right, beside those in the database: at least 24 characters each, separated by commas.
+    /// Keys with every scope, besides those in the database: at least 24 characters each, separated by commas.
     #[arg(
         long,
         env = "MAOOCR_API_KEYS",
@@ -130,8 +173,8 @@ pub struct Config {
         hide_env_values = true
     )]
     pub api_keys: Vec<String>,
-    /// Answer an edge function only, which signs what it passes on with one of these secrets: at least 32 characters
-    /// each, separated by commas (two while they are changed). Keys are the edge's matter then.
+    /// Answer only requests that an edge function signed with one of these secrets: at least 32 characters each,
+    /// separated by commas (two during a rotation). The edge then checks the keys.
     #[arg(
         long = "edge-secret",
         env = "MAOOCR_EDGE_SECRET",
@@ -140,12 +183,29 @@ pub struct Config {
         hide_env_values = true
     )]
     pub edge_secrets: Vec<String>,
-    /// Requests a minute for each key, or for each address where no keys are needed; 0 for no limit. Default: no
-    /// limit on a loopback address without keys, else 120.
+    /// What the edge calls this server: the `url` of its entry in ORIGINS. A signature for any other server is refused
+    /// [default: whatever a request's `Host` says].
+    #[arg(
+        long = "edge-origin",
+        env = "MAOOCR_EDGE_ORIGIN",
+        value_name = "URL,…",
+        value_delimiter = ','
+    )]
+    pub edge_origins: Vec<String>,
+    /// Requests per minute and key, or per address if no keys are required; 0: no limit [default: no limit on a loopback
+    /// address without keys, else 120].
     #[arg(long, env = "MAOOCR_RATE", value_name = "N")]
     pub rate: Option<u32>,
-    /// Names by which the server may be called while it is open on a loopback address, beside localhost: a web page
-    /// elsewhere can't reach it under a name of its own then.
+    /// Address at which callers reach this server, for links in its answers, such as https://ocr.example [default: as the
+    /// request says].
+    #[arg(long, env = "MAOOCR_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Pictures of jobs per minute and key, likewise; a job may exceed it at once, the next one then waits [default: ten
+    /// times the rate].
+    #[arg(long, env = "MAOOCR_JOB_RATE", value_name = "N")]
+    pub job_rate: Option<u32>,
+    /// Host names, besides localhost, that a server open on a loopback address answers to. Refusing all others keeps web
+    /// pages from reaching it through a name of their own.
     #[arg(
         long,
         env = "MAOOCR_ALLOWED_HOSTS",
@@ -153,7 +213,7 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub allowed_hosts: Vec<String>,
-    /// Origins of web pages that may call, `*` for any (default: the server's own).
+    /// Origins of web pages that may call; `*`: any [default: only the server's own].
     #[arg(
         long,
         env = "MAOOCR_CORS",
@@ -161,7 +221,7 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub cors: Vec<String>,
-    /// Networks of proxies whose `x-forwarded-for` is believed, as ADDRESS/BITS.
+    /// Networks of proxies whose `x-forwarded-for` is trusted, as ADDRESS/BITS.
     #[arg(
         long,
         env = "MAOOCR_TRUSTED_PROXIES",
@@ -170,7 +230,7 @@ pub struct Config {
     )]
     pub trusted_proxies: Vec<Network>,
 
-    /// Hosts from which `image_url` is fetched; none: it is off.
+    /// Hosts from which `image_url` may be fetched [default: none, the field is refused].
     #[arg(
         long,
         env = "MAOOCR_URL_HOSTS",
@@ -178,17 +238,17 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub url_hosts: Vec<String>,
-    /// Folder in which `image_path` is looked up; none: it is off.
+    /// Folder that `image_path` is relative to [default: none, the field is refused].
     #[arg(long, env = "MAOOCR_FILE_ROOT", value_name = "DIR")]
     pub file_root: Option<PathBuf>,
 
-    /// Whether answers are remembered.
+    /// Keep a history of answers.
     #[arg(long, env = "MAOOCR_HISTORY", value_enum, default_value = "on")]
     pub history: Switch,
-    /// Keep the pictures of remembered answers too.
-    #[arg(long, env = "MAOOCR_KEEP_ORIGINALS")]
+    /// Keep the pictures in the history too.
+    #[arg(long, env = "MAOOCR_KEEP_ORIGINALS", value_parser = BoolishValueParser::new())]
     pub keep_originals: bool,
-    /// Days after which answers are forgotten; 0: never.
+    /// Days until answers are deleted from the history; 0: never.
     #[arg(
         long,
         env = "MAOOCR_KEEP_HISTORY",
@@ -196,7 +256,7 @@ pub struct Config {
         default_value_t = 30
     )]
     pub keep_history: u32,
-    /// Days after which finished jobs are deleted; 0: never.
+    /// Days until finished jobs are deleted; 0: never.
     #[arg(
         long,
         env = "MAOOCR_KEEP_JOBS",
@@ -204,27 +264,36 @@ pub struct Config {
         default_value_t = 7
     )]
     pub keep_jobs: u32,
-    /// Memory for the result cache, MiB; 0: none.
+    /// Hours that files are kept which callers upload (`/v1/files`) or have made.
+    #[arg(long, env = "MAOOCR_KEEP_FILES", value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=8760))]
+    pub keep_files: u16,
+    /// Room for such files, MiB; one caller may take a quarter of it.
+    #[arg(long, env = "MAOOCR_MAX_KEPT", value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub max_kept: u64,
+    /// Let callers get each other's answers from the result cache: a hit tells them that somebody has read the same file.
+    #[arg(long, env = "MAOOCR_CACHE_SHARED", value_parser = BoolishValueParser::new())]
+    pub cache_shared: bool,
+    /// Memory of the result cache, MiB; 0: no cache, not in Redis either.
     #[arg(long, env = "MAOOCR_CACHE", value_name = "MIB", default_value_t = 64)]
     pub cache: u64,
     /// Seconds an answer stays in the result cache.
     #[arg(long, env = "MAOOCR_CACHE_TIME", value_name = "S", default_value = "3600", value_parser = seconds)]
     pub cache_time: Duration,
 
-    /// Folder with the built web app (default: www/app/dist where the server is started, if it is there).
+    /// Folder of the built web app [default: www/app/dist in the working directory, if it exists].
     #[arg(long, env = "MAOOCR_WEB", value_name = "DIR")]
     pub web: Option<PathBuf>,
-    /// Serve /metrics on this address only, to anyone who reaches it; else it is served beside the API, for keys with
-    /// the right `metrics`.
+    /// Serve /metrics on this separate address, to anyone who can reach it [default: beside the API, for keys with the
+    /// scope `metrics`].
     #[arg(long, env = "MAOOCR_METRICS_LISTEN", value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
-    /// How the log is written. RUST_LOG says how much (default: info).
+    /// Format of the log. RUST_LOG sets its level [default: info].
     #[arg(long, env = "MAOOCR_LOG", value_enum, default_value = "text")]
     pub log: LogFormat,
-    /// Send traces to this OpenTelemetry collector (OTLP over HTTP).
+    /// OpenTelemetry collector that receives traces (OTLP over HTTP).
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp: Option<String>,
-    /// Seconds a shutdown waits for what is being read.
+    /// Seconds a shutdown waits for pictures being read.
     #[arg(long, env = "MAOOCR_DRAIN", value_name = "S", default_value = "30", value_parser = seconds)]
     pub drain: Duration,
 }
@@ -234,7 +303,7 @@ pub struct Config {
 pub enum Auth {
     /// Holders of a key.
     Keys,
-    /// Anyone who reaches the server.
+    /// Anyone who can reach the server.
     Open,
 }
 
@@ -247,49 +316,60 @@ pub enum Switch {
     Off,
 }
 
-/// How the log is written.
+/// Format of the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Why the options can't be used together.
+/// Why the options are invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(pub String);
 
 impl Config {
-    /// Looks for options that contradict each other, and for values that can't be used.
+    /// Checks that the values are valid and don't contradict each other.
+    ///
+    /// # Errors
+    /// Names the option at fault.
     pub fn check(&self) -> Result<(), ConfigError> {
         let error = |text: String| Err(ConfigError(text));
         if let Some(key) = self.api_keys.iter().find(|k| k.len() < 24) {
             return error(format!(
-                "a key of --api-keys has {} characters; it needs 24 or more that nobody can guess",
+                "a key in --api-keys has {} characters; it needs at least 24 that nobody can guess",
                 key.len()
             ));
         }
         let shortest = maoocr_signature::SHORTEST_SECRET;
         if let Some(secret) = self.edge_secrets.iter().find(|s| s.len() < shortest) {
             return error(format!(
-                "a secret of --edge-secret has {} characters; it needs {shortest} or more that nobody can guess",
+                "a secret in --edge-secret has {} characters; it needs at least {shortest} that nobody can guess",
                 secret.len()
             ));
         }
         if !self.edge_secrets.is_empty() && self.auth.is_some() {
             return error(
-                "--auth and --edge-secret contradict each other: behind an edge, the edge says who calls".into(),
+                "--auth and --edge-secret exclude each other: behind an edge, the edge decides who may call".into(),
             );
         }
         if self.cors.len() > 1 && self.cors.iter().any(|o| o == "*") {
-            return error("--cors: `*` allows every origin already; give it alone".into());
+            return error("--cors: `*` already allows every origin; use it alone".into());
+        }
+        if let Some(url) = &self.public_url
+            && !url::Url::parse(url)
+                .is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host())
+        {
+            return error(format!(
+                "--public-url: {url} is no address such as https://ocr.example"
+            ));
         }
         if let Some(root) = &self.file_root
             && !root.is_dir()
         {
-            return error(format!("--file-root: {} is no folder", root.display()));
+            return error(format!("--file-root: {} is not a folder", root.display()));
         }
         if let Some(web) = &self.web
             && !web.join("index.html").is_file()
@@ -298,15 +378,15 @@ impl Config {
         }
         if self.upload_memory < 2 * self.max_file {
             return error(format!(
-                "--upload-memory {} is less than two pictures of --max-file {}: nobody could send one while another \
-                 is being read",
+                "--upload-memory {} holds fewer than two pictures of --max-file {}: nobody could send one while \
+                 another is being read",
                 self.upload_memory, self.max_file
             ));
         }
         Ok(())
     }
 
-    /// Whether callers need a key of this server.
+    /// Whether callers need a key.
     pub fn needs_keys(&self) -> bool {
         match self.auth {
             Some(auth) => auth == Auth::Keys,
@@ -314,18 +394,34 @@ impl Config {
         }
     }
 
-    /// Whether it is open to this machine only, and so must beware of web pages that a browser here shows.
+    /// Whether the server is open without keys to this machine only. It must then guard against web pages in local
+    /// browsers.
     pub fn is_private(&self) -> bool {
         !self.needs_keys() && self.edge_secrets.is_empty() && self.listen.ip().is_loopback()
     }
 
-    /// Requests a minute for whoever has no rate of their own; none: no limit.
+    /// Requests per minute for callers without a rate of their own; none: no limit.
     pub fn usual_rate(&self) -> Option<u32> {
         match self.rate {
             Some(0) => None,
             Some(rate) => Some(rate),
             None => (!self.is_private()).then_some(120),
         }
+    }
+
+    /// Pictures of jobs per minute for a caller with this rate; none: no limit.
+    pub fn job_rate(&self, rate: Option<u32>) -> Option<u32> {
+        match self.job_rate {
+            Some(0) => None,
+            Some(own) => Some(own),
+            None => rate.map(|rate| rate.saturating_mul(10)),
+        }
+    }
+
+    /// Simultaneous connections from one address; none: no limit of its own.
+    pub fn connections_by_address(&self) -> Option<u32> {
+        let usual = (!self.is_private()).then(|| (self.max_connections / 4).max(1));
+        self.max_connections_by_address.or(usual)
     }
 
     /// Pictures read at the same time.
@@ -343,7 +439,7 @@ impl Config {
         self.queue.map_or(workers * 8, usize::from)
     }
 
-    /// What one picture may cost.
+    /// Limits on one picture.
     pub fn limits(&self) -> Limits {
         Limits {
             max_bytes: self.file_bytes(),
@@ -353,12 +449,17 @@ impl Config {
         }
     }
 
-    /// Size of a picture's file, bytes.
+    /// Largest picture file, bytes.
     pub fn file_bytes(&self) -> usize {
         (self.max_file << 20) as usize
     }
 
-    /// Whether an address is a proxy whose word counts.
+    /// How long files are kept.
+    pub fn file_lifetime(&self) -> Duration {
+        Duration::from_secs(u64::from(self.keep_files) * 3600)
+    }
+
+    /// Whether an address is a trusted proxy.
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|n| n.contains(address))
     }
@@ -367,60 +468,12 @@ impl Config {
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("not a number of seconds between 0 and 86400".into()),
-    }
-}
-
-/// A network: addresses that share their first bits.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Network {
-    address: u128,
-    bits: u32,
-}
-
-impl Network {
-    /// Whether the address is in it. IPv4 counts as ::ffff:a.b.c.d.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let shift = 128 - self.bits;
-        shift == 128 || number(address) >> shift == self.address >> shift
-    }
-}
-
-fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(v6) => v6.to_bits(),
-    }
-}
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no ADDRESS or ADDRESS/BITS");
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse::<u32>().map_err(|_| wrong())?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let (width, before) = if address.is_ipv4() {
-            (32, 96)
-        } else {
-            (128, 0)
-        };
-        let bits = bits.unwrap_or(width);
-        if bits > width {
-            return Err(wrong());
-        }
-        Ok(Self {
-            address: number(address),
-            bits: before + bits,
-        })
+        _ => Err("expected a number of seconds, more than 0 and at most 86400".into()),
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use clap::Parser;
 
     use super::*;
@@ -431,7 +484,8 @@ mod tests {
         config: Config,
     }
 
-    fn config(arguments: &[&str]) -> Config {
+    /// The configuration that these arguments of `serve` make.
+    pub(crate) fn config(arguments: &[&str]) -> Config {
         let arguments = [&["serve"], arguments].concat();
         Command::try_parse_from(arguments).unwrap().config
     }
@@ -456,6 +510,7 @@ mod tests {
             (&["--api-keys", "short"][..], "24"),
             (&["--cors", "*,https://a.example"], "--cors"),
             (&["--file-root", "/no/such/folder"], "--file-root"),
+            (&["--public-url", "ocr.example"], "--public-url"),
             (&["--web", "/no/such/folder"], "--web"),
             (&["--upload-memory", "8"], "--upload-memory"),
             (&["--edge-secret", "short"], "32"),
@@ -473,24 +528,5 @@ mod tests {
             assert!(error.contains(word), "{error}");
         }
         assert!(config(&[]).check().is_ok());
-    }
-
-    #[test]
-    fn networks_hold_their_addresses() {
-        let has = |network: &str, address: &str| {
-            let network: Network = network.parse().unwrap();
-            network.contains(address.parse().unwrap())
-        };
-        assert!(has("10.0.0.0/8", "10.200.3.4"));
-        assert!(!has("10.0.0.0/8", "11.0.0.1"));
-        assert!(has("127.0.0.1", "127.0.0.1"));
-        assert!(!has("127.0.0.1", "127.0.0.2"));
-        assert!(has("10.0.0.0/8", "::ffff:10.1.1.1"));
-        assert!(has("0.0.0.0/0", "8.8.8.8"));
-        assert!(has("fd00::/8", "fd12::1"));
-        assert!(!has("fd00::/8", "fe80::1"));
-        for wrong in ["", "x", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8/8"] {
-            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
-        }
     }
 }

@@ -1,7 +1,7 @@
-//! Bodies that nobody wants any more.
+//! Drains bodies that nobody wants any more.
 //!
-//! A client that is refused while it still sends, and then finds the connection closed, may never see why it was
-//! refused. So what a handler leaves of a body is read away, within limits.
+//! A client that is refused while still sending, and then finds the connection closed, may never see why. So whatever a
+//! handler leaves of a body is read and discarded, within limits.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,18 +14,18 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-/// Most that is read away, bytes.
+/// The most that is discarded, bytes.
 const MOST: usize = 16 << 20;
-/// Longest that it is read.
+/// The longest time spent on it.
 const TIME: Duration = Duration::from_secs(5);
 
-/// Reads away what the handler leaves of the request's body.
+/// Discards what the handler leaves of the request's body.
 pub async fn rest(request: Request, next: Next) -> Response {
     next.run(request.map(|body| Body::new(Drained(Some(body)))))
         .await
 }
 
-/// A body whose rest is read away when it is dropped; none when it has been read to its end.
+/// A body whose rest is discarded on drop; none once it has been read to the end.
 struct Drained(Option<Body>);
 
 impl HttpBody for Drained {
@@ -40,7 +40,7 @@ impl HttpBody for Drained {
             return Poll::Ready(None);
         };
         let frame = ready!(Pin::new(body).poll_frame(context));
-        // After an error there is nothing more to come either.
+        // Nothing more follows an error either.
         if !matches!(frame, Some(Ok(_))) {
             self.0 = None;
         }
@@ -63,7 +63,7 @@ impl Drop for Drained {
         let Some(body) = self.0.take().filter(|body| !body.is_end_stream()) else {
             return;
         };
-        // Not while the runtime ends: then the connection does too.
+        // Not while the runtime shuts down: the connection ends with it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };

@@ -1,4 +1,4 @@
-//! Entity tags: who has an answer already is told so instead of being sent it again.
+//! Entity tags: a client that already has an answer gets 304 instead of the answer.
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
@@ -9,10 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-/// Largest answer that is tagged, bytes. Larger ones would be held in memory for it.
+/// Largest answer that is tagged, bytes. Tagging holds the answer in memory.
 const MOST: u64 = 4 << 20;
 
-/// Tags answers to GET, and answers 304 where the tag is the one the client has.
+/// Tags answers to GET, and answers 304 if the client already has that tag.
 pub async fn tag(request: Request, next: Next) -> Response {
     if request.method() != Method::GET {
         return next.run(request).await;
@@ -29,7 +29,7 @@ pub async fn tag(request: Request, next: Next) -> Response {
     let Ok(bytes) = axum::body::to_bytes(body, MOST as usize).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    // Weak: compression comes after it.
+    // Weak, because compression happens later.
     let hash = URL_SAFE_NO_PAD.encode(&Sha256::digest(&bytes)[..16]);
     let value = format!("W/\"{hash}\"");
     if let Ok(value) = HeaderValue::from_str(&value) {

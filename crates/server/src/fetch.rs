@@ -1,8 +1,8 @@
-//! `image_url`: pictures from hosts that the operator allows, and from nowhere else.
+//! `image_url`: fetches pictures from hosts that the operator allows, and from nowhere else.
 //!
-//! A caller must not make the server speak to its own network. So the host must be on the list, every address it
-//! resolves to must be public, the connection goes to just those addresses, and each redirect is checked like the
-//! first address.
+//! A caller must not make the server talk to its own network. So the host must be on the list, every address it
+//! resolves to must be public, the connection goes to exactly those addresses, and each redirect is checked like the
+//! first URL.
 
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,6 +18,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
 use crate::app::App;
+use crate::body::Memory;
 use crate::problem::Problem;
 
 const REDIRECTS: usize = 3;
@@ -31,7 +32,10 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// From these hosts; none where there are none.
+    /// A fetcher for these hosts; none if the list is empty.
+    ///
+    /// # Errors
+    /// The HTTP client can't be created.
     pub fn new(hosts: &[String]) -> Result<Option<Self>, reqwest::Error> {
         if hosts.is_empty() {
             return Ok(None);
@@ -40,7 +44,7 @@ impl Fetcher {
         let allowed = hosts.clone();
         let policy = Policy::custom(move |attempt| {
             if attempt.previous().len() > REDIRECTS {
-                return attempt.error("it redirects too often");
+                return attempt.error("too many redirects");
             }
             match check(attempt.url(), &allowed) {
                 Ok(()) => attempt.follow(),
@@ -60,18 +64,21 @@ impl Fetcher {
     }
 }
 
-/// The picture at this address.
-pub async fn picture(app: &App, address: &str) -> Result<Bytes, Problem> {
+/// Fetches the picture at this URL into a share of the memory for uploads.
+///
+/// # Errors
+/// The URL is invalid or not allowed, the host fails, the file is too large, or there is no memory for it.
+pub async fn picture(app: &App, address: &str, memory: &mut Memory) -> Result<Bytes, Problem> {
     let refuse = |detail: String| {
         Problem::new(StatusCode::FORBIDDEN, "url_not_allowed", detail).field("image_url")
     };
     let Some(fetcher) = &app.fetcher else {
         return Err(refuse(
-            "this server fetches no pictures: send the file itself".into(),
+            "this server does not fetch pictures: send the file itself".into(),
         ));
     };
     let url = Url::parse(address).map_err(|e| {
-        let detail = format!("this is no address: {e}");
+        let detail = format!("invalid URL: {e}");
         Problem::unprocessable("invalid_url", detail).field("image_url")
     })?;
     check(&url, &fetcher.hosts).map_err(refuse)?;
@@ -80,20 +87,20 @@ pub async fn picture(app: &App, address: &str) -> Result<Bytes, Problem> {
         while let Some(source) = cause.source() {
             cause = source;
         }
-        // The last cause is the telling one; it names no address that the caller didn't.
+        // The last cause is the one that tells; it reveals no address that the caller didn't name.
         Problem::unprocessable(
             "fetch_failed",
-            format!("the picture could not be fetched: {cause}"),
+            format!("could not fetch the picture: {cause}"),
         )
         .field("image_url")
     };
     let response = fetcher.client.get(url).send().await.map_err(failed)?;
     if response.remote_addr().is_some_and(|a| !is_public(a.ip())) {
-        return Err(refuse("the host is not on the public network".into()));
+        return Err(refuse("the host is not on the public internet".into()));
     }
     if !response.status().is_success() {
         let detail = format!(
-            "its host answered with status {}",
+            "the host of the picture answered with status {}",
             response.status().as_u16()
         );
         return Err(Problem::unprocessable("fetch_failed", detail).field("image_url"));
@@ -112,27 +119,28 @@ pub async fn picture(app: &App, address: &str) -> Result<Bytes, Problem> {
         if bytes.len() + chunk.len() > limit {
             return Err(too_large(bytes.len() + chunk.len()));
         }
+        memory.hold(bytes.len() + chunk.len())?;
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
 }
 
-/// Whether an address may be fetched, as far as can be told before its name is resolved.
+/// Whether a URL may be fetched, as far as can be told before its host is resolved.
 fn check(url: &Url, hosts: &[String]) -> Result<(), String> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("`{}` is neither http nor https", url.scheme()));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("an address with a user's name is not fetched".into());
+        return Err("URLs with a user name or password are not fetched".into());
     }
     let ip = match url.host() {
         Some(url::Host::Ipv4(v4)) => Some(IpAddr::V4(v4)),
         Some(url::Host::Ipv6(v6)) => Some(IpAddr::V6(v6)),
         Some(url::Host::Domain(_)) => None,
-        None => return Err("the address names no host".into()),
+        None => return Err("the URL has no host".into()),
     };
     if ip.is_some_and(|ip| !is_public(ip)) {
-        return Err("the host is not on the public network".into());
+        return Err("the host is not on the public internet".into());
     }
     let host = url
         .host_str()
@@ -153,9 +161,9 @@ impl Resolve for PublicOnly {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let addresses: Vec<SocketAddr> = found.collect();
-            // One that is not public spoils the others: whoever answers for the name is not to be trusted.
+            // One address that isn't public disqualifies the host: whoever answers for the name can't be trusted.
             if addresses.iter().any(|a| !is_public(a.ip())) {
-                return Err("the host is not on the public network".into());
+                return Err("the host is not on the public internet".into());
             }
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })

@@ -1,131 +1,203 @@
 //! A picture and its requirements from the body of a request: multipart, JSON or the bare file.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::multipart::{Field, Multipart, MultipartError};
-use axum::extract::{FromRequest, Query, Request};
+use axum::extract::{Query, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use bytes::Bytes;
 use maoocr_engine::imaging::ImagingError;
-use maoocr_engine::plan::Requirements;
+use maoocr_engine::page::PageRanges;
+use maoocr_engine::plan::{DocumentType, Requirements};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::body::{BodyError, Incoming, Memory, announced};
+use crate::document::{PageOptions, TextLayer};
+use crate::json::{self, JsonRequirements, Text};
+use crate::multipart::Form;
 use crate::problem::Problem;
-use crate::{fetch, files};
+use crate::{export, fetch, files};
 
-/// Bytes of a request that are no picture: other fields, headers of parts.
-const REST: usize = 64 << 10;
-/// Longest name of a picture that is kept, characters.
+/// Bytes of a request besides the picture: other fields, headers of parts.
+pub const REST: usize = 64 << 10;
+/// Longest choice of pages, password and the like, bytes.
+const SHORT: usize = 4 << 10;
+/// Longest picture name that is kept, characters.
 const NAME: usize = 200;
 
 /// A picture that arrived.
 pub struct Upload {
     /// Its file.
     pub picture: Bytes,
-    /// Its name at the caller's; may be empty.
+    /// The caller's name for it; may be empty.
     pub name: String,
-    /// What the caller needs.
-    pub requirements: Requirements,
-    /// Its share of the memory for pictures. Hold it as long as the picture.
+    /// What the caller needs, of which pages, in which form.
+    pub wishes: Wishes,
+    /// Its share of the memory for uploads. Hold it as long as the picture.
     pub memory: Memory,
 }
 
-/// A share of the memory for pictures that arrive or wait.
-pub type Memory = OwnedSemaphorePermit;
+/// What a caller says beside the file.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// What the caller needs.
+    pub requirements: Requirements,
+    /// Which pages, and how.
+    pub options: PageOptions,
+    /// The form of the answer.
+    pub form: export::Form,
+}
+
+/// The same as it arrives, each as text.
+#[derive(Default)]
+struct Said {
+    pages: Option<String>,
+    password: Option<String>,
+    text_layer: Option<String>,
+    format: Option<String>,
+}
+
+impl Said {
+    /// The field of that name, if it is one of these.
+    fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
+        Some(match name {
+            "pages" => &mut self.pages,
+            "password" => &mut self.password,
+            "text_layer" => &mut self.text_layer,
+            "format" => &mut self.format,
+            _ => return None,
+        })
+    }
+
+    /// Checks them.
+    fn wishes(self, requirements: Requirements, headers: &HeaderMap) -> Result<Wishes, Problem> {
+        let form = export::Form::asked(self.format.as_deref(), headers)?;
+        let complex = requirements.document_type == DocumentType::ComplexLayout;
+        let structure = form.has_structure() || complex;
+        let pages = self.pages.map(|text| {
+            text.parse::<PageRanges>().map_err(|why| {
+                let why: String = why.chars().take(200).collect();
+                Problem::unprocessable("invalid_pages", why).field("pages")
+            })
+        });
+        let text_layer = self.text_layer.map(|name| {
+            serde_json::from_value::<TextLayer>(Value::String(name)).map_err(|_| {
+                let detail = "text_layer must be auto, always or never";
+                let mut problem = Problem::unprocessable("invalid_text_layer", detail);
+                problem.allowed = ["auto", "always", "never"].map(String::from).into();
+                problem.field("text_layer")
+            })
+        });
+        Ok(Wishes {
+            requirements,
+            options: PageOptions {
+                pages: pages.transpose()?,
+                password: self.password.unwrap_or_default(),
+                text_layer: text_layer.transpose()?.unwrap_or_default(),
+                structure,
+                single: form.is_single(),
+            },
+            form,
+        })
+    }
+}
 
 /// The JSON form of a request: exactly one of `image_base64`, `image_url` and `image_path`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"image_base64": crate::api::EXAMPLE, "requirements": {"language": "english"}}))]
-pub struct JsonPicture {
+pub struct JsonPicture<'a> {
     /// The file in base64, or a data URL.
-    pub image_base64: Option<String>,
-    /// Where to fetch it, on a host that the operator allows.
-    pub image_url: Option<String>,
-    /// Where it lies, below the folder that the operator allows.
-    pub image_path: Option<String>,
-    /// What to call it.
-    pub name: Option<String>,
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
+    pub image_base64: Option<Text<'a>>,
+    /// Its address, on a host that the operator allows.
+    #[schema(value_type = Option<String>)]
+    pub image_url: Option<Text<'a>>,
+    /// Its path beneath the folder that the operator allows.
+    #[schema(value_type = Option<String>)]
+    pub image_path: Option<Text<'a>>,
+    /// A name for the picture.
+    #[schema(value_type = Option<String>)]
+    pub name: Option<Text<'a>>,
+    /// Which pages of a file with several, such as `1-3,7,10-`; all by default.
+    #[schema(value_type = Option<String>)]
+    pub pages: Option<Text<'a>>,
+    /// The password of an encrypted PDF.
+    #[schema(value_type = Option<String>)]
+    pub password: Option<Text<'a>>,
+    /// When to use the text that a PDF contains: `auto` (if it agrees with what the page shows), `always` or `never`.
+    #[schema(value_type = Option<TextLayer>)]
+    pub text_layer: Option<Text<'a>>,
+    /// The form of the answer; `GET /api/capabilities` lists them. `Accept` may say it instead.
+    #[schema(value_type = Option<String>)]
+    pub format: Option<Text<'a>>,
     /// What the caller needs.
     #[schema(value_type = Option<crate::api::schema::Requirements>)]
-    pub requirements: Option<Value>,
+    pub requirements: Option<JsonRequirements>,
 }
 
 /// Reads a request with one picture.
+///
+/// # Errors
+/// The body is malformed, empty, too large or too slow, its requirements are invalid, or there is no memory for it.
 pub async fn upload(app: &Arc<App>, request: Request) -> Result<Upload, Problem> {
-    let memory = reserve(app, &request)?;
-    let limit = app.config.upload_timeout;
-    match tokio::time::timeout(limit, parse(app, request)).await {
-        Ok(parsed) => {
-            let (picture, name, requirements) = parsed?;
-            if picture.is_empty() {
-                return Err(ImagingError::Empty.into());
-            }
-            Ok(Upload {
-                picture,
-                name: short(&name),
-                requirements,
-                memory,
-            })
-        }
-        Err(_) => Err(too_slow(limit)),
+    let mut memory = app.memory();
+    let (head, body) = request.into_parts();
+    let (picture, name, wishes) = parse(app, &head, body, &mut memory).await?;
+    if picture.is_empty() {
+        return Err(ImagingError::Empty.into());
     }
+    memory.hold(picture.len())?;
+    Ok(Upload {
+        picture,
+        name: short(&name),
+        wishes,
+        memory,
+    })
 }
 
-/// The problem of a body that doesn't come.
-pub fn too_slow(limit: Duration) -> Problem {
-    Problem::new(
-        StatusCode::REQUEST_TIMEOUT,
-        "upload_too_slow",
-        format!(
-            "the picture had not arrived after {} s",
-            limit.as_secs_f64()
-        ),
-    )
-}
-
-/// Refuses a body that is too large by its own word, and one there is no memory for.
-fn reserve(app: &App, request: &Request) -> Result<Memory, Problem> {
-    let most = body_limit(app, is_json(request.headers()));
-    let length = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if let Some(length) = length
-        && length > most as u64
+/// A body with one picture, refused at once if it declares itself too large.
+///
+/// # Errors
+/// 413 if it does.
+pub fn incoming(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Incoming, Problem> {
+    let limit = limit as u64;
+    if let Some(length) = announced(headers)
+        && length > limit
     {
-        return Err(too_large(app, length as usize));
+        return Err(too_large(app, length));
     }
-    app.memory(length.map_or(most, |l| l as usize))
+    let time = app.config.upload_timeout;
+    Ok(Incoming::new(&app.config, body, limit, time))
 }
 
-/// Base64 takes four bytes for three.
-fn body_limit(app: &App, json: bool) -> usize {
-    let file = app.config.file_bytes();
-    if json {
-        file / 3 * 4 + REST
-    } else {
-        file + REST
-    }
+/// The longest JSON body with one picture: base64 takes four bytes for three.
+pub fn json_limit(app: &App) -> usize {
+    app.config.file_bytes() / 3 * 4 + REST
 }
 
-fn too_large(app: &App, bytes: usize) -> Problem {
+/// The problem of a picture that is too large.
+pub fn too_large(app: &App, bytes: u64) -> Problem {
     let limit = app.config.file_bytes();
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     ImagingError::TooLarge { bytes, limit }.into()
 }
 
-/// What the body is, lower case, without parameters.
-fn media_type(headers: &HeaderMap) -> String {
+/// The body's media type, lower case, without parameters.
+pub fn media_type(headers: &HeaderMap) -> String {
     let value = headers
         .get(header::CONTENT_TYPE)
         .and_then(|v| v.to_str().ok());
@@ -133,72 +205,121 @@ fn media_type(headers: &HeaderMap) -> String {
     value.trim().to_ascii_lowercase()
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    media_type(headers) == "application/json"
-}
-
-async fn parse(app: &Arc<App>, request: Request) -> Result<(Bytes, String, Requirements), Problem> {
-    let kind = media_type(request.headers());
+async fn parse(
+    app: &Arc<App>,
+    head: &Parts,
+    body: Body,
+    memory: &mut Memory,
+) -> Result<(Bytes, String, Wishes), Problem> {
+    let kind = media_type(&head.headers);
     match kind.as_str() {
-        "multipart/form-data" => multipart(app, request).await,
-        "application/json" => {
-            let body = collect(request.into_body(), body_limit(app, true))
-                .await
-                .map_err(|e| e.problem(app))?;
-            json(app, &body).await
+        "multipart/form-data" => {
+            let limit = app.config.file_bytes() + REST;
+            let incoming = incoming(app, &head.headers, body, limit)?;
+            multipart(
+                app,
+                &head.headers,
+                Form::new(&head.headers, incoming)?,
+                memory,
+            )
+            .await
         }
-        "" | "application/octet-stream" => bare(app, request).await,
-        kind if kind.starts_with("image/") => bare(app, request).await,
+        "application/json" => {
+            let body = incoming(app, &head.headers, body, json_limit(app))?
+                .whole(memory)
+                .await
+                .map_err(|e| e.problem(|bytes| too_large(app, bytes)))?;
+            json(app, &head.headers, &body, memory).await
+        }
+        "" | "application/octet-stream" => bare(app, head, body, memory).await,
+        kind if kind.starts_with("image/") || kind == "application/pdf" => {
+            bare(app, head, body, memory).await
+        }
         other => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_body",
             format!(
-                "a body of type `{other}` is not read: send multipart/form-data, application/json or the file itself \
-                 as image/*"
+                "bodies of type `{other}` are not accepted: send multipart/form-data, application/json, or the file \
+                 itself as image/* or application/pdf"
             ),
         )),
     }
 }
 
-/// The file is the body; the requirements are the query.
-async fn bare(app: &App, request: Request) -> Result<(Bytes, String, Requirements), Problem> {
-    let query = Query::<HashMap<String, String>>::try_from_uri(request.uri());
+/// The body is the file; the query holds the requirements.
+async fn bare(
+    app: &App,
+    head: &Parts,
+    body: Body,
+    memory: &mut Memory,
+) -> Result<(Bytes, String, Wishes), Problem> {
+    let query = Query::<Vec<(String, String)>>::try_from_uri(&head.uri);
     let Query(query) = query.map_err(|e| Problem::bad_request("invalid_query", e.body_text()))?;
-    let fields = query.into_iter().map(|(name, value)| {
+    let mut said = Said::default();
+    let mut fields = serde_json::Map::new();
+    for (name, value) in query {
+        let twice = || {
+            let detail = format!("the query says `{}` twice", short(&name));
+            Problem::bad_request("invalid_query", detail).field(short(&name))
+        };
+        if let Some(field) = said.field(&name) {
+            if field.replace(value).is_some() {
+                return Err(twice());
+            }
+            continue;
+        }
+        if fields.contains_key(&name) {
+            return Err(twice());
+        }
         let value = match value.as_str() {
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
             _ => Value::String(value),
         };
-        (name, value)
-    });
-    let requirements = Requirements::from_json(&Value::Object(fields.collect()))?;
-    let picture = collect(request.into_body(), app.config.file_bytes())
+        fields.insert(name, value);
+    }
+    let requirements = Requirements::from_json(&Value::Object(fields))?;
+    let wishes = said.wishes(requirements, &head.headers)?;
+    let picture = incoming(app, &head.headers, body, app.config.file_bytes())?
+        .whole(memory)
         .await
-        .map_err(|e| e.problem(app))?;
-    Ok((picture, String::new(), requirements))
+        .map_err(|e| e.problem(|bytes| too_large(app, bytes)))?;
+    Ok((picture, String::new(), wishes))
 }
 
-async fn json(app: &Arc<App>, body: &[u8]) -> Result<(Bytes, String, Requirements), Problem> {
-    let request: JsonPicture = from_json(body)?;
-    let requirements = match &request.requirements {
-        Some(requirements) => Requirements::from_json(requirements)?,
-        None => Requirements::default(),
+async fn json(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    body: &[u8],
+    memory: &mut Memory,
+) -> Result<(Bytes, String, Wishes), Problem> {
+    let request: JsonPicture = json::parse(body)?;
+    let requirements = json::requirements(request.requirements.as_ref())?;
+    let text = |text: Option<Text>| text.map(|text| text.0.into_owned());
+    let said = Said {
+        pages: text(request.pages),
+        password: text(request.password),
+        text_layer: text(request.text_layer),
+        format: text(request.format),
     };
-    let name = request.name.unwrap_or_default();
+    let wishes = said.wishes(requirements, headers)?;
+    let name = request.name.unwrap_or_default().0.into_owned();
     match (request.image_base64, request.image_url, request.image_path) {
-        (Some(text), None, None) => Ok((decode(app, &text)?, name, requirements)),
+        (Some(text), None, None) => {
+            memory.hold(body.len() + text.0.len() / 4 * 3)?;
+            Ok((decode(app, &text.0)?, name, wishes))
+        }
         (None, Some(url), None) => {
-            let picture = fetch::picture(app, &url).await?;
-            Ok((picture, or(name, &url), requirements))
+            let picture = fetch::picture(app, &url.0, memory).await?;
+            Ok((picture, or(name, &url.0), wishes))
         }
         (None, None, Some(path)) => {
-            let picture = files::picture(app, &path).await?;
-            Ok((picture, or(name, &path), requirements))
+            let picture = files::picture(app, &path.0, memory).await?;
+            Ok((picture, or(name, &path.0), wishes))
         }
         _ => Err(Problem::unprocessable(
             "invalid_picture",
-            "give exactly one of image_base64, image_url and image_path",
+            "send exactly one of image_base64, image_url and image_path",
         )),
     }
 }
@@ -207,28 +328,24 @@ fn or(name: String, other: &str) -> String {
     if name.is_empty() { other.into() } else { name }
 }
 
-/// Reads JSON; the problem says where it goes wrong.
-pub fn from_json<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            Problem::unprocessable("invalid_json", format!("the JSON body: {error}"))
-        } else {
-            Problem::bad_request("invalid_json", format!("the body isn't JSON: {error}"))
-        }
-    })
-}
-
-/// A file from base64, of either alphabet, padded or not, or from a data URL.
+/// Decodes a file from base64 (either alphabet, padded or not) or from a data URL.
+///
+/// # Errors
+/// The text is not base64, or the file is too large.
 pub fn decode(app: &App, text: &str) -> Result<Bytes, Problem> {
     let wrong = |why: String| Problem::unprocessable("invalid_base64", why).field("image_base64");
     let text = match text.strip_prefix("data:") {
         Some(url) => match url.split_once(',') {
             Some((head, data)) if head.ends_with(";base64") => data,
-            _ => return Err(wrong("a data URL must hold base64".into())),
+            _ => return Err(wrong("the data URL must be base64".into())),
         },
         None => text,
     };
-    let text: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let text = if text.contains(|c: char| c.is_ascii_whitespace()) {
+        Cow::Owned(text.split_ascii_whitespace().collect::<String>())
+    } else {
+        Cow::Borrowed(text)
+    };
     let url_safe = text.contains(['-', '_']);
     let padded = text.ends_with('=');
     let engine = match (url_safe, padded) {
@@ -238,115 +355,91 @@ pub fn decode(app: &App, text: &str) -> Result<Bytes, Problem> {
         (true, false) => &URL_SAFE_NO_PAD,
     };
     let bytes = engine
-        .decode(text)
-        .map_err(|e| wrong(format!("this is not base64: {e}")))?;
+        .decode(text.as_bytes())
+        .map_err(|e| wrong(format!("invalid base64: {e}")))?;
     if bytes.len() > app.config.file_bytes() {
-        return Err(too_large(app, bytes.len()));
+        return Err(too_large(app, bytes.len() as u64));
     }
     Ok(bytes.into())
 }
 
+/// The problem of a form as a whole that can't be read.
+pub fn whole_form(app: &App, error: BodyError) -> Problem {
+    error.problem(|bytes| too_large(app, bytes))
+}
+
+/// The text of a form's part beside the file.
+///
+/// # Errors
+/// It has more than `limit` bytes, or the form can't be read.
+pub async fn short_text(
+    app: &Arc<App>,
+    form: &mut Form,
+    name: &str,
+    limit: usize,
+) -> Result<Bytes, Problem> {
+    let data = form.data(limit, &mut app.memory()).await;
+    data.map_err(|error| {
+        error.problem(|_| {
+            let detail = format!("the part `{name}` may have at most {limit} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "part_too_large", detail).field(name)
+        })
+    })
+}
+
 async fn multipart(
     app: &Arc<App>,
-    request: Request,
-) -> Result<(Bytes, String, Requirements), Problem> {
-    let mut form = Multipart::from_request(request, &())
-        .await
-        .map_err(|e| Problem::bad_request("invalid_multipart", e.body_text()))?;
+    headers: &HeaderMap,
+    mut form: Form,
+    memory: &mut Memory,
+) -> Result<(Bytes, String, Wishes), Problem> {
+    let large = |error: BodyError| error.problem(|bytes| too_large(app, bytes));
     let mut picture = None;
     let mut name = String::new();
     let mut requirements = None;
-    while let Some(field) = form.next_field().await.map_err(malformed)? {
-        match field.name() {
+    let mut said = Said::default();
+    while let Some(part) = form.next().await.map_err(large)? {
+        match part.name.as_deref() {
             Some("image" | "file") if picture.is_none() => {
-                name = field.file_name().unwrap_or("").to_string();
-                picture = Some(part(app, field, app.config.file_bytes()).await?);
+                name = part.file_name.unwrap_or_default();
+                let limit = app.config.file_bytes();
+                picture = Some(form.data(limit, memory).await.map_err(large)?);
             }
             Some("requirements") if requirements.is_none() => {
-                let text = part(app, field, REST).await?;
-                requirements = Some(requirements_of(&text)?);
+                let text = short_text(app, &mut form, "requirements", REST / 2).await?;
+                requirements = Some(json::requirements_of(&text)?);
             }
-            other => return Err(unexpected(other, "image, requirements")),
+            Some(name) if said.field(name).is_some_and(|field| field.is_none()) => {
+                let text = short_text(app, &mut form, name, SHORT).await?;
+                let text = String::from_utf8_lossy(&text).into_owned();
+                if let Some(field) = said.field(name) {
+                    *field = Some(text);
+                }
+            }
+            other => {
+                let known = "image, requirements, pages, password, text_layer, format";
+                return Err(unexpected(other, known));
+            }
         }
     }
     let picture = picture.ok_or_else(|| {
         Problem::unprocessable("picture_missing", "the form has no part `image`").field("image")
     })?;
-    Ok((picture, name, requirements.unwrap_or_default()))
+    let wishes = said.wishes(requirements.unwrap_or_default(), headers)?;
+    Ok((picture, name, wishes))
 }
 
-/// The problem of a part that is there twice, or should not be there.
+/// The problem for a part that appears twice or isn't expected.
 pub fn unexpected(name: Option<&str>, allowed: &str) -> Problem {
     let name = name.unwrap_or("");
     Problem::unprocessable(
         "unexpected_part",
         format!(
-            "a part `{}` is there twice or not known; known: {allowed}",
+            "the part `{}` is unknown or appears twice; known parts: {allowed}",
             short(name)
         ),
     )
     .field(short(name))
-}
-
-/// Requirements from the JSON of a part.
-pub fn requirements_of(text: &[u8]) -> Result<Requirements, Problem> {
-    let value: Value = serde_json::from_slice(text).map_err(|e| {
-        let detail = format!("the requirements aren't JSON: {e}");
-        Problem::unprocessable("invalid_requirements", detail).field("requirements")
-    })?;
-    Ok(Requirements::from_json(&value)?)
-}
-
-/// The bytes of a part.
-pub async fn part(app: &App, mut field: Field<'_>, limit: usize) -> Result<Bytes, Problem> {
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = field.chunk().await.map_err(malformed)? {
-        if bytes.len() + chunk.len() > limit {
-            return Err(too_large(app, bytes.len() + chunk.len()));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.freeze())
-}
-
-/// The problem of a form that can't be parsed.
-pub fn malformed(error: MultipartError) -> Problem {
-    let detail = error.body_text();
-    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail);
-    }
-    Problem::bad_request("invalid_multipart", detail)
-}
-
-/// Why a body could not be read.
-pub enum BodyError {
-    /// It has at least so many bytes.
-    TooLarge(usize),
-    /// The connection broke.
-    Broken,
-}
-
-impl BodyError {
-    fn problem(self, app: &App) -> Problem {
-        match self {
-            Self::TooLarge(bytes) => too_large(app, bytes),
-            Self::Broken => Problem::bad_request("body_broken", "the body ended before its end"),
-        }
-    }
-}
-
-/// A whole body.
-pub async fn collect(body: Body, limit: usize) -> Result<Bytes, BodyError> {
-    let mut stream = body.into_data_stream();
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| BodyError::Broken)?;
-        if bytes.len() + chunk.len() > limit {
-            return Err(BodyError::TooLarge(bytes.len() + chunk.len()));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.freeze())
 }
 
 /// A name as it is kept.

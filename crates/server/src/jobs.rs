@@ -1,38 +1,45 @@
-//! Works off the jobs in the store.
+//! Processes the jobs in the store.
 //!
-//! Every replica does the same: it claims as many pictures as it has threads for, reads them behind those that people
-//! wait for, and prolongs its claims while it does. A replica that dies stops prolonging; then others take over.
+//! Every replica does the same: it claims as many pictures as it has threads for, reads them at lower priority than
+//! interactive ones, and extends its claims meanwhile. If a replica dies, its claims expire and others take over.
+//!
+//! An error that is the picture's own is final. One that is the server's own, such as a model that can't be loaded or a
+//! thread that panicked, gives the picture back for another try, on another replica if there is one. A picture whose
+//! reading never ended, because its server died, is read alone from then on, so that its neighbours don't die with it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use maoocr_engine::plan::Requirements;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::document::PageOptions;
 use crate::pool::Stop;
 use crate::problem::Problem;
 use crate::reading::{self, Order};
 use crate::store::{Claim, ItemKey, Outcome};
 
-/// How often the store is asked for work while there is none. A job made here is begun at once.
+/// How often the store is asked for work while there is none. A job created on this server starts at once.
 const LOOK: Duration = Duration::from_secs(1);
-/// A picture whose worker died so often is not tried again: it may be the reason.
-const ATTEMPTS: u32 = 3;
-/// How often finishing a picture is tried while the database doesn't answer.
+/// A picture whose server died this often while it was read is not tried again, since it may be the cause.
+const ATTEMPTS: u32 = 5;
+/// How often recording a result is retried while the database doesn't respond.
 const TRIES: u32 = 60;
+/// How long a job is left to other replicas after this one failed at it; doubled each time, at most an hour.
+const AVOID: Duration = Duration::from_secs(30);
 
-/// Pictures of jobs that this process is reading.
+/// Pictures of jobs being read by this process.
 #[derive(Default)]
 pub struct RunningItems {
     stops: Mutex<HashMap<ItemKey, Stop>>,
 }
 
 impl RunningItems {
-    /// Stops those of a job.
+    /// Stops the pictures of a job.
     pub fn stop(&self, job: Uuid) {
         for (item, stop) in &*self.lock() {
             if item.job == job {
@@ -46,37 +53,58 @@ impl RunningItems {
     }
 }
 
-/// Works until the server stops, then gives back what it holds.
+/// What this process claims pictures as.
+struct Worker {
+    app: Arc<App>,
+    id: Uuid,
+    /// Held whole by a picture that may have ended a server, shared by all others.
+    alone: RwLock<()>,
+    /// Jobs that this replica failed at: until when it avoids them, and how often it failed.
+    avoided: Mutex<HashMap<Uuid, (Instant, u32)>>,
+}
+
+/// Works until the server shuts down, then returns what it holds.
 pub async fn run(app: Arc<App>) {
-    let worker = Uuid::now_v7();
-    // One beyond the threads, so that none waits for the store between two pictures.
+    let worker = Arc::new(Worker {
+        app: app.clone(),
+        id: Uuid::now_v7(),
+        alone: RwLock::default(),
+        avoided: Mutex::default(),
+    });
+    // One more than there are threads, so that none waits for the store between two pictures.
     let places = Arc::new(Semaphore::new(app.pool.workers() + 1));
     let mut reading = JoinSet::new();
-    let prolong = tokio::spawn(prolong(app.clone(), worker));
+    let prolong = tokio::spawn(prolong(app.clone(), worker.id));
     while !app.stopping.is_cancelled() {
-        let free = places.available_permits();
-        let claimed = if free == 0 {
-            Ok(Vec::new())
-        } else {
-            app.store.claim(worker, free as u32, app.config.lease).await
+        // A replica that reads nothing right takes nothing.
+        tokio::select! {
+            () = app.fitness.fit() => {}
+            () = app.stopping.cancelled() => break,
+        }
+        let Some(mut free) = free(&app, &places).await else {
+            break;
         };
+        let avoid = worker.avoid();
+        let count = free.num_permits() as u32;
+        let claimed = app
+            .store
+            .claim(worker.id, count, app.config.lease, &avoid)
+            .await;
         let claims = claimed.unwrap_or_else(|error| {
-            tracing::warn!(%error, "no work could be claimed; trying again");
+            tracing::warn!(%error, "could not claim work; trying again");
             Vec::new()
         });
         let none = claims.is_empty();
         for claim in claims {
-            let stop = Stop::at(Some(Instant::now() + app.config.job_deadline));
+            let stop = Stop::after(app.config.job_deadline);
             app.running.lock().insert(claim.item, stop.clone());
-            let (app, places) = (app.clone(), places.clone());
+            let (worker, place) = (worker.clone(), free.split(1));
             reading.spawn(async move {
-                let Ok(_place) = places.acquire().await else {
-                    return;
-                };
-                one(&app, worker, claim, stop).await;
-                app.work.notify_one();
+                worker.one(claim, stop).await;
+                drop(place);
             });
         }
+        drop(free);
         if none {
             tokio::select! {
                 () = app.work.notified() => {}
@@ -86,22 +114,34 @@ pub async fn run(app: Arc<App>) {
         }
         while reading.try_join_next().is_some() {}
     }
-    // What is being read is not worth finishing at any price: another replica, or the next start, does it anew.
+    // Don't insist on finishing what is being read: another replica, or the next start, reads it again.
     for stop in app.running.lock().values() {
         stop.stop();
     }
     while reading.join_next().await.is_some() {}
     prolong.abort();
-    match app.store.release(worker).await {
+    match app.store.release(worker.id).await {
         Ok(0) => {}
-        Ok(count) => tracing::info!(count, "gave back pictures of jobs"),
+        Ok(count) => tracing::info!(count, "returned pictures of jobs"),
         Err(error) => {
-            tracing::warn!(%error, "pictures of jobs stay claimed until their lease ends")
+            tracing::warn!(%error, "pictures of jobs stay claimed until their lease expires")
         }
     }
 }
 
-/// Keeps the claims, and stops what was cancelled or given to another.
+/// All free places, once there is one; none when the server shuts down.
+async fn free(app: &App, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let mut free = tokio::select! {
+        place = places.clone().acquire_owned() => place.ok()?,
+        () = app.stopping.cancelled() => return None,
+    };
+    while let Ok(place) = places.clone().try_acquire_owned() {
+        free.merge(place);
+    }
+    Some(free)
+}
+
+/// Extends the claims, and stops pictures that were cancelled or given to another replica.
 async fn prolong(app: Arc<App>, worker: Uuid) {
     loop {
         tokio::time::sleep(app.config.lease / 3).await;
@@ -116,103 +156,221 @@ async fn prolong(app: Arc<App>, worker: Uuid) {
                     stop.stop();
                 }
             }
-            Err(error) => tracing::warn!(%error, "claims could not be prolonged; trying again"),
+            Err(error) => tracing::warn!(%error, "could not extend claims; trying again"),
         }
     }
 }
 
-async fn one(app: &Arc<App>, worker: Uuid, claim: Claim, stop: Stop) {
-    let item = claim.item;
-    let outcome = outcome(app, claim, stop.clone()).await;
-    // Stopped from outside: cancelled, another's, or to be given back. Nothing to record.
-    if !stop.is_stopped()
-        && let Some(outcome) = outcome
-    {
-        finish(app, worker, item, outcome, &stop).await;
-    }
-    app.running.lock().remove(&item);
+/// What becomes of a picture.
+enum End {
+    /// It is over.
+    Final(Outcome),
+    /// It is to be read again, for this reason.
+    Again(Problem),
+    /// It is to be returned as it was.
+    Returned,
 }
 
-/// None where the picture is to be given back.
-async fn outcome(app: &Arc<App>, claim: Claim, stop: Stop) -> Option<Outcome> {
-    if claim.attempt > ATTEMPTS {
-        let problem = Problem::unprocessable(
-            "gave_up",
-            format!("reading this picture ended the server {ATTEMPTS} times"),
-        );
-        return Some(Outcome::Failed(problem.to_json()));
-    }
-    let requirements = match Requirements::from_json(&claim.requirements) {
-        Ok(requirements) => requirements,
-        Err(error) => return Some(Outcome::Failed(Problem::from(error).to_json())),
-    };
-    let order = Order {
-        picture: claim.picture.into(),
-        name: claim.name,
-        requirements,
-        owner: claim.owner,
-    };
-    match reading::read_in_background(app, &order, stop).await {
-        Ok(answer) => Some(Outcome::Done {
-            history: reading::entry(app, &order, &answer).into_iter().collect(),
-            result: answer.pages.into(),
-        }),
-        Err(problem) if problem.code == "shutting_down" => None,
-        Err(problem) => Some(Outcome::Failed(problem.to_json())),
-    }
-}
-
-/// Records it. While the database doesn't answer, the work is kept; a lease that ran out meanwhile is taken up again
-/// where nobody else has the picture.
-async fn finish(app: &App, worker: Uuid, item: ItemKey, outcome: Outcome, stop: &Stop) {
-    for _ in 0..TRIES {
-        let recorded = match app.store.finish(worker, item, outcome.clone()).await {
-            Ok(false) => {
-                let renewed = app.store.renew(worker, &[item], app.config.lease).await;
-                renewed.map(|lost| lost.is_empty().then_some(()))
-            }
-            Ok(true) => return,
-            Err(error) => Err(error),
+impl Worker {
+    /// Reads one picture. Ordinary ones are read side by side.
+    async fn one(&self, claim: Claim, stop: Stop) {
+        let (item, retries) = (claim.item, claim.retries);
+        let end = if claim.attempt > 0 {
+            let _alone = self.alone.write().await;
+            self.read(claim, stop.clone()).await
+        } else {
+            let _beside = self.alone.read().await;
+            self.read(claim, stop.clone()).await
         };
-        match recorded {
-            Ok(Some(())) => {}
-            Ok(None) => {
-                tracing::info!(job = %item.job, index = item.index, "was no longer this server's");
-                return;
+        // Stopped from outside: cancelled, given to another, or to be returned. Nothing to record.
+        if !stop.is_stopped() {
+            match end {
+                End::Final(outcome) => self.finish(item, outcome, &stop).await,
+                End::Again(problem) => self.again(item, retries, &problem).await,
+                End::Returned => self.postpone(item, LOOK, false).await,
             }
-            Err(error) => {
-                tracing::warn!(%error, job = %item.job, index = item.index, "could not be recorded; trying again");
-                tokio::time::sleep(LOOK).await;
-                if stop.is_stopped() {
+        }
+        self.app.running.lock().remove(&item);
+    }
+
+    async fn read(&self, claim: Claim, stop: Stop) -> End {
+        let (app, item) = (&self.app, claim.item);
+        if stop.is_stopped() {
+            return End::Returned;
+        }
+        if claim.attempt >= ATTEMPTS {
+            let problem = Problem::unprocessable(
+                "gave_up",
+                format!("reading this picture ended the server {ATTEMPTS} times"),
+            );
+            return End::Final(Outcome::Failed(problem.to_json()));
+        }
+        let requirements = match Requirements::from_json(&claim.requirements) {
+            Ok(requirements) => requirements,
+            Err(error) => return End::Final(Outcome::Failed(Problem::from(error).to_json())),
+        };
+        let order = Order {
+            picture: claim.picture.into(),
+            name: claim.name,
+            requirements,
+            options: PageOptions::default(),
+            owner: claim.owner,
+        };
+        let begin = {
+            let (store, id) = (app.store.clone(), self.id);
+            Box::pin(async move { store.begin(id, item).await })
+        };
+        match reading::read_in_background(app, &order, stop, Some(begin)).await {
+            Ok(answer) => {
+                self.avoided().remove(&item.job);
+                End::Final(Outcome::Done {
+                    id: answer.id,
+                    history: reading::entry(app, &order, &answer).into_iter().collect(),
+                    result: answer.pages.into(),
+                })
+            }
+            Err(problem) if ["shutting_down", "not_begun"].contains(&problem.code) => End::Returned,
+            Err(problem) if claim.retries < retries(&problem) => End::Again(problem),
+            Err(problem) => End::Final(Outcome::Failed(problem.to_json())),
+        }
+    }
+
+    /// Gives a picture back that this server failed at.
+    async fn again(&self, item: ItemKey, retries: u32, problem: &Problem) {
+        // 1 s, 4 s, 16 s and so on.
+        let wait = Duration::from_secs(1 << (2 * retries.min(5)));
+        tracing::warn!(
+            job = %item.job, index = item.index, code = problem.code, ?wait,
+            "could not read a picture of a job, which is not its fault; it is tried again"
+        );
+        if problem.code != "deadline_exceeded" {
+            let mut avoided = self.avoided();
+            let times = avoided.get(&item.job).map_or(0, |(_, times)| *times);
+            let time = AVOID * (1 << times.min(7));
+            let until = Instant::now() + time.min(Duration::from_secs(3600));
+            avoided.insert(item.job, (until, times + 1));
+        }
+        self.postpone(item, wait, true).await;
+    }
+
+    async fn postpone(&self, item: ItemKey, wait: Duration, failed: bool) {
+        let postponed = self.app.store.postpone(self.id, item, wait, failed).await;
+        if let Err(error) = postponed {
+            // Then its lease expires, and it is read again all the same.
+            tracing::warn!(%error, job = %item.job, index = item.index, "could not be given back");
+        }
+    }
+
+    /// Records a result. While the database doesn't respond, the result is kept; if the lease expires in the meantime, it
+    /// is renewed unless someone else has the picture.
+    async fn finish(&self, item: ItemKey, outcome: Outcome, stop: &Stop) {
+        let (store, lease) = (&self.app.store, self.app.config.lease);
+        for _ in 0..TRIES {
+            let recorded = match store.finish(self.id, item, outcome.clone()).await {
+                Ok(false) => {
+                    let renewed = store.renew(self.id, &[item], lease).await;
+                    renewed.map(|lost| lost.is_empty().then_some(()))
+                }
+                Ok(true) => {
+                    self.app.followers.look();
                     return;
+                }
+                Err(error) => Err(error),
+            };
+            match recorded {
+                Ok(Some(())) => {}
+                Ok(None) => {
+                    tracing::info!(job = %item.job, index = item.index, "no longer belonged to this server");
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, job = %item.job, index = item.index, "could not be recorded; trying again");
+                    tokio::time::sleep(LOOK).await;
+                    if stop.is_stopped() {
+                        return;
+                    }
                 }
             }
         }
     }
+
+    /// The jobs that are now left to other replicas.
+    fn avoid(&self) -> Vec<Uuid> {
+        let now = Instant::now();
+        let mut avoided = self.avoided();
+        // What was long ago says nothing any more.
+        avoided.retain(|_, (until, _)| *until + Duration::from_secs(3600) > now);
+        let current = avoided.iter().filter(|(_, (until, _))| *until > now);
+        current.map(|(job, _)| *job).collect()
+    }
+
+    fn avoided(&self) -> MutexGuard<'_, HashMap<Uuid, (Instant, u32)>> {
+        self.avoided.lock().unwrap_or_else(|e| e.into_inner())
+    }
 }
 
-/// Deletes what is too old, now and then every hour.
+/// How often a picture is tried again after such a problem: never if the problem is its own.
+fn retries(problem: &Problem) -> u32 {
+    match problem.code {
+        // It may have been a machine with too much to do, or a picture that takes too long on any.
+        "deadline_exceeded" => 1,
+        // Another replica may have the model.
+        "model_not_installed" => 5,
+        // It may be the picture, though it must not be.
+        "reader_failed" => 2,
+        _ if problem.status.is_server_error() => 5,
+        _ => 0,
+    }
+}
+
+/// Deletes expired data, now and then every hour; nonces every minute.
 pub async fn retain(app: Arc<App>) {
     const DAY: i64 = 86_400_000;
-    loop {
+    for minute in 0u64.. {
         let now = crate::auth::now();
-        let before = |days: u32| (days > 0).then(|| now - i64::from(days) * DAY);
-        let entries = before(app.config.keep_history);
-        let jobs = before(app.config.keep_jobs);
-        match app.store.purge(entries, jobs, now - DAY).await {
-            Ok(purged) if purged.jobs + purged.entries > 0 => {
-                tracing::info!(
-                    jobs = purged.jobs,
-                    entries = purged.entries,
-                    "deleted what was too old"
-                );
+        if let Err(error) = app.store.forget_nonces().await {
+            tracing::warn!(%error, "could not delete expired nonces");
+        }
+        if minute % 60 == 0 {
+            let before = |days: u32| (days > 0).then(|| now - i64::from(days) * DAY);
+            let entries = before(app.config.keep_history);
+            let jobs = before(app.config.keep_jobs);
+            match app.store.purge(entries, jobs, now - DAY).await {
+                Ok(purged) if purged.jobs + purged.entries > 0 => {
+                    tracing::info!(
+                        jobs = purged.jobs,
+                        entries = purged.entries,
+                        "deleted what was too old"
+                    );
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "could not delete expired data"),
             }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "what is too old could not be deleted"),
+        }
+        match app.store.purge_files().await {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(files, "deleted what was too old"),
+            Err(error) => tracing::warn!(%error, "could not delete expired files"),
         }
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(3600)) => {}
+            () = tokio::time::sleep(Duration::from_secs(60)) => {}
             () = app.stopping.cancelled() => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use maoocr_engine::imaging::ImagingError;
+
+    use super::*;
+
+    #[test]
+    fn only_the_servers_own_errors_are_tried_again() {
+        assert_eq!(retries(&Problem::from(ImagingError::Empty)), 0);
+        assert_eq!(retries(&Problem::unprocessable("no_pages", "")), 0);
+        assert!(retries(&Problem::internal("model_unusable", "")) > 0);
+        assert!(retries(&Problem::busy("database_unavailable", "", 1)) > 0);
+        assert!(retries(&Problem::unprocessable("model_not_installed", "")) > 0);
     }
 }

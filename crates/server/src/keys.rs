@@ -13,11 +13,11 @@ const DAY: i64 = 86_400_000;
 pub struct KeyInfo {
     /// Its id.
     pub id: Uuid,
-    /// Whose it is.
+    /// Its owner's name.
     pub name: String,
-    /// valid, expired or revoked.
+    /// `valid`, `expired` or `revoked`.
     pub state: &'static str,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Vec<&'static str>,
 }
 
@@ -37,7 +37,10 @@ impl From<Key> for KeyInfo {
     }
 }
 
-/// Makes a key in the database at this address and returns it; only its hash is stored.
+/// Creates a key in the database at this URL and returns it. Only its hash is stored.
+///
+/// # Errors
+/// The database can't be opened or written.
 pub fn create(
     database: &str,
     name: String,
@@ -58,13 +61,19 @@ pub fn create(
     Ok(key)
 }
 
-/// All keys.
+/// Lists all keys.
+///
+/// # Errors
+/// The database can't be opened or read.
 pub fn list(database: &str) -> Result<Vec<KeyInfo>, ServeError> {
     let keys = with(database, async |store| store.keys().await)?;
     Ok(keys.into_iter().map(KeyInfo::from).collect())
 }
 
-/// Takes a key back; `false` where there is none that is valid.
+/// Revokes a key; `false` if there is no valid key with this id.
+///
+/// # Errors
+/// The database can't be opened or written.
 pub fn revoke(database: &str, id: Uuid) -> Result<bool, ServeError> {
     with(database, async |store| store.revoke_key(id).await)
 }

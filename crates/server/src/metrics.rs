@@ -1,8 +1,8 @@
-//! What is counted, and its names for Prometheus.
+//! The metrics and their names for Prometheus.
 
 use std::time::Duration;
 
-use maoocr_engine::answer::Document;
+use maoocr_engine::answer::Answer;
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
@@ -20,11 +20,15 @@ const QUEUE: &str = "maoocr_queue_depth";
 const BUSY: &str = "maoocr_workers_busy";
 const WORKERS: &str = "maoocr_workers";
 const BACKLOG: &str = "maoocr_jobs_backlog";
+const DATABASE: &str = "maoocr_database_up";
 const BATCH: &str = "maoocr_batch_size";
 const CACHE: &str = "maoocr_cache_total";
 const CONNECTIONS: &str = "maoocr_websockets";
 
-/// Installs the recorder. Once a process.
+/// Installs the recorder, once per process.
+///
+/// # Errors
+/// A recorder is already installed.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let seconds = [
         0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
@@ -49,26 +53,36 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         Unit::Seconds,
         "A picture from bytes to text, waiting aside"
     );
-    describe_histogram!(STAGE_SECONDS, Unit::Seconds, "A page's time in each stage");
-    describe_counter!(MODEL_USES, "Pages by model");
-    describe_gauge!(MODEL_BYTES, Unit::Bytes, "Files of the loaded models");
-    describe_gauge!(QUEUE, "Pictures that wait for a thread");
-    describe_gauge!(BUSY, "Threads at work");
-    describe_gauge!(WORKERS, "Threads there are");
-    describe_gauge!(BACKLOG, "Pictures of jobs that wait, over all replicas");
-    describe_histogram!(BATCH, "Lines recognised in one run of a batching device");
+    describe_histogram!(STAGE_SECONDS, Unit::Seconds, "Time per page in each stage");
+    describe_counter!(MODEL_USES, "Pages read, by model");
+    describe_gauge!(MODEL_BYTES, Unit::Bytes, "Size of the loaded models' files");
+    describe_gauge!(QUEUE, "Pictures waiting for a thread");
+    describe_gauge!(BUSY, "Busy threads");
+    describe_gauge!(WORKERS, "All threads");
+    describe_gauge!(BACKLOG, "Waiting pictures of jobs, across all replicas");
+    describe_gauge!(DATABASE, "Whether the database responds");
+    describe_histogram!(BATCH, "Lines recognised per run on a batching device");
     describe_counter!(CACHE, "Lookups in the result cache: hit, miss");
     describe_gauge!(CONNECTIONS, "Open WebSockets");
     metrics_process::Collector::default().describe();
     Ok(handle)
 }
 
-/// Lines in one run.
+/// Condenses what the histograms were given, which otherwise only a scrape does: without one they would grow for ever.
+pub async fn tend(recorder: PrometheusHandle, every: Duration) {
+    let mut pause = tokio::time::interval(every);
+    loop {
+        pause.tick().await;
+        recorder.run_upkeep();
+    }
+}
+
+/// Counts the lines in one run.
 pub fn batch(lines: usize) {
     histogram!(BATCH).record(lines as f64);
 }
 
-/// A request and its answer.
+/// Counts a request and its answer.
 pub fn request(route: String, method: &str, status: u16, took: Duration) {
     histogram!(REQUEST_SECONDS, "route" => route.clone()).record(took);
     let labels = [
@@ -79,18 +93,18 @@ pub fn request(route: String, method: &str, status: u16, took: Duration) {
     counter!(REQUESTS, &labels).increment(1);
 }
 
-/// A problem document was sent.
+/// Counts a problem document.
 pub fn problem(code: &'static str) {
     counter!(PROBLEMS, "code" => code).increment(1);
 }
 
-/// A picture was done with.
+/// Counts a finished picture.
 pub fn picture(outcome: &'static str) {
     counter!(PICTURES, "outcome" => outcome).increment(1);
 }
 
-/// A picture was read.
-pub fn pages(pages: &[Document]) {
+/// Counts the pages of a file that was read.
+pub fn pages<'a>(pages: impl Iterator<Item = &'a Answer>) {
     picture("read");
     let mut total = 0.0;
     for page in pages {
@@ -105,12 +119,12 @@ pub fn pages(pages: &[Document]) {
     histogram!(PICTURE_SECONDS).record(total);
 }
 
-/// The result cache was asked.
+/// Counts a lookup in the result cache.
 pub fn cache(hit: bool) {
     counter!(CACHE, "result" => if hit { "hit" } else { "miss" }).increment(1);
 }
 
-/// A WebSocket was opened, or closed.
+/// Counts an opened or closed WebSocket.
 pub fn websocket(opened: bool) {
     let open = gauge!(CONNECTIONS);
     if opened {
@@ -120,7 +134,12 @@ pub fn websocket(opened: bool) {
     }
 }
 
-/// The pool and the models, as they are now.
+/// Records whether the database responds.
+pub fn database(responds: bool) {
+    gauge!(DATABASE).set(f64::from(u8::from(responds)));
+}
+
+/// Records the current state of the pool and the models.
 pub fn state(load: crate::pool::Load, workers: usize, model_bytes: u64, backlog: Option<u64>) {
     gauge!(QUEUE).set(load.waiting as f64);
     gauge!(BUSY).set(load.busy as f64);

@@ -1,9 +1,9 @@
-//! The models on this machine: loaded when a plan first needs them, unloaded when memory is short, replaced while
-//! others use them.
+//! The models on this machine: loaded when a plan first needs them, unloaded when memory runs short, replaced while in
+//! use.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use maoocr_engine::pipeline::Engine;
 use maoocr_engine::plan::{DeviceClass, Plan, Requirements};
@@ -16,9 +16,12 @@ use utoipa::ToSchema;
 use crate::batching::Batching;
 use crate::problem::Problem;
 
+/// How long it is believed which files are installed.
+const SEEN: Duration = Duration::from_secs(5);
+
 /// Why a model could not be loaded.
 #[derive(Debug, thiserror::Error)]
-#[error("the model {name}: {reason}")]
+#[error("can't load the model {name}: {reason}")]
 pub struct LoadError {
     name: String,
     reason: String,
@@ -30,16 +33,18 @@ impl From<LoadError> for Problem {
     }
 }
 
-/// The models and what is known of their use.
+/// The models and how they are used.
 pub struct Models {
     engine: Engine,
     files: Files,
     device: Device,
-    /// Bytes of networks that may stay loaded beside those in use.
+    /// Bytes of networks that may stay loaded, besides those in use.
     budget: u64,
     loaded: Mutex<HashMap<String, Use>>,
-    /// Held while a network is made ready, so that two callers don't load the same one twice.
+    /// Held while a network is loaded, so that two callers don't load the same one.
     loading: Mutex<()>,
+    /// What was installed, and when that was looked up.
+    seen: Mutex<Option<(Instant, Arc<HashSet<String>>)>>,
 }
 
 struct Use {
@@ -58,27 +63,27 @@ pub struct ModelState {
     /// Its name.
     #[schema(example = "ppocrv6-small-rec")]
     pub name: String,
-    /// What it is for: detection, recognition, line-orientation, page-orientation, layout.
+    /// `detection`, `recognition`, `line-orientation`, `page-orientation` or `layout`.
     #[schema(value_type = String)]
     pub task: Task,
-    /// The family it belongs to.
+    /// Its family, e.g. `PP-OCRv6`.
     pub family: String,
-    /// tiny, small or medium; none where the task has one model only.
+    /// `tiny`, `small` or `medium`; none if the task has only one model.
     #[schema(value_type = Option<String>)]
     pub tier: Option<Tier>,
-    /// BCP 47 tags of what a recogniser reads.
+    /// BCP 47 tags of the languages a recogniser reads.
     pub languages: Vec<String>,
-    /// Its licence.
+    /// SPDX identifier of its licence.
     pub licence: String,
-    /// Size of its file.
+    /// Size of its file, bytes.
     pub bytes: u64,
-    /// Whether its file is on this machine.
+    /// Whether its file is installed.
     pub installed: bool,
     /// Whether it is in memory.
     pub loaded: bool,
-    /// What runs it, where it is loaded.
+    /// What runs it, if it is loaded.
     pub executor: Option<String>,
-    /// Why that is not what was looked for first, where it isn't.
+    /// Why that isn't the first choice, if it isn't.
     pub fallback: Option<String>,
     /// Pages read with it since it was loaded.
     pub uses: u64,
@@ -87,7 +92,7 @@ pub struct ModelState {
 }
 
 impl Models {
-    /// None loaded yet; `budget` in bytes.
+    /// With nothing loaded yet; `budget` in bytes.
     pub fn new(files: Files, device: Device, budget: u64) -> Self {
         let class = if device.is_gpu() {
             DeviceClass::Gpu
@@ -101,6 +106,7 @@ impl Models {
             budget,
             loaded: Mutex::default(),
             loading: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -109,7 +115,7 @@ impl Models {
         &self.engine
     }
 
-    /// What they run on, for people.
+    /// What they run on, in words.
     pub fn device(&self) -> String {
         self.device.describe()
     }
@@ -119,19 +125,38 @@ impl Models {
         self.device.is_gpu()
     }
 
-    /// Chooses among the models on this machine.
+    /// Chooses among the installed models.
+    ///
+    /// # Errors
+    /// No installed model meets the requirements.
     pub fn plan(&self, requirements: &Requirements) -> Result<Plan, Problem> {
+        let names = self.installed();
         let installed: Vec<&ModelEntry> = self
             .files
             .manifest()
             .models
             .iter()
-            .filter(|m| self.files.has(&m.name))
+            .filter(|m| names.contains(&m.name))
             .collect();
         Ok(self.engine.plan(requirements, &installed)?)
     }
 
-    /// Distinguishes answers of other weights: the hashes of the plan's models.
+    /// Names of the models whose files are there. The folder may be on a network, and every request asks.
+    fn installed(&self) -> Arc<HashSet<String>> {
+        let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
+        match &*seen {
+            Some((at, names)) if at.elapsed() < SEEN => names.clone(),
+            _ => {
+                let models = self.files.manifest().models.iter();
+                let there = models.filter(|m| self.files.has(&m.name));
+                let names: Arc<HashSet<String>> = Arc::new(there.map(|m| m.name.clone()).collect());
+                *seen = Some((Instant::now(), names.clone()));
+                names
+            }
+        }
+    }
+
+    /// Tells weights apart: the hashes of the plan's models.
     pub fn fingerprint(&self, plan: &Plan) -> String {
         let hashes: Vec<&str> = plan
             .models()
@@ -142,7 +167,10 @@ impl Models {
         hashes.join("+")
     }
 
-    /// Loads what the plan needs. It stays until the guard is dropped.
+    /// Loads what the plan needs and keeps it loaded until the guard is dropped.
+    ///
+    /// # Errors
+    /// A model can't be loaded.
     pub fn hold(&self, plan: &Plan) -> Result<Held<'_>, LoadError> {
         let mut held = Held {
             models: self,
@@ -162,7 +190,10 @@ impl Models {
         Ok(held)
     }
 
-    /// Reads a loaded model's file anew; pages in progress end with the old one.
+    /// Reloads a model from its file, if it is loaded. Pages in progress finish with the old one.
+    ///
+    /// # Errors
+    /// The file is unusable; the old model stays.
     pub fn reload(&self, name: &str) -> Result<bool, LoadError> {
         if !self.lock().contains_key(name) {
             return Ok(false);
@@ -172,18 +203,18 @@ impl Models {
         Ok(true)
     }
 
-    /// Whether the manifest has it, and it is no dictionary.
+    /// Whether the manifest has a network of this name.
     pub fn knows(&self, name: &str) -> bool {
         let entry = self.files.manifest().get(name);
         entry.is_some_and(|m| m.task != Task::Dictionary)
     }
 
-    /// Names of those in memory.
+    /// Names of the loaded models.
     pub fn loaded(&self) -> Vec<String> {
         self.lock().keys().cloned().collect()
     }
 
-    /// Bytes of the networks in memory.
+    /// Size of the loaded networks, bytes.
     pub fn loaded_bytes(&self) -> u64 {
         self.lock().values().map(|u| u.bytes).sum()
     }
@@ -219,7 +250,7 @@ impl Models {
         self.loaded.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Counts one more holder; `false` where the model isn't loaded.
+    /// Counts one more holder; `false` if the model isn't loaded.
     fn take(&self, name: &str) -> bool {
         let mut loaded = self.lock();
         let Some(usage) = loaded.get_mut(name) else {
@@ -237,7 +268,7 @@ impl Models {
             reason,
         };
         let entry = self.files.manifest().get(name);
-        let entry = entry.ok_or_else(|| failed("the manifest doesn't have it".into()))?;
+        let entry = entry.ok_or_else(|| failed("the manifest has no such model".into()))?;
         let began = Instant::now();
         let read = |name: &str| self.files.read(name).map_err(|e| failed(e.to_string()));
         let onnx = read(name)?;
@@ -245,14 +276,7 @@ impl Models {
             .device
             .load(&onnx)
             .map_err(|e: RuntimeError| failed(e.to_string()))?;
-        let dictionary = match &entry.dictionary {
-            Some(dictionary) => Some(
-                String::from_utf8(read(dictionary)?)
-                    .map_err(|_| failed(format!("{dictionary} isn't UTF-8")))?,
-            ),
-            // A recogniser without one has its alphabet in itself.
-            None => maoocr_runtime::onnx::metadata(&onnx, "character"),
-        };
+        let dictionary = entry.dictionary.as_deref().map(read).transpose()?;
         let executor = session.executor();
         let fallback = session.fallback().map(String::from);
         let session: Arc<dyn Session> = if entry.task == Task::Recognition && session.batch() > 1 {
@@ -261,7 +285,7 @@ impl Models {
             session
         };
         self.engine
-            .install(entry.clone(), session, dictionary.as_deref())
+            .install_files(entry.clone(), session, &onnx, dictionary.as_deref())
             .map_err(|e| failed(e.to_string()))?;
         tracing::info!(
             model = name,
@@ -274,7 +298,7 @@ impl Models {
                 model = name,
                 executor,
                 reason,
-                "not on the device that was asked for"
+                "not running on the requested device"
             );
         }
         let mut loaded = self.lock();
@@ -291,7 +315,7 @@ impl Models {
         Ok(())
     }
 
-    /// Unloads what was unused the longest until the rest fits into the budget. What is in use stays.
+    /// Unloads the least recently used models until the rest fits the budget. Models in use stay.
     fn evict(&self) {
         let mut loaded = self.lock();
         let mut total: u64 = loaded.values().map(|u| u.bytes).sum();
@@ -304,10 +328,7 @@ impl Models {
                 total -= usage.bytes;
             }
             self.engine.remove(&name);
-            tracing::info!(
-                model = name,
-                "unloaded: the loaded models exceed their memory"
-            );
+            tracing::info!(model = name, "unloaded: the models exceed their memory");
         }
     }
 }

@@ -1,133 +1,50 @@
-//! Threads that do the reading, behind a bounded queue.
+//! The threads that read pictures, behind a bounded queue.
 //!
-//! A caller that can't be served in time is told so before it waits: by the length of the queue, and by the time the
-//! pictures before it are going to take.
+//! A caller that can't be served in time is refused before it waits, judging by the length of the queue and the time
+//! that the pictures ahead of it will take. That time is learned, per lane and megapixel, from pictures that were read to
+//! their end: what a deadline cut off says nothing. Whatever was learned, someone who would wait for nobody is let in, so
+//! that a wrong estimate corrects itself.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-/// Background work gets a thread after so many pictures that people wait for, so that it never starves.
+pub use crate::refused::Refused;
+pub use crate::stop::{Stop, StopGuard};
+use crate::usual::{Usual, share};
+
+/// After this many interactive pictures, background work gets a thread, so that it never starves.
 const PATIENCE: u32 = 4;
 
-/// Who waits for the work.
+/// Who is waiting for the work.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lane {
-    /// A person or a program, at this moment.
+    /// A person or a program, right now.
     Interactive,
-    /// A job. Its queue is in the store; here wait only those that are next.
+    /// A job. Its queue is in the store; only the next pictures wait here.
     Background,
 }
 
-/// Why work was not taken on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Refused {
-    /// As many wait as may.
-    #[error("{waiting} pictures are waiting already")]
-    Full {
-        /// How many.
-        waiting: usize,
-        /// Time until the queue is likely to have room.
-        retry_after: Duration,
-    },
-    /// Its turn would come too late.
-    #[error("the pictures waiting before it take {wait:?}, and its deadline is in {left:?}")]
-    TooLate {
-        /// How long the others take.
-        wait: Duration,
-        /// Until the deadline.
-        left: Duration,
-    },
-    /// The server is shutting down.
-    #[error("the server is shutting down")]
-    Closed,
+/// What work yields.
+#[derive(Debug)]
+pub struct Done<T> {
+    /// Its result.
+    pub value: T,
+    /// Millions of pixels read, if it ran to its end. Only such work teaches how long work takes.
+    pub megapixels: Option<f64>,
 }
 
-impl Refused {
-    /// Whole seconds after which another try makes sense.
-    pub fn retry_after(&self) -> u64 {
-        let wait = match *self {
-            Self::Full { retry_after, .. } => retry_after,
-            Self::TooLate { wait, left } => wait.saturating_sub(left),
-            Self::Closed => Duration::from_secs(5),
-        };
-        (wait.as_secs_f64().ceil() as u64).clamp(1, 60)
-    }
-
-    /// A stable word for programs.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Full { .. } => "queue_full",
-            Self::TooLate { .. } => "overloaded",
-            Self::Closed => "shutting_down",
+impl<T> Done<T> {
+    /// Work that teaches nothing.
+    pub fn untold(value: T) -> Self {
+        Self {
+            value,
+            megapixels: None,
         }
-    }
-}
-
-/// Tells work to stop, from outside or by its deadline.
-#[derive(Clone, Debug)]
-pub struct Stop(Arc<StopInner>);
-
-#[derive(Debug)]
-struct StopInner {
-    stopped: AtomicBool,
-    deadline: Option<Instant>,
-}
-
-impl Stop {
-    /// Stops when told, or at the deadline.
-    pub fn at(deadline: Option<Instant>) -> Self {
-        Self(Arc::new(StopInner {
-            stopped: AtomicBool::new(false),
-            deadline,
-        }))
-    }
-
-    /// Stops the work.
-    pub fn stop(&self) {
-        self.0.stopped.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was told to stop.
-    pub fn is_stopped(&self) -> bool {
-        self.0.stopped.load(Ordering::Relaxed)
-    }
-
-    /// Whether its time is over.
-    pub fn is_late(&self) -> bool {
-        self.0.deadline.is_some_and(|at| Instant::now() >= at)
-    }
-
-    /// Whether to stop, for either reason.
-    pub fn asked(&self) -> bool {
-        self.is_stopped() || self.is_late()
-    }
-
-    /// Until the deadline.
-    pub fn left(&self) -> Option<Duration> {
-        self.0
-            .deadline
-            .map(|at| at.saturating_duration_since(Instant::now()))
-    }
-
-    /// Stops the work when it is dropped: hold it as long as somebody waits.
-    pub fn when_dropped(&self) -> StopGuard {
-        StopGuard(self.clone())
-    }
-}
-
-/// Stops work when dropped.
-#[derive(Debug)]
-pub struct StopGuard(Stop);
-
-impl Drop for StopGuard {
-    fn drop(&mut self) {
-        self.0.stop();
     }
 }
 
@@ -142,9 +59,6 @@ struct Shared {
     wake: Condvar,
     capacity: usize,
     workers: usize,
-    busy: AtomicUsize,
-    /// Usual time of one picture, microseconds: an average that forgets.
-    usual: AtomicU64,
 }
 
 #[derive(Default)]
@@ -153,33 +67,39 @@ struct Queues {
     background: VecDeque<Work>,
     /// Interactive ones taken since the last background one.
     taken: u32,
+    /// Work being done, by lane.
+    busy: [usize; 2],
+    /// What was learned, by lane.
+    usual: [Usual; 2],
     closed: bool,
 }
 
 struct Work {
-    run: Box<dyn FnOnce() + Send>,
+    run: Box<dyn FnOnce() -> Option<f64> + Send>,
+    lane: Lane,
     stop: Stop,
 }
 
 /// What the pool is doing, for the metrics.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Load {
-    /// Pictures that wait.
+    /// Waiting pictures.
     pub waiting: usize,
-    /// Threads at work.
+    /// Busy threads.
     pub busy: usize,
 }
 
 impl Pool {
     /// Starts `workers` threads; at most `capacity` interactive pictures wait for them.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
     pub fn start(workers: usize, capacity: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             queues: Mutex::default(),
             wake: Condvar::new(),
             capacity,
             workers: workers.max(1),
-            busy: AtomicUsize::new(0),
-            usual: AtomicU64::new(0),
         });
         let threads = (0..shared.workers)
             .map(|number| {
@@ -195,7 +115,7 @@ impl Pool {
         })
     }
 
-    /// How many threads there are.
+    /// The number of threads.
     pub fn workers(&self) -> usize {
         self.shared.workers
     }
@@ -205,21 +125,27 @@ impl Pool {
         let queues = self.shared.lock();
         Load {
             waiting: queues.interactive.len() + queues.background.len(),
-            busy: self.shared.busy.load(Ordering::Relaxed),
+            busy: queues.busy.iter().sum(),
         }
     }
 
-    /// Whether interactive work would be refused now: asked before a request's body is read.
+    /// Asks, before a request's body is read, whether interactive work would be accepted now.
+    ///
+    /// # Errors
+    /// Why it would be refused.
     pub fn admits(&self, stop: &Stop) -> Result<(), Refused> {
         self.shared.admits(&self.shared.lock(), stop)
     }
 
-    /// Queues work; its result comes through the receiver, which fails where the work panicked or was dropped.
+    /// Queues work. The receiver yields its result, or fails if the work panicked or was dropped.
+    ///
+    /// # Errors
+    /// Why the work is refused.
     pub fn submit<T: Send + 'static>(
         &self,
         lane: Lane,
         stop: Stop,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce() -> Done<T> + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Refused> {
         let (sender, receiver) = oneshot::channel();
         let mut queues = self.shared.lock();
@@ -230,9 +156,12 @@ impl Pool {
         }
         let work = Work {
             run: Box::new(move || {
-                // Nobody there to hear it is no failure.
-                let _ = sender.send(work());
+                let done = work();
+                // It is no failure if nobody waits any more.
+                let _ = sender.send(done.value);
+                done.megapixels
             }),
+            lane,
             stop,
         };
         match lane {
@@ -244,7 +173,7 @@ impl Pool {
         Ok(receiver)
     }
 
-    /// Takes no more work, and waits for what there is.
+    /// Accepts no more work and waits for the rest to finish.
     pub fn close(&self) {
         self.shared.lock().closed = true;
         self.shared.wake.notify_all();
@@ -277,34 +206,46 @@ impl Shared {
             return Err(Refused::Closed);
         }
         let waiting = queues.interactive.len();
-        let usual = Duration::from_micros(self.usual.load(Ordering::Relaxed));
-        let busy = self.busy.load(Ordering::Relaxed);
+        let [busy, background] = queues.busy;
+        // Whatever was learned: nobody is ahead, or nobody reads whose time could correct a wrong estimate.
+        if waiting == 0 && (busy == 0 || busy + background < self.workers) {
+            return Ok(());
+        }
+        let [usual, usual_background] = queues.usual.map(Usual::time);
         if waiting >= self.capacity {
             return Err(Refused::Full {
                 waiting,
-                retry_after: usual.mul_f64(waiting as f64 / self.workers as f64),
+                retry_after: share(usual, waiting, self.workers),
             });
         }
-        // Whoever comes now is served after those that wait, by the first thread that is free then.
-        let before = (waiting + busy).saturating_sub(self.workers - 1) as f64;
-        let wait = usual.mul_f64(before / self.workers as f64);
+        // Whoever comes now is served after those that wait, by the first thread that is free then. Of the work in the
+        // background, half the time has passed on average.
+        let others = (self.workers - 1).saturating_sub(background);
+        let ahead = (waiting + busy).saturating_sub(others);
+        let wait = share(usual, ahead, self.workers).saturating_add(share(
+            usual_background / 2,
+            background,
+            self.workers,
+        ));
         match stop.left() {
-            Some(left) if wait + usual > left => Err(Refused::TooLate { wait, left }),
+            Some(left) if wait.saturating_add(usual) > left => Err(Refused::TooLate { wait, left }),
             _ => Ok(()),
         }
     }
 
     fn work(&self) {
         while let Some(work) = self.next() {
-            self.busy.fetch_add(1, Ordering::Relaxed);
             let began = Instant::now();
+            let (lane, run) = (work.lane as usize, work.run);
             // A panic is the end of that picture alone.
-            if catch_unwind(AssertUnwindSafe(work.run)).is_err() {
-                tracing::error!("reading a picture panicked");
-            } else {
-                self.learn(began.elapsed());
+            let done = catch_unwind(AssertUnwindSafe(run));
+            let mut queues = self.lock();
+            queues.busy[lane] -= 1;
+            match done {
+                Ok(Some(megapixels)) => queues.usual[lane].learn(began.elapsed(), megapixels),
+                Ok(None) => {}
+                Err(_) => tracing::error!("reading a picture panicked"),
             }
-            self.busy.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -314,6 +255,8 @@ impl Shared {
         loop {
             while let Some(work) = queues.take() {
                 if !work.stop.asked() {
+                    work.stop.begin();
+                    queues.busy[work.lane as usize] += 1;
                     return Some(work);
                 }
             }
@@ -322,17 +265,6 @@ impl Shared {
             }
             queues = self.wake.wait(queues).unwrap_or_else(|e| e.into_inner());
         }
-    }
-
-    fn learn(&self, took: Duration) {
-        let took = took.as_micros() as u64;
-        let usual = self.usual.load(Ordering::Relaxed);
-        let next = if usual == 0 {
-            took
-        } else {
-            (usual * 7 + took) / 8
-        };
-        self.usual.store(next, Ordering::Relaxed);
     }
 }
 
@@ -351,6 +283,7 @@ impl Queues {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
 
@@ -366,6 +299,7 @@ mod tests {
         pool.submit(Lane::Interactive, never(), move || {
             began.send(()).unwrap();
             let _ = held.recv();
+            Done::untold(())
         })
         .unwrap();
         begun.recv().unwrap();
@@ -376,9 +310,12 @@ mod tests {
     fn more_than_the_queue_holds_is_refused_at_once() {
         let (pool, hold) = held(2);
         for _ in 0..2 {
-            pool.submit(Lane::Interactive, never(), || ()).unwrap();
+            pool.submit(Lane::Interactive, never(), || Done::untold(()))
+                .unwrap();
         }
-        let refused = pool.submit(Lane::Interactive, never(), || ()).unwrap_err();
+        let refused = pool
+            .submit(Lane::Interactive, never(), || Done::untold(()))
+            .unwrap_err();
         assert_eq!(refused.code(), "queue_full");
         assert!(refused.retry_after() >= 1);
         assert_eq!(
@@ -399,15 +336,70 @@ mod tests {
         );
     }
 
+    fn within(seconds: u64) -> Stop {
+        Stop::at(Some(Instant::now() + Duration::from_secs(seconds)))
+    }
+
     #[test]
     fn who_would_come_too_late_is_refused() {
         let (pool, hold) = held(10);
-        pool.shared.usual.store(2_000_000, Ordering::Relaxed);
-        let soon = Stop::at(Some(Instant::now() + Duration::from_secs(3)));
-        assert_eq!(pool.admits(&soon).unwrap_err().code(), "overloaded");
-        let later = Stop::at(Some(Instant::now() + Duration::from_secs(30)));
-        assert!(pool.admits(&later).is_ok());
+        pool.shared.lock().usual[0] = Usual {
+            pace: 1.0,
+            size: 2.0,
+        };
+        assert_eq!(pool.admits(&within(3)).unwrap_err().code(), "overloaded");
+        assert!(pool.admits(&within(30)).is_ok());
         drop(hold);
+    }
+
+    #[test]
+    fn whatever_was_learned_an_idle_server_tries() {
+        let pool = Pool::start(1, 10).unwrap();
+        pool.shared.lock().usual = [Usual {
+            pace: 1000.0,
+            size: 50.0,
+        }; 2];
+        let done = pool.submit(Lane::Interactive, within(3), || Done::untold(7));
+        assert_eq!(done.unwrap().blocking_recv(), Ok(7));
+        // Nor does work in the background alone keep everybody out.
+        let (hold, held) = mpsc::channel::<()>();
+        let (began, begun) = mpsc::channel();
+        let work = move || {
+            began.send(()).unwrap();
+            let _ = held.recv();
+            Done::untold(())
+        };
+        pool.submit(Lane::Background, never(), work).unwrap();
+        begun.recv().unwrap();
+        assert!(pool.admits(&within(3)).is_ok());
+        drop(hold);
+    }
+
+    #[test]
+    fn times_are_learned_by_lane_and_size_from_what_was_finished() {
+        let pool = Pool::start(1, 10).unwrap();
+        let pause = Duration::from_millis(50);
+        let work = |lane, megapixels| {
+            let work = move || {
+                std::thread::sleep(pause);
+                Done {
+                    value: (),
+                    megapixels,
+                }
+            };
+            pool.submit(lane, never(), work)
+                .unwrap()
+                .blocking_recv()
+                .unwrap();
+        };
+        // Cut off by a deadline, or failed.
+        work(Lane::Interactive, None);
+        work(Lane::Background, Some(100.0));
+        work(Lane::Interactive, Some(2.0));
+        pool.close();
+        let [interactive, background] = pool.shared.lock().usual;
+        assert!(interactive.time() >= pause && interactive.size == 2.0);
+        assert!(background.time() >= pause && background.size == 100.0);
     }
 
     #[test]
@@ -416,7 +408,9 @@ mod tests {
         let stop = never();
         let guard = stop.when_dropped();
         let receiver = pool
-            .submit(Lane::Interactive, stop, || panic!("it was begun"))
+            .submit(Lane::Interactive, stop, || -> Done<()> {
+                panic!("it was begun")
+            })
             .unwrap();
         drop(guard);
         drop(hold);
@@ -428,11 +422,13 @@ mod tests {
     fn a_panic_is_the_end_of_one_picture_only() {
         let pool = Pool::start(1, 10).unwrap();
         let bad = pool
-            .submit(Lane::Interactive, never(), || -> u8 {
+            .submit(Lane::Interactive, never(), || -> Done<u8> {
                 panic!("on purpose")
             })
             .unwrap();
-        let good = pool.submit(Lane::Interactive, never(), || 7).unwrap();
+        let good = pool
+            .submit(Lane::Interactive, never(), || Done::untold(7))
+            .unwrap();
         assert!(bad.blocking_recv().is_err());
         assert_eq!(good.blocking_recv(), Ok(7));
     }
@@ -443,8 +439,11 @@ mod tests {
         let (sender, order) = mpsc::channel();
         let submit = |lane, name: &'static str| {
             let sender = sender.clone();
-            pool.submit(lane, never(), move || sender.send(name).unwrap())
-                .unwrap();
+            pool.submit(lane, never(), move || {
+                sender.send(name).unwrap();
+                Done::untold(())
+            })
+            .unwrap();
         };
         submit(Lane::Background, "job");
         for _ in 0..8 {
@@ -461,11 +460,15 @@ mod tests {
     #[test]
     fn a_closed_pool_finishes_what_it_has_and_takes_no_more() {
         let (pool, hold) = held(10);
-        let last = pool.submit(Lane::Interactive, never(), || 1).unwrap();
+        let last = pool
+            .submit(Lane::Interactive, never(), || Done::untold(1))
+            .unwrap();
         drop(hold);
         pool.close();
         assert_eq!(last.blocking_recv(), Ok(1));
-        let refused = pool.submit(Lane::Background, never(), || ()).unwrap_err();
+        let refused = pool
+            .submit(Lane::Background, never(), || Done::untold(()))
+            .unwrap_err();
         assert_eq!(refused, Refused::Closed);
     }
 }

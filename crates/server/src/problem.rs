@@ -1,4 +1,4 @@
-//! Every error that leaves the server: a problem document (RFC 9457) with a stable `code`.
+//! Every error leaves the server as a problem document (RFC 9457) with a stable `code`.
 
 use std::borrow::Cow;
 
@@ -20,15 +20,15 @@ use crate::store::StoreError;
 pub struct Problem {
     /// The HTTP status.
     pub status: StatusCode,
-    /// What is wrong with this very request, and what to do.
+    /// What is wrong with this request, and what to do about it.
     pub detail: String,
-    /// A stable word for programs.
+    /// A stable identifier for programs.
     pub code: &'static str,
-    /// The field of the request that can't be used, where it is one.
+    /// The field of the request at fault, if there is one.
     pub field: Option<String>,
-    /// What may stand there instead.
+    /// The values that field accepts.
     pub allowed: Vec<String>,
-    /// Seconds after which another try makes sense.
+    /// Seconds to wait before trying again.
     pub retry_after: Option<u64>,
 }
 
@@ -36,26 +36,26 @@ pub struct Problem {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemDocument<'a> {
-    /// `urn:maoocr:problem:` and the code.
+    /// `urn:maoocr:problem:` followed by the code.
     #[schema(example = "urn:maoocr:problem:truncated")]
     r#type: String,
     /// The status in words.
     title: &'static str,
     /// The HTTP status.
     status: u16,
-    /// What is wrong with this very request, and what to do.
+    /// What is wrong with this request, and what to do about it.
     detail: &'a str,
-    /// A stable word for programs.
+    /// A stable identifier for programs.
     #[schema(example = "truncated")]
     code: &'static str,
-    /// The field of the request that can't be used, where it is one.
+    /// The field of the request at fault, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
-    /// What may stand there instead.
+    /// The values that field accepts.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     #[schema(required = false)]
     allowed: &'a [String],
-    /// Seconds after which another try makes sense.
+    /// Seconds to wait before trying again.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
 }
@@ -89,7 +89,7 @@ impl ToSchema for Problem {
 }
 
 impl Problem {
-    /// A problem of this status and code.
+    /// A problem with this status and code.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status,
@@ -101,49 +101,49 @@ impl Problem {
         }
     }
 
-    /// The request itself can't be used.
+    /// 400: the request is malformed.
     pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    /// The request is well formed, and what it says can't be used.
+    /// 422: the request is well formed but asks for something impossible.
     pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
-    /// There is no such thing, or it is another owner's.
+    /// 404: there is no such thing, or it belongs to someone else.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
-    /// Not now.
+    /// 503 with `Retry-After`: the server can't do it now.
     pub fn busy(code: &'static str, detail: impl Into<String>, retry_after: u64) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).after(retry_after)
     }
 
-    /// The server's own fault. What happened goes to the log, not to the caller.
+    /// 500: the server's own fault. The cause goes to the log, never to the caller.
     pub fn internal(code: &'static str, cause: impl std::fmt::Display) -> Self {
         tracing::error!(code, %cause, "request failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             code,
-            "the server failed to do this; its log says why",
+            "the server failed to process this request; its log says why",
         )
     }
 
-    /// Names the field.
+    /// Sets the field at fault.
     pub fn field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
     }
 
-    /// Names the time to wait, s.
+    /// Sets the time to wait, s.
     pub fn after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    /// The document, for places that carry no HTTP status.
+    /// The document as JSON, for places without an HTTP status.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or(Value::Null)
     }
@@ -174,7 +174,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The code of a response, for the metrics.
+/// The code of a response, kept for the metrics.
 #[derive(Clone, Copy)]
 pub struct Code(pub &'static str);
 
@@ -218,7 +218,7 @@ impl From<EngineError> for Problem {
             EngineError::Cancelled => Self::new(
                 StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
                 "cancelled",
-                "the caller stopped this",
+                "the caller cancelled this request",
             ),
             error => Self::internal(error.code(), &error),
         }
@@ -232,14 +232,14 @@ impl From<StoreError> for Problem {
                 tracing::error!(%cause, "the database failed");
                 Self::busy(
                     "database_unavailable",
-                    "the database does not answer; try again shortly",
+                    "the database does not respond; try again shortly",
                     5,
                 )
             }
             StoreError::NotReceiving(_) => Self::new(
                 StatusCode::CONFLICT,
                 "job_gone",
-                "the job was cancelled, or uploaded again, while its pictures came; send it again if it is still wanted",
+                "the job was cancelled or uploaded again during this upload; send it again if you still want it",
             ),
             error => Self::internal("storage_failed", error),
         }

@@ -1,11 +1,12 @@
 //! From a picture's bytes to its answer: plan, cache, queue, engine, history.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use maoocr_engine::answer::Document;
 use maoocr_engine::geometry::Quad;
 use maoocr_engine::pipeline::{EngineError, Observer};
 use maoocr_engine::plan::{Plan, Requirements};
@@ -17,58 +18,70 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth;
+use crate::cache::OWNER;
 use crate::config::Switch;
+use crate::document::{self, PageOptions, ReadError, ReadPage, Reader};
 use crate::metrics;
 use crate::models::LoadError;
-use crate::pool::{Lane, Refused, Stop};
+use crate::pool::{Done, Lane, Refused, Stop};
 use crate::problem::Problem;
-use crate::store::NewEntry;
+use crate::store::{NewEntry, StoreError};
 
 /// A picture to read.
 #[derive(Clone, Debug)]
 pub struct Order {
     /// Its file.
     pub picture: Bytes,
-    /// What the caller calls it; may be empty.
+    /// The caller's name for it; may be empty.
     pub name: String,
     /// What the caller needs.
     pub requirements: Requirements,
-    /// Whose it is.
+    /// Which pages, and how.
+    pub options: PageOptions,
+    /// Its owner.
     pub owner: String,
 }
 
-/// What is known before the end.
+/// What is known before the answer is complete.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// Lines were found.
     Detected(Vec<Quad>),
-    /// One of them was read. They come in no particular order, those that turn out to be noise too.
+    /// One line was read, or read again: of each index the last one counts. Lines come in no particular order.
     Line {
-        /// Among those found.
+        /// Its index among the detected lines.
         index: usize,
-        /// Where it is.
+        /// Its corners.
         quad: Quad,
-        /// What it says.
+        /// Its text.
         text: String,
-        /// 0 to 1.
+        /// Confidence, 0 to 1.
         confidence: f32,
+    },
+    /// The line with this index is not in the answer.
+    Withdrawn(usize),
+    /// A page was read.
+    Page {
+        /// How many pages were read so far.
+        read: usize,
+        /// How many there are to read, where it is known.
+        of: Option<usize>,
     },
 }
 
 /// A picture that was read.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Its name.
+    /// Its id.
     pub id: Uuid,
-    /// The pages, each a [`Document`] as JSON.
+    /// The pages, each as [`ReadPage::into_json`] gives it.
     pub pages: Vec<Value>,
     /// Whether it comes from the cache.
     pub cached: bool,
 }
 
 impl Answer {
-    /// The answer of the HTTP interface: the first page, and with several pages the text of all of them and the pages
-    /// themselves.
+    /// The answer of the HTTP interface; see [`merged`].
     pub fn into_json(self) -> Value {
         merged(self.pages)
     }
@@ -80,7 +93,8 @@ impl Answer {
     }
 }
 
-/// One answer of all pages.
+/// Merges pages into one answer: the first page, with `text`, `confidence` and `processing_time` of all of them and the
+/// pages themselves in `pages` if there are several.
 pub fn merged(mut pages: Vec<Value>) -> Value {
     if pages.len() == 1 {
         return pages.remove(0);
@@ -104,7 +118,10 @@ pub fn merged(mut pages: Vec<Value>) -> Value {
     whole
 }
 
-/// Reads a picture that somebody waits for. It is given up when the future is dropped.
+/// Reads a picture that someone is waiting for. Dropping the future cancels the reading.
+///
+/// # Errors
+/// The problem to send: the picture is unreadable, no plan is possible, the queue is full or the deadline has passed.
 pub async fn read(
     app: &Arc<App>,
     order: Order,
@@ -114,71 +131,107 @@ pub async fn read(
     let stop = Stop::at(Some(deadline));
     let _waiting = stop.when_dropped();
     let plan = app.models.plan(&order.requirements)?;
-    let key = key(app, &order.picture, &plan);
-    // Whoever wants to see the lines come wants them from the engine.
+    let key = key(app, &order, &plan);
+    // Line events come only from the engine, never from the cache.
     if events.is_none()
-        && let Some(answer) = cached(app, &key).await
+        && let Some(answer) = cached(app, key.as_ref()).await
     {
         remember(app, &order, &answer).await;
         return Ok(answer);
     }
-    let picture = order.picture.clone();
-    let documents = run(app, Lane::Interactive, picture, plan, stop, events).await?;
-    let answer = fresh(documents);
-    if let Ok(bytes) = serde_json::to_vec(&answer.pages) {
+    let pages = run(app, Lane::Interactive, &order, plan, stop, (events, None)).await?;
+    auth::count_pages(app, pages.len()).await;
+    let answer = fresh(pages);
+    if let Some(key) = key
+        && let Ok(bytes) = serde_json::to_vec(&answer.pages)
+    {
         app.cache.put(&key, bytes.into()).await;
     }
     remember(app, &order, &answer).await;
     Ok(answer)
 }
 
-/// Reads a picture of a job: nobody waits for it, and its queue is in the store.
+/// Notes that the reading of a job's picture begins; `false` if it must not.
+pub type Begin = Pin<Box<dyn Future<Output = Result<bool, StoreError>> + Send>>;
+
+/// Reads a picture of a job. Nobody waits for it, and its queue is in the store. `begin`, if there is one, runs when a thread
+/// takes it.
+///
+/// # Errors
+/// The problem to record for this picture, or the server's own. Of code `not_begun`: nothing was read.
 pub async fn read_in_background(
     app: &Arc<App>,
     order: &Order,
     stop: Stop,
+    begin: Option<Begin>,
 ) -> Result<Answer, Problem> {
     let plan = app.models.plan(&order.requirements)?;
-    let key = key(app, &order.picture, &plan);
-    if let Some(answer) = cached(app, &key).await {
+    let key = key(app, order, &plan);
+    if let Some(answer) = cached(app, key.as_ref()).await {
         return Ok(answer);
     }
-    let picture = order.picture.clone();
-    let documents = run(app, Lane::Background, picture, plan, stop, None).await?;
-    Ok(fresh(documents))
+    let pages = run(app, Lane::Background, order, plan, stop, (None, begin)).await?;
+    Ok(fresh(pages))
 }
 
 async fn run(
     app: &Arc<App>,
     lane: Lane,
-    picture: Bytes,
+    order: &Order,
     plan: Plan,
     stop: Stop,
-    events: Option<UnboundedSender<Event>>,
-) -> Result<Vec<Document>, Problem> {
+    (events, begin): (Option<UnboundedSender<Event>>, Option<Begin>),
+) -> Result<Vec<ReadPage>, Problem> {
+    let most = match lane {
+        Lane::Interactive => app.config.max_pages_at_once,
+        Lane::Background => app.config.max_pages,
+    };
     let work = {
         let (app, stop) = (app.clone(), stop.clone());
-        move || engine(&app, &picture, &plan, stop, events)
+        let (picture, options) = (order.picture.clone(), order.options.clone());
+        let runtime = tokio::runtime::Handle::current();
+        move || {
+            if let Some(begin) = begin
+                && !matches!(runtime.block_on(begin), Ok(true))
+            {
+                return Done::untold(Err(Failure::NotBegun));
+            }
+            let watch = Watch { stop, events };
+            let value = engine(&app, &picture, &options, &plan, most.into(), watch);
+            let megapixels = value.as_ref().ok().map(|pages| megapixels(pages));
+            Done { value, megapixels }
+        }
     };
     let receiver = app.pool.submit(lane, stop.clone(), work)?;
     match receiver.await {
-        Ok(Ok(documents)) => {
-            metrics::pages(&documents);
-            Ok(documents)
+        Ok(Ok(pages)) => {
+            metrics::pages(pages.iter().map(|page| &page.answer));
+            Ok(pages)
+        }
+        Ok(Err(Failure::NotBegun)) => {
+            let detail =
+                "the picture was given to another server, or the database does not respond";
+            Err(Problem::busy("not_begun", detail, 5))
         }
         Ok(Err(Failure::Load(error))) => {
             metrics::picture("failed");
+            app.fitness.doubt();
             Err(error.into())
         }
-        Ok(Err(Failure::Engine(EngineError::Cancelled))) => Err(ended(&stop)),
-        Ok(Err(Failure::Engine(error))) => {
+        Ok(Err(Failure::Read(ReadError::Engine(EngineError::Cancelled)))) => Err(ended(&stop)),
+        Ok(Err(Failure::Read(error))) => {
             metrics::picture("failed");
-            Err(error.into())
+            let problem = Problem::from(error);
+            if problem.status.is_server_error() {
+                app.fitness.doubt();
+            }
+            Err(problem)
         }
         // It was dropped: before its turn, or because it panicked.
         Err(_) if stop.asked() => Err(ended(&stop)),
         Err(_) => {
             metrics::picture("failed");
+            app.fitness.doubt();
             Err(Problem::internal(
                 "reader_failed",
                 "the thread that read the picture panicked",
@@ -187,7 +240,7 @@ async fn run(
     }
 }
 
-/// Why work that was told to stop did.
+/// Why stopped work ended.
 fn ended(stop: &Stop) -> Problem {
     metrics::picture("stopped");
     if stop.is_stopped() {
@@ -196,30 +249,41 @@ fn ended(stop: &Stop) -> Problem {
     Problem::new(
         StatusCode::GATEWAY_TIMEOUT,
         "deadline_exceeded",
-        "reading this picture took longer than its deadline: send it smaller, ask for more speed, or make it a job",
+        "reading this picture took longer than its deadline: send a smaller one, request more speed, or make it a job",
     )
 }
 
 enum Failure {
+    NotBegun,
     Load(LoadError),
-    Engine(EngineError),
+    Read(ReadError),
 }
 
-/// On a thread of the pool.
+/// Runs the engine, on a thread of the pool.
 fn engine(
     app: &App,
-    picture: &[u8],
+    picture: &Bytes,
+    options: &PageOptions,
     plan: &Plan,
-    stop: Stop,
-    events: Option<UnboundedSender<Event>>,
-) -> Result<Vec<Document>, Failure> {
+    most: usize,
+    mut watch: Watch,
+) -> Result<Vec<ReadPage>, Failure> {
     let _models = app.models.hold(plan).map_err(Failure::Load)?;
-    let mut watch = Watch { stop, events };
     let engine = app.models.engine();
-    pollster::block_on(engine.read(picture, &app.limits, plan, &mut watch)).map_err(Failure::Engine)
+    let bounds = (plan, &app.limits, most);
+    pollster::block_on(document::read(engine, picture, options, bounds, &mut watch))
+        .map_err(Failure::Read)
 }
 
-/// Passes on what the engine tells, and tells it when to stop.
+/// Millions of pixels on all pages.
+fn megapixels(pages: &[ReadPage]) -> f64 {
+    let pixels = pages
+        .iter()
+        .map(|p| f64::from(p.answer.width) * f64::from(p.answer.height));
+    pixels.sum::<f64>() / 1e6
+}
+
+/// Forwards the engine's events and tells it when to stop.
 struct Watch {
     stop: Stop,
     events: Option<UnboundedSender<Event>>,
@@ -228,7 +292,7 @@ struct Watch {
 impl Watch {
     fn tell(&self, event: Event) {
         if let Some(events) = &self.events {
-            // Nobody there to hear it: the stop is on its way.
+            // If nobody listens any more, the stop is on its way.
             let _ = events.send(event);
         }
     }
@@ -250,19 +314,31 @@ impl Observer for Watch {
         }
     }
 
+    fn withdrawn(&mut self, index: usize) {
+        self.tell(Event::Withdrawn(index));
+    }
+
     fn cancelled(&mut self) -> bool {
         self.stop.asked()
     }
 }
 
-fn fresh(documents: Vec<Document>) -> Answer {
+impl Reader for Watch {
+    fn page(&mut self, read: usize, of: Option<usize>) {
+        // Whose file has one page hears of it by the answer.
+        if of != Some(1) {
+            self.tell(Event::Page { read, of });
+        }
+    }
+}
+
+fn fresh(pages: Vec<ReadPage>) -> Answer {
     let id = Uuid::now_v7();
-    let pages = documents
+    let pages = pages
         .into_iter()
-        .map(|mut document| {
-            document.id = id.to_string();
-            // A document is plain data; it can't fail to become JSON.
-            serde_json::to_value(document).unwrap_or(Value::Null)
+        .map(|mut page| {
+            page.answer.id = id.to_string();
+            page.into_json()
         })
         .collect();
     Answer {
@@ -272,21 +348,48 @@ fn fresh(documents: Vec<Document>) -> Answer {
     }
 }
 
-/// Names an answer by what it follows from: the picture, the plan and the weights.
-fn key(app: &App, picture: &[u8], plan: &Plan) -> [u8; 32] {
+/// The cache key of an answer: whose it is, and a hash of everything it depends on, which is the file, the choice of its
+/// pages, the plan and the weights. None if it must not be cached: callers whom nobody knows would learn from a hit what
+/// others have read.
+fn key(app: &App, order: &Order, plan: &Plan) -> Option<[u8; 32]> {
+    let shared = app.config.cache_shared;
+    if order.owner == auth::STRANGERS && !shared {
+        return None;
+    }
     let mut hash = Sha256::new();
-    hash.update((picture.len() as u64).to_le_bytes());
-    hash.update(picture);
+    hash.update((order.picture.len() as u64).to_le_bytes());
+    hash.update(&order.picture);
+    hash.update(order.options.fingerprint(&order.picture));
     hash.update(serde_json::to_vec(plan).unwrap_or_default());
     hash.update(app.models.fingerprint(plan));
     hash.update(env!("CARGO_PKG_VERSION"));
-    hash.finalize().into()
+    let mut key: [u8; 32] = hash.finalize().into();
+    if shared {
+        key[..OWNER].fill(0);
+    } else {
+        key[..OWNER].copy_from_slice(&tag(&order.owner));
+    }
+    Some(key)
 }
 
-async fn cached(app: &App, key: &[u8; 32]) -> Option<Answer> {
+/// The beginning of the keys of an owner's answers.
+fn tag(owner: &str) -> [u8; OWNER] {
+    let hash = Sha256::digest(owner.as_bytes());
+    let mut tag = [0; OWNER];
+    tag.copy_from_slice(&hash[..OWNER]);
+    tag
+}
+
+/// Forgets an owner's cached answers.
+pub async fn forget(app: &App, owner: &str) {
+    app.cache.forget(&tag(owner)).await;
+}
+
+async fn cached(app: &App, key: Option<&[u8; 32]>) -> Option<Answer> {
+    let key = key?;
     let began = Instant::now();
     let found = app.cache.get(key).await;
-    // What can't be read back counts as not there.
+    // An entry that can't be parsed counts as missing.
     let pages = found.and_then(|bytes| serde_json::from_slice::<Vec<Value>>(&bytes).ok());
     metrics::cache(pages.is_some());
     let id = Uuid::now_v7();
@@ -304,9 +407,9 @@ async fn cached(app: &App, key: &[u8; 32]) -> Option<Answer> {
     })
 }
 
-/// The history entry of an answer; none where the history is off, or nobody's.
+/// The history entry of an answer; none if the history is off or the caller is anonymous.
 pub fn entry(app: &App, order: &Order, answer: &Answer) -> Option<NewEntry> {
-    // The frames of a live camera are looked at, not kept.
+    // Frames of a live camera are not kept.
     let nobodys = order.owner == auth::STRANGERS;
     if nobodys || app.config.history == Switch::Off || order.requirements.real_time {
         return None;
@@ -321,16 +424,16 @@ pub fn entry(app: &App, order: &Order, answer: &Answer) -> Option<NewEntry> {
     })
 }
 
-/// A history that can't be written is no reason to withhold the answer.
+/// Stores the answer in the history. If that fails, the caller still gets the answer.
 async fn remember(app: &App, order: &Order, answer: &Answer) {
     if let Some(entry) = entry(app, order, answer)
         && let Err(error) = app.store.remember(vec![entry]).await
     {
-        tracing::error!(%error, "an answer could not be remembered");
+        tracing::error!(%error, "could not store an answer in the history");
     }
 }
 
-/// The time by which a caller wants the answer: no later than the server's own deadline.
+/// When the answer is due: as the caller wishes, but no later than the server's own deadline.
 pub fn deadline(app: &App, wanted: Option<Duration>) -> Instant {
     Instant::now() + wanted.map_or(app.config.deadline, |w| w.min(app.config.deadline))
 }
@@ -338,7 +441,7 @@ pub fn deadline(app: &App, wanted: Option<Duration>) -> Instant {
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let detail = match refused {
-            Refused::Closed => "this server is shutting down; another one may be there",
+            Refused::Closed => "this server is shutting down; try again, another may answer",
             _ => "more pictures are waiting than this server can read in time; try again later",
         };
         Self::busy(refused.code(), detail, refused.retry_after())

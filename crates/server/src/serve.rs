@@ -1,13 +1,12 @@
-//! From the configuration to a running server, and to its end.
+//! Starts the server from its configuration, and shuts it down.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use axum_server::Handle;
-use maoocr_engine::imaging::Page;
-use maoocr_engine::plan::Requirements;
 use maoocr_models::Store as Files;
 use maoocr_runtime::{Device, RuntimeError};
 use tokio::sync::{Notify, Semaphore};
@@ -15,22 +14,26 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{self, App};
 use crate::auth::Keys;
+use crate::callers::Open;
 use crate::config::{Config, ConfigError, Switch};
 use crate::fetch::Fetcher;
+use crate::fitness::{self, Fitness};
+use crate::followers::{self, Followers};
 use crate::jobs::{self, RunningItems};
+use crate::listen::Admission;
 use crate::models::Models;
 use crate::pool::Pool;
 use crate::store::{self, StoreError};
 use crate::telemetry::{self, TelemetryError};
 use crate::{cache, listen, metrics};
 
-/// Why the server does not run.
+/// Why the server can't run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Options that can't be used.
+    /// The options are invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The device can't be used.
+    /// The device is unavailable.
     #[error(transparent)]
     Device(#[from] RuntimeError),
     /// The log or the traces can't be started.
@@ -39,53 +42,63 @@ pub enum ServeError {
     /// The store can't be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Redis's address can't be used.
+    /// The Redis URL is invalid.
     #[error("--redis-url: {0}")]
     Cache(String),
-    /// The client for `image_url` can't be made.
+    /// The client for `image_url` can't be created.
     #[error("--url-hosts: {0}")]
     Fetcher(#[from] reqwest::Error),
-    /// The counters can't be installed.
-    #[error("the metrics: {0}")]
+    /// The metrics recorder can't be installed.
+    #[error("can't start the metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
-    /// The address can't be listened on.
-    #[error("listening on {0}: {1}")]
+    /// Can't listen on the address.
+    #[error("can't listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
     /// The system refused a thread or a signal.
     #[error(transparent)]
     System(#[from] std::io::Error),
-    /// The models can't run.
-    #[error("warming up: {0}")]
-    WarmUp(String),
 }
 
-/// Where jobs, history and keys are kept: as configured, else in the user's data folder.
+/// The URL of the database: as configured, else a SQLite file in `data` or the user's data folder.
+///
+/// # Errors
+/// There is no URL, no folder and no home folder.
 pub fn database(url: Option<&str>, data: Option<PathBuf>) -> Result<String, ConfigError> {
     if let Some(url) = url {
         return Ok(url.into());
     }
     let usual = || dirs::data_dir().map(|d| d.join("maoocr"));
     let folder = data.or_else(usual).ok_or_else(|| {
-        ConfigError("there is no home folder: say where data is kept with --data".into())
+        ConfigError("there is no home folder: set the data folder with --data".into())
     })?;
     Ok(format!("sqlite:{}", folder.join("maoocr.db").display()))
 }
 
-/// Runs the server until it is told to stop by SIGTERM or Ctrl-C. `files` holds the models.
+/// Runs the server until SIGTERM or Ctrl-C. `files` holds the models.
+///
+/// # Errors
+/// The server can't start, or a listener fails.
 pub fn serve(config: Config, files: Files) -> Result<(), ServeError> {
+    let (_telemetry, runtime) = prepare(&config)?;
+    runtime.block_on(run(config, files))
+}
+
+/// Checks the configuration, and starts the log and the runtime.
+pub(crate) fn prepare(
+    config: &Config,
+) -> Result<(telemetry::Telemetry, tokio::runtime::Runtime), ServeError> {
     config.check()?;
-    // One provider for every TLS client. A second call finds the first one's, which is the same.
+    // One provider for every TLS client. A second call finds the same one installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let _telemetry = telemetry::start(&config)?;
+    let telemetry = telemetry::start(config)?;
     maoocr_runtime::cpu::set_threads(config.threads.into());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(config, files))
+    Ok((telemetry, runtime))
 }
 
 async fn run(config: Config, files: Files) -> Result<(), ServeError> {
-    let device = Device::parse(&config.device)?;
     let listen = config.listen;
     let listener = TcpListener::bind(listen).map_err(|e| ServeError::Listen(listen, e))?;
     let address = listener.local_addr()?;
@@ -93,39 +106,45 @@ async fn run(config: Config, files: Files) -> Result<(), ServeError> {
         Some(at) => Some(TcpListener::bind(at).map_err(|e| ServeError::Listen(at, e))?),
         None => None,
     };
-    let app = Arc::new(make(config, files, device).await?);
+    let app = Arc::new(make(config, files).await?);
     print_settings(&app.config, address, &app);
 
     let handle = Handle::new();
     let mut tasks = tokio::task::JoinSet::new();
-    let connections = app.config.max_connections;
     tasks.spawn(listen::serve(
         listener,
         app::router(app.clone()),
         handle.clone(),
-        connections,
+        Admission::new(&app.config),
     ));
     if let Some(listener) = beside {
         let router = app::metrics_router(app.clone());
-        tasks.spawn(listen::serve(listener, router, handle.clone(), 16));
+        let admission = Admission {
+            connections: 16,
+            by_address: None,
+            ..Admission::new(&app.config)
+        };
+        tasks.spawn(listen::serve(listener, router, handle.clone(), admission));
     }
     let jobs = tokio::spawn(jobs::run(app.clone()));
     tokio::spawn(jobs::retain(app.clone()));
+    tokio::spawn(followers::tend(app.clone()));
+    let upkeep = metrics::tend(app.recorder.clone(), Duration::from_secs(5));
+    tokio::spawn(upkeep);
     tokio::spawn(reload_on_signal(app.clone()));
 
-    let warming = app.clone();
-    let warm = tokio::task::spawn_blocking(move || warm_up(&warming));
+    tokio::spawn(fitness::tend(app.clone()));
+
     let outcome = tokio::select! {
-        result = warmed(warm, &app) => result,
-        // A connection problem is the connection's; what ends a listener ends the server.
+        // A connection may fail alone; a listener that ends takes the server with it.
         ended = tasks.join_next() => Err(listener_ended(ended)),
         () = told_to_stop() => Ok(()),
     };
-    tracing::info!("stopping: no more is taken on, what is being read is finished");
+    tracing::info!("shutting down: accepting no more work, finishing what is being read");
     app.stopping.cancel();
     handle.graceful_shutdown(Some(app.config.drain));
     while tasks.join_next().await.is_some() {}
-    // It gives back what it holds.
+    // It returns its claimed pictures.
     let _ = jobs.await;
     let _ = tokio::task::spawn_blocking(move || app.pool.close()).await;
     outcome
@@ -136,31 +155,17 @@ fn listener_ended(
 ) -> ServeError {
     let error = match ended {
         Some(Ok(Err(error))) => error,
-        _ => std::io::Error::other("a listener ended"),
+        _ => std::io::Error::other("a listener stopped"),
     };
     ServeError::System(error)
 }
 
-/// Ends when the models can't run; else never.
-async fn warmed(
-    warm: tokio::task::JoinHandle<Result<(), String>>,
-    app: &App,
-) -> Result<(), ServeError> {
-    match warm.await {
-        Ok(Ok(())) => {
-            app.warm.store(true, Ordering::Relaxed);
-            tracing::info!(device = app.device, "ready");
-            std::future::pending().await
-        }
-        Ok(Err(reason)) => Err(ServeError::WarmUp(reason)),
-        Err(error) => Err(ServeError::WarmUp(error.to_string())),
-    }
-}
-
-async fn make(config: Config, files: Files, device: Device) -> Result<App, ServeError> {
+/// What all requests share.
+pub(crate) async fn make(config: Config, files: Files) -> Result<App, ServeError> {
+    let device = Device::parse(&config.device)?;
     let recorder = metrics::install()?;
     let database = database(config.database_url.as_deref(), config.data.clone())?;
-    let store = store::open(&database).await?;
+    let store = store::open_with(&database, config.database_connections).await?;
     let bytes = config.cache << 20;
     let (cache, limiter) = cache::open(config.redis_url.as_deref(), bytes, config.cache_time)
         .await
@@ -181,34 +186,17 @@ async fn make(config: Config, files: Files, device: Device) -> Result<App, Serve
         recorder,
         work: Notify::new(),
         running: RunningItems::default(),
+        open: Open::default(),
+        followers: Followers::default(),
         websockets: AtomicUsize::new(0),
         stopping: CancellationToken::new(),
         upload_memory: Arc::new(Semaphore::new((config.upload_memory << 10) as usize)),
-        warm: AtomicBool::new(false),
+        fitness: Fitness::default(),
         config,
     })
 }
 
-/// Loads the models of the usual plan and runs each once: kernels are compiled and memory is laid out before anybody
-/// waits for it.
-fn warm_up(app: &App) -> Result<(), String> {
-    let requirements = Requirements::default();
-    let plan = app.models.plan(&requirements).map_err(|p| p.detail)?;
-    let _models = app.models.hold(&plan).map_err(|e| e.to_string())?;
-    // Low and wide: it is read as a line even though it shows none.
-    let (width, height) = (320, 48);
-    let page = Page {
-        width,
-        height,
-        rgb: vec![255; (width * height * 3) as usize],
-    };
-    let engine = app.models.engine();
-    pollster::block_on(engine.read_page(page, &plan, &mut ()))
-        .map(drop)
-        .map_err(|e| e.to_string())
-}
-
-/// What was decided, at the start of the log; no secrets.
+/// Logs the effective settings at the start; no secrets.
 fn print_settings(config: &Config, address: SocketAddr, app: &App) {
     let rate = config.usual_rate().map_or("none".into(), |r| r.to_string());
     tracing::info!(
@@ -223,14 +211,19 @@ fn print_settings(config: &Config, address: SocketAddr, app: &App) {
         "starting"
     );
     if config.needs_keys() && !app.keys.any_fixed() {
-        tracing::info!("callers need a key: make one with `maoocr keys create`");
+        tracing::info!("callers need a key: create one with `maoocr keys create`");
     }
     if !config.edge_secrets.is_empty() {
-        tracing::info!("only what an edge has signed is answered");
+        tracing::info!("answering only requests signed by an edge");
+        if config.edge_origins.is_empty() {
+            tracing::warn!(
+                "a signature made for another server with this secret could be used here: set --edge-origin"
+            );
+        }
     } else if !config.needs_keys() && !config.listen.ip().is_loopback() {
-        tracing::warn!("open to anyone who reaches {address}, as --auth open says");
+        tracing::warn!("open to anyone who can reach {address}, because of --auth open");
     }
-    tracing::info!("listening on http://{address}, described at http://{address}/docs");
+    tracing::info!("listening on http://{address}, documentation at http://{address}/docs");
 }
 
 async fn told_to_stop() {
@@ -244,13 +237,13 @@ async fn told_to_stop() {
             }
         }
     }
-    // Without it the server can only be killed; then jobs go on at the next start.
+    // Without signals the server can only be killed; jobs then continue at the next start.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// Reads the files of the loaded models anew on SIGHUP.
+/// Reloads the loaded models from their files on SIGHUP.
 async fn reload_on_signal(app: Arc<App>) {
     #[cfg(unix)]
     {
@@ -259,16 +252,17 @@ async fn reload_on_signal(app: Arc<App>) {
             return;
         };
         while hangup.recv().await.is_some() {
-            let app = app.clone();
+            let (app, doubting) = (app.clone(), app.clone());
             let reload = move || {
                 for name in app.models.loaded() {
                     if let Err(error) = app.models.reload(&name) {
-                        tracing::error!(%error, "the old one goes on");
+                        tracing::error!(%error, "reloading failed; the old model stays");
                     }
                 }
             };
-            // A panic is in the log.
+            // A panic is logged.
             let _ = tokio::task::spawn_blocking(reload).await;
+            doubting.fitness.doubt();
         }
     }
     #[cfg(not(unix))]

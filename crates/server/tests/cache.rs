@@ -31,7 +31,7 @@ async fn limiter(redis: &Redis) -> RedisLimiter {
 
 /// A burst of 5 and then one every 200 ms.
 async fn counts_as_gcra_does(limiter: &dyn Limiter) {
-    let take = || limiter.take("a caller", 300, 5);
+    let take = || limiter.take("a caller", 300, 5, 1);
     for remaining in (0..5).rev() {
         assert_eq!(take().await, Ok(Allowed { remaining }));
     }
@@ -44,7 +44,7 @@ async fn counts_as_gcra_does(limiter: &dyn Limiter) {
     for _ in 0..50 {
         assert!(take().await.is_err());
     }
-    assert!(limiter.take("another", 300, 5).await.is_ok());
+    assert!(limiter.take("another", 300, 5, 1).await.is_ok());
     tokio::time::sleep(wait).await;
     assert_eq!(take().await, Ok(Allowed { remaining: 0 }));
     assert!(take().await.is_err());
@@ -53,17 +53,17 @@ async fn counts_as_gcra_does(limiter: &dyn Limiter) {
 
     // Zeros and the largest numbers are rates too.
     assert_eq!(
-        limiter.take("zero", 0, 0).await,
+        limiter.take("zero", 0, 0, 1).await,
         Ok(Allowed { remaining: 0 })
     );
-    let RetryAfter(wait) = limiter.take("zero", 0, 0).await.unwrap_err();
+    let RetryAfter(wait) = limiter.take("zero", 0, 0, 1).await.unwrap_err();
     assert!(
         wait > Duration::from_secs(59) && wait <= Duration::from_secs(60),
         "{wait:?}"
     );
     for (per_minute, burst) in [(u32::MAX, u32::MAX), (1, u32::MAX), (u32::MAX, 1)] {
         let who = format!("{per_minute} {burst}");
-        let allowed = limiter.take(&who, per_minute, burst).await.unwrap();
+        let allowed = limiter.take(&who, per_minute, burst, 1).await.unwrap();
         assert_eq!(allowed.remaining, burst - 1);
     }
 }
@@ -72,7 +72,7 @@ async fn counts_as_gcra_does(limiter: &dyn Limiter) {
 async fn counts_together(limiters: Vec<Arc<dyn Limiter>>) {
     let tasks = (0..64).map(|i| {
         let limiter = Arc::clone(&limiters[i % limiters.len()]);
-        tokio::spawn(async move { limiter.take("crowd", 1, 10).await.is_ok() })
+        tokio::spawn(async move { limiter.take("crowd", 1, 10, 1).await.is_ok() })
     });
     let allowed = join_all(tasks)
         .await
@@ -145,9 +145,9 @@ async fn a_lost_redis_slows_nobody_and_is_found_again() {
     let limiter = RedisLimiter::new(connection.clone(), MemoryLimiter::default());
     cache.put(&KEY, Bytes::from_static(b"before")).await;
     for _ in 0..5 {
-        limiter.take("caller", 1, 5).await.unwrap();
+        limiter.take("caller", 1, 5, 1).await.unwrap();
     }
-    limiter.take("caller", 1, 5).await.unwrap_err();
+    limiter.take("caller", 1, 5, 1).await.unwrap_err();
 
     redis.stop();
     let start = Instant::now();
@@ -163,9 +163,9 @@ async fn a_lost_redis_slows_nobody_and_is_found_again() {
     cache.put(&[2; 32], Bytes::from_static(b"amid")).await;
     assert_eq!(cache.get(&[2; 32]).await, Some(Bytes::from_static(b"amid")));
     for _ in 0..5 {
-        limiter.take("caller", 1, 5).await.unwrap();
+        limiter.take("caller", 1, 5, 1).await.unwrap();
     }
-    limiter.take("caller", 1, 5).await.unwrap_err();
+    limiter.take("caller", 1, 5, 1).await.unwrap_err();
     for i in 0..1000u32 {
         cache.get(&[i as u8; 32]).await;
     }
@@ -187,7 +187,7 @@ async fn a_lost_redis_slows_nobody_and_is_found_again() {
         Some(Bytes::from_static(b"after"))
     );
     assert_eq!(
-        limiter.take("caller", 1, 5).await,
+        limiter.take("caller", 1, 5, 1).await,
         Ok(Allowed { remaining: 4 })
     );
 }
@@ -206,12 +206,12 @@ async fn a_silent_redis_is_a_lost_one() {
     assert!(!connection.is_there());
     let limiter = RedisLimiter::new(connection, MemoryLimiter::default());
     let start = Instant::now();
-    let tries = join_all((0..100).map(|_| limiter.take("caller", 1, 5))).await;
+    let tries = join_all((0..100).map(|_| limiter.take("caller", 1, 5, 1))).await;
     assert_eq!(tries.iter().filter(|t| t.is_ok()).count(), 5);
     // While the background tries again and again.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let amid = Instant::now();
-    limiter.take("caller", 1, 5).await.unwrap_err();
+    limiter.take("caller", 1, 5, 1).await.unwrap_err();
     assert!(
         amid.elapsed() < Duration::from_millis(50),
         "{:?}",

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use maoocr_server::store::{
     self, Claim, Created, ItemKey, Job, NewEntry, NewJob, NewKey, Outcome, Purged, Scope, State,
-    Store, StoreError,
+    Store, StoreError, Waiting,
 };
 use maoocr_services::Postgres;
 use serde_json::{Value, json};
@@ -95,6 +95,13 @@ both! {
     every_picture_is_finished_once
     a_lease_that_ran_out_is_handed_over
     a_renewed_lease_lasts
+    only_a_reading_that_began_and_never_ended_counts
+    what_is_postponed_waits_and_is_left_to_others
+    what_failed_can_be_retried
+    jobs_are_listed_newest_first_and_deleted_when_over
+    what_an_owner_has_waiting_is_known
+    forgetting_reaches_into_jobs
+    a_nonce_is_used_once
     the_oldest_job_is_read_first
     one_idempotency_key_makes_one_job
     a_cancelled_job_stays_cancelled
@@ -145,14 +152,16 @@ fn entry(owner: &str, name: &str, text: &str) -> NewEntry {
 }
 
 fn done(claim: &Claim) -> Outcome {
+    let entry = entry(&claim.owner, &claim.name, "read");
     Outcome::Done {
+        id: entry.id,
         result: json!([{"text": claim.name}]),
-        history: vec![entry(&claim.owner, &claim.name, "read")],
+        history: vec![entry],
     }
 }
 
 async fn claim(store: &dyn Store, worker: Uuid, max: u32) -> Vec<Claim> {
-    store.claim(worker, max, LEASE).await.unwrap()
+    store.claim(worker, max, LEASE, &[]).await.unwrap()
 }
 
 async fn found(store: &dyn Store, query: &str) -> Vec<String> {
@@ -190,7 +199,7 @@ async fn a_job_goes_from_its_upload_to_its_end(database: &Database) {
     let claims = claim(store, worker, 2).await;
     assert_eq!(claims.len(), 2);
     assert_eq!(claims[1].name, "b\u{fffd}.png");
-    assert_eq!((claims[1].item.index, claims[1].attempt), (1, 1));
+    assert_eq!((claims[1].item.index, claims[1].attempt), (1, 0));
     assert_eq!(
         (&claims[1].owner[..], &claims[1].picture[..]),
         ("o", &[1][..])
@@ -261,7 +270,7 @@ async fn every_picture_is_finished_once(database: &Database) {
                 }
                 for claim in claims {
                     let byte = (claim.item.index % 256) as u8;
-                    assert_eq!((&claim.picture[..], claim.attempt), (&[byte, byte][..], 1));
+                    assert_eq!((&claim.picture[..], claim.attempt), (&[byte, byte][..], 0));
                     tokio::time::sleep(Duration::from_millis(2)).await;
                     assert!(
                         store
@@ -297,7 +306,7 @@ async fn a_lease_that_ran_out_is_handed_over(database: &Database) {
     job(store, "o", 1).await;
     let (slow, quick) = (Uuid::now_v7(), Uuid::now_v7());
     let short = Duration::from_millis(300);
-    let claims = store.claim(slow, 1, short).await.unwrap();
+    let claims = store.claim(slow, 1, short, &[]).await.unwrap();
     let item = claims[0].item;
     assert!(claim(store, quick, 1).await.is_empty());
     tokio::time::sleep(short * 2).await;
@@ -306,7 +315,8 @@ async fn a_lease_that_ran_out_is_handed_over(database: &Database) {
     assert!(!store.finish(slow, item, done(&claims[0])).await.unwrap());
 
     let taken = claim(store, quick, 1).await;
-    assert_eq!((taken[0].item, taken[0].attempt), (item, 2));
+    // It had not begun.
+    assert_eq!((taken[0].item, taken[0].attempt), (item, 0));
     assert_eq!(taken[0].picture, [0, 0]);
     assert_eq!(store.renew(slow, &[item], LEASE).await.unwrap(), [item]);
     assert!(!store.finish(slow, item, done(&claims[0])).await.unwrap());
@@ -323,7 +333,7 @@ async fn a_renewed_lease_lasts(database: &Database) {
     job(store, "o", 2).await;
     let worker = Uuid::now_v7();
     let short = Duration::from_millis(300);
-    let claims = store.claim(worker, 2, short).await.unwrap();
+    let claims = store.claim(worker, 2, short, &[]).await.unwrap();
     let items = [claims[0].item, claims[1].item];
     assert!(
         store
@@ -358,12 +368,215 @@ async fn a_renewed_lease_lasts(database: &Database) {
     assert!(store.renew(worker, &[], LEASE).await.unwrap().is_empty());
 }
 
+async fn only_a_reading_that_began_and_never_ended_counts(database: &Database) {
+    let store = &*database.store;
+    job(store, "o", 2).await;
+    let (first, second) = (Uuid::now_v7(), Uuid::now_v7());
+    let short = Duration::from_millis(300);
+    let claims = store.claim(first, 2, short, &[]).await.unwrap();
+    assert!(store.begin(first, claims[0].item).await.unwrap());
+    assert!(!store.begin(first, claims[0].item).await.unwrap());
+    assert!(!store.begin(second, claims[1].item).await.unwrap());
+    tokio::time::sleep(short * 2).await;
+    let attempts = |claims: &[Claim]| -> Vec<u32> { claims.iter().map(|c| c.attempt).collect() };
+    let claims = store.claim(second, 2, short, &[]).await.unwrap();
+    assert_eq!(attempts(&claims), [1, 0]);
+    assert!(!store.begin(first, claims[0].item).await.unwrap());
+    for claim in &claims {
+        assert!(store.begin(second, claim.item).await.unwrap());
+    }
+    tokio::time::sleep(short * 2).await;
+    assert_eq!(attempts(&claim(store, first, 2).await), [2, 1]);
+}
+
+async fn what_is_postponed_waits_and_is_left_to_others(database: &Database) {
+    let store = &*database.store;
+    let id = job(store, "o", 2).await.id;
+    let (worker, other) = (Uuid::now_v7(), Uuid::now_v7());
+    let claims = claim(store, worker, 2).await;
+    let [first, second] = [claims[0].item, claims[1].item];
+    let pause = Duration::from_millis(400);
+    assert!(store.begin(worker, first).await.unwrap());
+    assert!(store.postpone(worker, first, pause, true).await.unwrap());
+    assert!(!store.postpone(worker, first, pause, true).await.unwrap());
+    let returned = store.postpone(worker, second, Duration::ZERO, false).await;
+    assert!(returned.unwrap());
+    assert_eq!(store.backlog().await.unwrap(), 2);
+    // The first waits, the second is at hand, but not for those who avoid the job.
+    assert!(
+        store
+            .claim(other, 9, LEASE, &[id])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let others = [Uuid::now_v7()];
+    let now = store.claim(other, 9, LEASE, &others).await.unwrap();
+    assert_eq!(now.len(), 1);
+    assert_eq!(
+        (now[0].item, now[0].attempt, now[0].retries),
+        (second, 0, 0)
+    );
+    tokio::time::sleep(pause * 2).await;
+    let later = claim(store, other, 9).await;
+    assert_eq!(later.len(), 1);
+    assert_eq!(
+        (later[0].item, later[0].attempt, later[0].retries),
+        (first, 0, 1)
+    );
+}
+
+async fn what_failed_can_be_retried(database: &Database) {
+    let store = &*database.store;
+    let id = job(store, "o", 3).await.id;
+    let worker = Uuid::now_v7();
+    let claims = claim(store, worker, 3).await;
+    let failed = Outcome::Failed(json!({"code": "x"}));
+    for (claim, outcome) in claims
+        .iter()
+        .zip([done(&claims[0]), failed.clone(), failed])
+    {
+        store.begin(worker, claim.item).await.unwrap();
+        assert!(store.finish(worker, claim.item, outcome).await.unwrap());
+    }
+    assert!(store.retry_job("p", id).await.unwrap().is_none());
+    let retried = store.retry_job("o", id).await.unwrap().unwrap();
+    assert_eq!(
+        (retried.state, retried.done, retried.failed),
+        (State::Running, 1, 0)
+    );
+    assert_eq!(retried.finished_at, None);
+    let again = claim(store, worker, 9).await;
+    let indices: Vec<u32> = again.iter().map(|c| c.item.index).collect();
+    assert_eq!(indices, [1, 2]);
+    assert_eq!((&again[1].picture[..], again[1].attempt), (&[2, 2][..], 0));
+    assert!(store.items(id, 1, 1).await.unwrap()[0].error.is_none());
+    for claim in &again {
+        assert!(store.finish(worker, claim.item, done(claim)).await.unwrap());
+    }
+    let over = store.retry_job("o", id).await.unwrap().unwrap();
+    assert_eq!((over.state, over.done, over.failed), (State::Done, 3, 0));
+    assert!(claim(store, worker, 9).await.is_empty());
+    // What was cancelled stays so.
+    let cancelled = job(store, "o", 1).await.id;
+    store.cancel_job("o", cancelled).await.unwrap();
+    let kept = store.retry_job("o", cancelled).await.unwrap().unwrap();
+    assert_eq!(kept.state, State::Cancelled);
+}
+
+async fn jobs_are_listed_newest_first_and_deleted_when_over(database: &Database) {
+    let store = &*database.store;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(job(store, "o", 1).await.id);
+    }
+    job(store, "p", 1).await;
+    ids.reverse();
+    let listed = async |before, limit| -> Vec<Uuid> {
+        let jobs = store.jobs("o", before, limit).await.unwrap();
+        jobs.iter().map(|job| job.id).collect()
+    };
+    assert_eq!(listed(None, 3).await, ids[..3]);
+    assert_eq!(listed(Some(ids[2]), 9).await, ids[3..]);
+    let some = [ids[0], Uuid::now_v7(), ids[4]];
+    let found: HashSet<Uuid> = store
+        .jobs_by_id(&some)
+        .await
+        .unwrap()
+        .iter()
+        .map(|job| job.id)
+        .collect();
+    assert_eq!(found, HashSet::from([ids[0], ids[4]]));
+    assert!(store.jobs_by_id(&[]).await.unwrap().is_empty());
+
+    assert!(store.delete_job("o", ids[0]).await.unwrap().is_none());
+    store.cancel_job("o", ids[0]).await.unwrap();
+    assert!(store.delete_job("p", ids[0]).await.unwrap().is_none());
+    let deleted = store.delete_job("o", ids[0]).await.unwrap().unwrap();
+    assert_eq!(deleted.state, State::Cancelled);
+    assert_eq!(listed(None, 9).await, ids[1..]);
+    assert!(store.items(ids[0], 0, 9).await.unwrap().is_empty());
+}
+
+async fn what_an_owner_has_waiting_is_known(database: &Database) {
+    let store = &*database.store;
+    assert_eq!(store.waiting("o").await.unwrap(), Waiting::default());
+    let id = job(store, "o", 3).await.id;
+    job(store, "p", 1).await;
+    let worker = Uuid::now_v7();
+    let claims = claim(store, worker, 1).await;
+    store
+        .finish(worker, claims[0].item, done(&claims[0]))
+        .await
+        .unwrap();
+    let waiting = Waiting {
+        pictures: 2,
+        bytes: 6,
+    };
+    assert_eq!(store.waiting("o").await.unwrap(), waiting);
+    store.cancel_job("o", id).await.unwrap();
+    assert_eq!(store.waiting("o").await.unwrap(), Waiting::default());
+}
+
+async fn forgetting_reaches_into_jobs(database: &Database) {
+    let store = &*database.store;
+    let worker = Uuid::now_v7();
+    let over = job(store, "o", 1).await.id;
+    let amid = job(store, "o", 3).await.id;
+    let others = job(store, "p", 1).await.id;
+    for _ in 0..3 {
+        let claims = claim(store, worker, 1).await;
+        store
+            .finish(worker, claims[0].item, done(&claims[0]))
+            .await
+            .unwrap();
+    }
+    // One answer, wherever it is.
+    let newest = store.history("o", None, None, 1).await.unwrap()[0].id;
+    assert!(store.forget("o", newest).await.unwrap());
+    let results = async |id| -> Vec<bool> {
+        let items = store.items(id, 0, 9).await.unwrap();
+        items.iter().map(|item| item.result.is_some()).collect()
+    };
+    assert_eq!(results(amid).await, [true, false, false]);
+    let last = claim(store, worker, 9).await;
+    assert_eq!(store.forget_all("o").await.unwrap(), 2);
+    assert!(store.job("o", over).await.unwrap().is_none());
+    assert_eq!(results(amid).await, [false; 3]);
+    assert_eq!(store.job("o", amid).await.unwrap().unwrap().done, 2);
+    // What is read afterwards is kept, and so is what others have.
+    for claim in &last {
+        assert!(store.finish(worker, claim.item, done(claim)).await.unwrap());
+    }
+    assert_eq!(results(amid).await, [false, false, true]);
+    assert_eq!(results(others).await, [true]);
+}
+
+async fn a_nonce_is_used_once(database: &Database) {
+    let replicas = [database.again().await, database.again().await];
+    let (now, hash) = (maoocr_server::auth::now(), [7; 32]);
+    let tasks = (0..16).map(|i| {
+        let store = Arc::clone(&replicas[i % 2]);
+        tokio::spawn(async move { store.first_use(&hash, now + 60_000).await.unwrap() })
+    });
+    let firsts = join_all(tasks).await;
+    assert_eq!(
+        firsts.into_iter().filter(|f| *f.as_ref().unwrap()).count(),
+        1
+    );
+    let store = &*database.store;
+    assert!(store.first_use(&[8; 32], now - 1000).await.unwrap());
+    assert_eq!(store.forget_nonces().await.unwrap(), 1);
+    assert!(!store.first_use(&hash, now + 60_000).await.unwrap());
+    assert!(store.first_use(&[8; 32], now + 60_000).await.unwrap());
+}
+
 async fn the_oldest_job_is_read_first(database: &Database) {
     let store = &*database.store;
     let jobs = [job(store, "o", 3).await.id, job(store, "p", 3).await.id];
     let worker = Uuid::now_v7();
     let short = Duration::from_millis(300);
-    let first = store.claim(worker, 1, short).await.unwrap();
+    let first = store.claim(worker, 1, short, &[]).await.unwrap();
     assert_eq!((first[0].item.job, first[0].item.index), (jobs[0], 0));
     let order = |claims: &[Claim]| -> Vec<(Uuid, u32)> {
         claims.iter().map(|c| (c.item.job, c.item.index)).collect()
@@ -516,12 +729,14 @@ async fn what_a_worker_gives_back_is_not_counted(database: &Database) {
     let store = &*database.store;
     job(store, "o", 3).await;
     let (leaving, staying) = (Uuid::now_v7(), Uuid::now_v7());
-    assert_eq!(claim(store, leaving, 2).await.len(), 2);
+    let given = claim(store, leaving, 2).await;
+    assert_eq!(given.len(), 2);
+    assert!(store.begin(leaving, given[0].item).await.unwrap());
     assert_eq!(claim(store, staying, 1).await.len(), 1);
     assert_eq!(store.release(leaving).await.unwrap(), 2);
     let claims = claim(store, staying, 9).await;
     assert_eq!(claims.len(), 2);
-    assert!(claims.iter().all(|c| c.attempt == 1));
+    assert!(claims.iter().all(|c| c.attempt == 0));
 }
 
 async fn a_job_takes_pictures_only_while_it_receives(database: &Database) {
@@ -570,6 +785,7 @@ async fn an_end_is_recorded_whole_or_not_at_all(database: &Database) {
     let claims = claim(store, worker, 1).await;
     let twice = entry("o", "twice", "text");
     let outcome = |history| Outcome::Done {
+        id: Uuid::now_v7(),
         result: json!([]),
         history,
     };
@@ -1074,4 +1290,62 @@ async fn a_postgres_that_was_away_is_found_again() {
         names,
         [json!([{"text": "0.png"}]), json!([{"text": "1.png"}])]
     );
+}
+
+/// A replica that starts while another one migrates waits for it, however long that takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_migration_is_waited_for() {
+    let server = server();
+    let address = lock(&server).database().unwrap();
+    // What an operator sets for everyone else.
+    let set = "ALTER DATABASE CURRENT_NAME SET statement_timeout = '500ms'";
+    let name = address.rsplit('/').next().unwrap();
+    let ask = |statement: &str| lock(&server).query(&address, statement).unwrap();
+    ask(&set.replace("CURRENT_NAME", name));
+    let hold = {
+        let (server, address) = (server.clone(), address.clone());
+        std::thread::spawn(move || {
+            let hold = "SET statement_timeout = 0; SELECT pg_advisory_lock(7236281109563294); SELECT pg_sleep(2)";
+            lock(&server).query(&address, hold).unwrap();
+        })
+    };
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    store::open(&address).await.unwrap();
+    assert!(
+        began.elapsed() > Duration::from_millis(500),
+        "{:?}",
+        began.elapsed()
+    );
+    hold.join().unwrap();
+}
+
+/// What a connection is told for good would reach whoever a pooler gives it to next.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_set_for_a_session() {
+    let server = server();
+    let address = lock(&server).database().unwrap();
+    let name = address.rsplit('/').next().unwrap().to_string();
+    let ask = |statement: &str| lock(&server).query(&address, statement).unwrap();
+    ask(&format!("ALTER DATABASE {name} SET log_statement = 'all'"));
+    let store = store::open_with(&address, 2).await.unwrap();
+    job(&*store, "o", 2).await;
+    claim(&*store, Uuid::now_v7(), 2).await;
+    store.history("o", Some("word"), None, 9).await.unwrap();
+    let settings = ask(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'maoocr'",
+    );
+    assert!(settings.parse::<u32>().unwrap() <= 2, "{settings}");
+    let log = lock(&server).log().unwrap();
+    let set: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("SET ") && !line.contains("UPDATE") && !line.contains("ALTER"))
+        .filter(|line| line.contains("_timeout") && !line.contains("SET LOCAL"))
+        .collect();
+    assert!(set.is_empty(), "{set:?}");
+    assert!(
+        log.contains("SET LOCAL statement_timeout"),
+        "nothing was logged"
+    );
+    assert!(!log.contains("pg_advisory_lock("), "a session's lock");
 }

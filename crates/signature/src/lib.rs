@@ -1,9 +1,11 @@
-//! What an edge function signs and a server checks, so that nobody goes round the edge.
+//! What an edge function signs and a server verifies, so that nobody bypasses the edge.
 //!
 //! The header [`HEADER`] holds `t=TIME, n=NONCE, c=CALLER, r=RIGHTS, s=SIGNATURE`. The signature is HMAC-SHA256 (RFC
-//! 2104), in hexadecimal, over [`VERSION`] and then method, path with query, and the other four parts, each on a line
-//! of its own. The body isn't signed: it is passed on while it arrives. What protects it is that a header is good for
-//! one request only and [`TOLERANCE`] seconds; whoever checks must remember the nonce that long, on both sides of now.
+//! 2104), in hexadecimal, over [`VERSION`] and then method, origin, path with query, and the other four parts, each on a
+//! line of its own. The origin is the server that the request is for, as [`origin`] writes it: another server with the
+//! same secret refuses the signature. The body isn't signed, because it is passed on while it arrives. It is protected by
+//! the header being good for one request and [`TOLERANCE`] seconds only; the verifier must remember nonces for that long,
+//! before and after now.
 
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
@@ -11,75 +13,107 @@ use sha2::Sha256;
 
 /// The header's name.
 pub const HEADER: &str = "x-maoocr-edge";
-/// Begins what is signed, so that no signature for something else can be used here.
-pub const VERSION: &str = "maoocr-edge-1";
-/// Seconds by which the clocks may differ, the way included.
+/// Prefix of the signed text, so that no signature made for another purpose is valid here.
+pub const VERSION: &str = "maoocr-edge-2";
+/// Seconds by which the clocks may differ, transit included.
 pub const TOLERANCE: u64 = 30;
-/// Bytes a secret needs at least.
+/// Minimum length of a secret, bytes.
 pub const SHORTEST_SECRET: usize = 32;
 
 const LONGEST_NAME: usize = 128;
 
-/// What is vouched for.
+/// What the edge vouches for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Claim<'a> {
     /// Seconds since 1970.
     pub time: u64,
-    /// Never used twice: 16 to 128 characters of `A-Z a-z 0-9 _ . : -`.
+    /// Unique per request: 16 to 128 characters of `A-Z a-z 0-9 _ . : -`.
     pub nonce: &'a str,
-    /// Who calls, empty where that isn't known: at most 128 of the same characters.
+    /// The caller, empty if unknown: at most 128 of the same characters.
     pub caller: &'a str,
-    /// What the caller may do, names joined by `+`, of the same characters.
+    /// The caller's scopes, joined by `+`, of the same characters.
     pub rights: &'a str,
 }
 
-/// Why a request isn't believed.
+/// Why a request is rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    /// The header isn't written as it must be.
-    #[error("the header `{HEADER}` is not written as `t=…, n=…, c=…, r=…, s=…`")]
+    /// The header is malformed.
+    #[error("the header `{HEADER}` must have the form `t=…, n=…, c=…, r=…, s=…`")]
     Malformed,
-    /// Another secret, or another request.
-    #[error("the signature in `{HEADER}` is not this request's")]
+    /// The signature was made with another secret or for another request.
+    #[error("the signature in `{HEADER}` does not match this request")]
     Forged,
-    /// Too old, or from the future.
+    /// The signature is too old or from the future.
     #[error(
-        "the signature in `{HEADER}` is {0} s away from this machine's time; {TOLERANCE} are allowed"
+        "the signature in `{HEADER}` is {0} s off this machine's clock; at most {TOLERANCE} s are allowed"
     )]
     Expired(u64),
 }
 
-/// The header's value for a request of this method and path (with its query, as it will be sent). None where a part
-/// has characters it may not have.
-pub fn sign(secret: &[u8], method: &str, path: &str, claim: &Claim) -> Option<String> {
+/// A request, as far as it is signed.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Its method.
+    pub method: &'a str,
+    /// The server that it is for, as [`origin`] writes it.
+    pub origin: &'a str,
+    /// Its path, including its query, as it is sent.
+    pub path: &'a str,
+}
+
+/// An origin as it is signed, `SCHEME://HOST[:PORT]`: lower case, without a scheme's usual port or anything that follows.
+pub fn origin(url: &str) -> String {
+    let url = url.trim().to_ascii_lowercase();
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", &url));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or("");
+    let usual = if scheme == "http" { ":80" } else { ":443" };
+    let host = host.strip_suffix(usual).unwrap_or(host);
+    format!("{scheme}://{host}")
+}
+
+/// The header's value for a request. `None` if a part has characters it may not have.
+pub fn sign(secret: &[u8], target: Target, claim: &Claim) -> Option<String> {
     let Claim {
         time,
         nonce,
         caller,
         rights,
     } = claim;
-    let sound = is_nonce(nonce) && is_name(caller) && is_list(rights) && !path.contains('\n');
+    let sound =
+        is_nonce(nonce) && is_name(caller) && is_list(rights) && !target.path.contains('\n');
     sound.then(|| {
-        let tag = mac(secret, method, path, claim).finalize().into_bytes();
+        let tag = mac(secret, target, claim).finalize().into_bytes();
         let tag: String = tag.iter().map(|b| format!("{b:02x}")).collect();
         format!("t={time}, n={nonce}, c={caller}, r={rights}, s={tag}")
     })
 }
 
-/// The claim of a header, where one of the secrets made it for this very request and not long ago.
+/// Verifies a header and returns its claim. The target's origin is any of `origins`.
+///
+/// # Errors
+/// The header is malformed, wasn't signed with one of the secrets for this request, or is out of date.
 pub fn verify<'a>(
     secrets: &[impl AsRef<[u8]>],
-    method: &str,
-    path: &str,
+    (method, origins, path): (&str, &[impl AsRef<str>], &str),
     header: &'a str,
     now: u64,
 ) -> Result<Claim<'a>, Refusal> {
     let (claim, tag) = parse(header).ok_or(Refusal::Malformed)?;
     // The secret first: nobody else learns what this machine's clock says. Each comparison takes the same time.
-    let known = secrets
-        .iter()
-        .map(|secret| mac(secret.as_ref(), method, path, &claim).verify_slice(&tag))
-        .fold(false, |known, result| known | result.is_ok());
+    let mut known = false;
+    for secret in secrets {
+        for origin in origins {
+            let target = Target {
+                method,
+                origin: origin.as_ref(),
+                path,
+            };
+            known |= mac(secret.as_ref(), target, &claim)
+                .verify_slice(&tag)
+                .is_ok();
+        }
+    }
     if !known {
         return Err(Refusal::Forged);
     }
@@ -89,13 +123,14 @@ pub fn verify<'a>(
     }
 }
 
-fn mac(secret: &[u8], method: &str, path: &str, claim: &Claim) -> Hmac<Sha256> {
+fn mac(secret: &[u8], target: Target, claim: &Claim) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
     let time = claim.time.to_string();
     let lines = [
         VERSION,
-        method,
-        path,
+        target.method,
+        target.origin,
+        target.path,
         &time,
         claim.nonce,
         claim.caller,
@@ -161,15 +196,21 @@ mod tests {
         rights: "recognize+jobs",
     };
 
+    const HERE: &[&str] = &["https://other.example", "https://ocr.example"];
+
     fn header() -> String {
-        sign(SECRET, "POST", "/api/ocr/recognize?x=1", &CLAIM).unwrap()
+        let target = Target {
+            method: "POST",
+            origin: HERE[1],
+            path: "/api/ocr/recognize?x=1",
+        };
+        sign(SECRET, target, &CLAIM).unwrap()
     }
 
     fn check(method: &str, path: &str, header: &str, now: u64) -> Result<(), Refusal> {
         verify(
             &[b"an older secret".as_slice(), SECRET],
-            method,
-            path,
+            (method, HERE, path),
             header,
             now,
         )
@@ -179,7 +220,8 @@ mod tests {
     #[test]
     fn what_was_signed_is_believed() {
         let header = header();
-        let claim = verify(&[SECRET], "POST", "/api/ocr/recognize?x=1", &header, NOW).unwrap();
+        let request = ("POST", HERE, "/api/ocr/recognize?x=1");
+        let claim = verify(&[SECRET], request, &header, NOW).unwrap();
         assert_eq!(claim, CLAIM);
         assert_eq!(
             check("POST", "/api/ocr/recognize?x=1", &header, NOW),
@@ -187,13 +229,39 @@ mod tests {
         );
     }
 
-    /// HMAC-SHA256 of the same seven lines by another implementation (Python's `hmac`).
+    #[test]
+    fn another_server_does_not_believe_it() {
+        let header = header();
+        for origins in [&["https://other.example"][..], &["http://ocr.example"], &[]] {
+            let request = ("POST", origins, "/api/ocr/recognize?x=1");
+            assert_eq!(
+                verify(&[SECRET], request, &header, NOW),
+                Err(Refusal::Forged)
+            );
+        }
+    }
+
+    #[test]
+    fn an_origin_is_written_in_one_way() {
+        for url in [
+            "https://OCR.example",
+            "https://ocr.example:443/",
+            "ocr.example/x?y",
+        ] {
+            assert_eq!(origin(url), "https://ocr.example", "{url}");
+        }
+        assert_eq!(origin("http://ocr.example:80"), "http://ocr.example");
+        assert_eq!(origin("http://[::1]:8787/"), "http://[::1]:8787");
+        assert_eq!(origin("http://ocr.example:443"), "http://ocr.example:443");
+    }
+
+    /// HMAC-SHA256 of the same eight lines by another implementation (Python's `hmac`).
     #[test]
     fn the_signature_is_hmac_sha256() {
         let tag = header().rsplit_once("s=").unwrap().1.to_string();
         assert_eq!(
             tag,
-            "b584ed77a43b22aa6f828f80376b8d5442d2ca7a5bfb067fff4a8828ee027cd1"
+            "2bfb616858f0d66cc057f952708f5e01f50f9c6dc2ff2ebc5307788e6ca17e37"
         );
     }
 
@@ -224,21 +292,13 @@ mod tests {
             let result = check("POST", "/api/ocr/recognize?x=1", &changed, NOW);
             assert_eq!(result, Err(Refusal::Forged), "{changed}");
         }
+        let request = ("POST", HERE, "/api/ocr/recognize?x=1");
         assert_eq!(
-            verify(
-                &[b"another secret".as_slice()],
-                "POST",
-                "/api/ocr/recognize?x=1",
-                &header,
-                NOW
-            ),
+            verify(&[b"another secret".as_slice()], request, &header, NOW),
             Err(Refusal::Forged)
         );
         let none: [&[u8]; 0] = [];
-        assert_eq!(
-            verify(&none, "POST", "/api/ocr/recognize?x=1", &header, NOW),
-            Err(Refusal::Forged)
-        );
+        assert_eq!(verify(&none, request, &header, NOW), Err(Refusal::Forged));
     }
 
     #[test]
@@ -292,7 +352,12 @@ mod tests {
                 ..CLAIM
             },
         ] {
-            assert_eq!(sign(SECRET, "GET", "/", &claim), None);
+            let target = Target {
+                method: "GET",
+                origin: HERE[0],
+                path: "/",
+            };
+            assert_eq!(sign(SECRET, target, &claim), None);
         }
     }
 }

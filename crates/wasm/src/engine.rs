@@ -5,19 +5,19 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use js_sys::{
-    Array, ArrayBuffer, Float32Array, JSON, Object, Promise, Reflect, Uint8Array, Uint8ClampedArray,
-};
-use maoocr_engine::imaging::{self, ImagingError, Limits, Page};
+use js_sys::{Array, Float32Array, Promise, Reflect, Uint8Array};
+use maoocr_engine::imaging::{self, Image, ImagingError, Limits};
 use maoocr_engine::pipeline::{self, EngineError};
 use maoocr_engine::plan::{DeviceClass, Plan, Requirements};
 use maoocr_models::Manifest;
 use maoocr_models::manifest::{ModelEntry, Task};
 use maoocr_runtime::{Device, Session, Tensor};
+use maoocr_wasm_base::value::{Picture, copied, frame, from_js, to_js};
+use maoocr_wasm_base::{Fault, lines};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
 
 use crate::error::Failure;
 use crate::fence;
@@ -152,7 +152,7 @@ impl Engine {
                     loaded: self.0.has(&entry.name),
                 })
                 .collect();
-            to_js(&infos)
+            Ok(to_js(&infos)?)
         })
     }
 
@@ -176,7 +176,7 @@ impl Engine {
                         .plan(&requirements, |name| names.iter().any(|n| n == name))
                 }
             };
-            to_js(&plan?)
+            Ok(to_js(&plan?)?)
         })
     }
 
@@ -234,10 +234,10 @@ impl Engine {
             let session = session.ok_or(Failure::UnknownModel(recogniser))?;
             let shape: Vec<usize> = shape.into_iter().map(|side| side as usize).collect();
             let shape = <[usize; 4]>::try_from(shape)
-                .map_err(|_| Failure::Argument("a batch of lines has four sizes".into()))?;
+                .map_err(|_| Fault::Argument("a batch of lines has four sizes".into()))?;
             let input = Tensor::channels_last(shape, input.to_vec())?;
             let best = session.run_best(input).await?;
-            Ok(spread::to_js(&best)?.into())
+            Ok(lines::to_js(&best)?.into())
         })
     }
 
@@ -250,7 +250,7 @@ impl Engine {
         let inner = self.0.clone();
         fence::promise(async move {
             let Picture::File(bytes) = Picture::of(&file)? else {
-                return Err(Failure::Argument("a frame is pixels already".into()));
+                return Err(Fault::Argument("a frame is pixels already".into()).into());
             };
             let pages = imaging::decode(&inner.file(&bytes)?, &inner.limits)?;
             let frames = pages.into_iter().map(|page| frame(&page));
@@ -342,7 +342,7 @@ impl Inner {
             }
             .into());
         }
-        copied(bytes)
+        Ok(copied(bytes)?)
     }
 
     async fn read(
@@ -358,83 +358,17 @@ impl Inner {
             Picture::File(bytes) => {
                 let bytes = self.file(&bytes)?;
                 self.engine
-                    .read(&bytes, &self.limits, plan, listener)
+                    .read_file(&bytes, &self.limits, plan, listener)
                     .await?
             }
             Picture::Frame(width, height, samples) => {
-                Page::admit_rgba(width, height, samples.length() as usize, &self.limits)?;
-                let page = Page::from_rgba(width, height, copied(&samples)?, &self.limits)?;
-                vec![self.engine.read_page(page, plan, listener).await?]
+                Image::admit_rgba(width, height, samples.length() as usize, &self.limits)?;
+                let page = Image::from_rgba(width, height, copied(&samples)?, &self.limits)?;
+                vec![self.engine.read_page(page.into(), plan, listener).await?]
             }
         };
-        to_js(&documents)
+        Ok(to_js(&documents)?)
     }
-}
-
-/// What `recognize` was given.
-enum Picture {
-    /// The bytes of a file.
-    File(Uint8Array),
-    /// Width and height in pixels, RGBA samples.
-    Frame(u32, u32, Uint8Array),
-}
-
-impl Picture {
-    fn of(given: &JsValue) -> Result<Self, Failure> {
-        let wrong = || {
-            Failure::Argument(
-                "the picture is neither the bytes of a file nor a frame {data, width, height}"
-                    .into(),
-            )
-        };
-        if let Some(bytes) = given.dyn_ref::<Uint8Array>() {
-            return Ok(Self::File(bytes.clone()));
-        }
-        if given.is_instance_of::<ArrayBuffer>() {
-            return Ok(Self::File(Uint8Array::new(given)));
-        }
-        if !given.is_object() {
-            return Err(wrong());
-        }
-        let field = |name: &str| Reflect::get(given, &name.into()).map_err(Failure::Thrown);
-        let side = |name: &str| {
-            let value = field(name)?.as_f64().unwrap_or(-1.0);
-            let side = value as u32;
-            if f64::from(side) == value {
-                Ok(side)
-            } else {
-                Err(wrong())
-            }
-        };
-        let data = field("data")?;
-        let samples = match data.dyn_ref::<Uint8ClampedArray>() {
-            Some(clamped) => Uint8Array::new_with_byte_offset_and_length(
-                &clamped.buffer(),
-                clamped.byte_offset(),
-                clamped.length(),
-            ),
-            None => data.dyn_into().map_err(|_| wrong())?,
-        };
-        Ok(Self::Frame(side("width")?, side("height")?, samples))
-    }
-}
-
-/// `{data, width, height}`, opaque.
-fn frame(page: &Page) -> Result<Object, Failure> {
-    let rgba: Vec<u8> = page
-        .rgb
-        .chunks_exact(3)
-        .flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 255])
-        .collect();
-    let frame = Object::new();
-    for (name, value) in [
-        ("data", JsValue::from(Uint8ClampedArray::from(&rgba[..]))),
-        ("width", page.width.into()),
-        ("height", page.height.into()),
-    ] {
-        Reflect::set(&frame, &name.into(), &value).map_err(Failure::Thrown)?;
-    }
-    Ok(frame)
 }
 
 /// The names in the options' `models`.
@@ -442,8 +376,8 @@ fn chosen_models(options: &JsValue) -> Result<Option<Vec<String>>, Failure> {
     if !options.is_object() {
         return Ok(None);
     }
-    let models = Reflect::get(options, &"models".into()).map_err(Failure::Thrown)?;
-    from_js(&models, "`models`")
+    let models = Reflect::get(options, &"models".into()).map_err(Fault::Thrown)?;
+    Ok(from_js(&models, "`models`")?)
 }
 
 fn verify(entry: &ModelEntry, bytes: &[u8]) -> Result<(), Failure> {
@@ -479,33 +413,4 @@ fn read_requirements(given: &JsValue) -> Result<Requirements, Failure> {
         None => Ok(Requirements::default()),
         Some(json) => Ok(Requirements::from_json(&json)?),
     }
-}
-
-/// A copy in this module's memory; an error, not a trap, where there is no room.
-pub fn copied(array: &Uint8Array) -> Result<Vec<u8>, Failure> {
-    let length = array.length() as usize;
-    let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(length)
-        .map_err(|_| Failure::OutOfMemory { bytes: length })?;
-    bytes.resize(length, 0);
-    array.copy_to(&mut bytes);
-    Ok(bytes)
-}
-
-/// Through JSON's text: one crossing for the whole value, and the numbers are those of the command's `--json`.
-pub fn to_js(value: &impl Serialize) -> Result<JsValue, Failure> {
-    let text = serde_json::to_string(value).map_err(|e| Failure::Argument(e.to_string()))?;
-    JSON::parse(&text).map_err(Failure::Thrown)
-}
-
-/// What JavaScript gave; none for `undefined` and `null`.
-fn from_js<T: for<'a> Deserialize<'a>>(value: &JsValue, what: &str) -> Result<Option<T>, Failure> {
-    if value.is_undefined() || value.is_null() {
-        return Ok(None);
-    }
-    let text: String = JSON::stringify(value).map_err(Failure::Thrown)?.into();
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|e| Failure::Argument(format!("{what}: {e}")))
 }

@@ -1,10 +1,10 @@
 //! What went wrong, as JavaScript sees it.
 
-use js_sys::Reflect;
 use maoocr_engine::imaging::ImagingError;
 use maoocr_engine::pipeline::EngineError;
 use maoocr_engine::plan::{PlanError, RequirementError};
 use maoocr_runtime::RuntimeError;
+use maoocr_wasm_base::{Fault, coded, set};
 use wasm_bindgen::JsValue;
 
 /// Why a call failed.
@@ -30,18 +30,9 @@ pub enum Failure {
         /// How that was told.
         reason: String,
     },
-    /// An argument of the wrong kind.
-    #[error("{0}")]
-    Argument(String),
-    /// There is no room for the bytes that were given.
-    #[error("{bytes} bytes don't fit into this module's memory")]
-    OutOfMemory {
-        /// How many.
-        bytes: usize,
-    },
-    /// The caller's callback threw this.
-    #[error("a callback threw")]
-    Thrown(JsValue),
+    /// A value that can't be taken.
+    #[error(transparent)]
+    Fault(#[from] Fault),
 }
 
 impl From<ImagingError> for Failure {
@@ -64,9 +55,7 @@ impl Failure {
             Self::Runtime(error) => error.code(),
             Self::UnknownModel(_) => "unknown_model",
             Self::WrongBytes { .. } => "wrong_bytes",
-            Self::Argument(_) => "invalid_argument",
-            Self::OutOfMemory { .. } => "out_of_memory",
-            Self::Thrown(_) => "thrown",
+            Self::Fault(fault) => fault.code(),
         }
     }
 }
@@ -74,7 +63,7 @@ impl Failure {
 impl From<Failure> for JsValue {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Thrown(value) => value,
+            Failure::Fault(fault) => fault.into(),
             Failure::Requirement(error) => {
                 let thrown = coded("invalid_requirements", &error.to_string());
                 let allowed: js_sys::Array = error.allowed.iter().map(JsValue::from).collect();
@@ -85,17 +74,4 @@ impl From<Failure> for JsValue {
             failure => coded(failure.code(), &failure.to_string()),
         }
     }
-}
-
-/// An `Error` with a code.
-pub fn coded(code: &str, message: &str) -> JsValue {
-    let error = js_sys::Error::new(message);
-    error.set_name("MaoOcrError");
-    set(&error, "code", &code.into());
-    error.into()
-}
-
-fn set(target: &JsValue, name: &str, value: &JsValue) {
-    // A fresh object takes any property.
-    Reflect::set(target, &name.into(), value).ok();
 }

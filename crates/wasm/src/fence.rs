@@ -1,100 +1,17 @@
-//! Panics and traps become errors of the call they happened in.
-//!
-//! A panic ends in a trap here, and a trap unwinds to the nearest `catch` of JavaScript. So work is called through
-//! JavaScript, which catches. Frames in between are left without dropping what they own: memory leaks, nothing else
-//! changes, and other calls go on.
+//! The fence around calls from JavaScript, with this module's failures.
 
-use std::cell::RefCell;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use js_sys::Promise;
+use maoocr_wasm_base::fence;
+use wasm_bindgen::JsValue;
 
-use js_sys::{Function, Promise};
-use wasm_bindgen::closure::ScopedClosure;
-use wasm_bindgen::{JsCast, JsValue};
+use crate::error::Failure;
 
-use crate::error::{Failure, coded};
-
-thread_local! {
-    /// What the last panic said.
-    static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// Keeps what panics say, and shows it on the console.
-pub fn hear_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let message = panic.to_string();
-        web_sys::console::error_1(&message.as_str().into());
-        LAST_PANIC.with(|last| *last.borrow_mut() = Some(message));
-    }));
-}
-
-/// Does `work`; a panic, a trap or an exception in it is an error with the code `internal`.
-fn fenced<T>(work: impl FnOnce() -> T) -> Result<T, JsValue> {
-    let mut work = Some(work);
-    let mut done = None;
-    let mut call = || {
-        if let Some(work) = work.take() {
-            done = Some(work());
-        }
-    };
-    let closure = ScopedClosure::<dyn FnMut()>::borrow_mut(&mut call);
-    let called = closure
-        .as_ref()
-        .unchecked_ref::<Function>()
-        .call0(&JsValue::UNDEFINED);
-    drop(closure);
-    match (called, done) {
-        (Ok(_), Some(done)) => Ok(done),
-        (thrown, _) => Err(internal(thrown.err())),
-    }
-}
-
-fn internal(thrown: Option<JsValue>) -> JsValue {
-    let panic = LAST_PANIC.with(|last| last.borrow_mut().take());
-    let message = panic.unwrap_or_else(|| {
-        let trap = thrown.as_ref().and_then(|t| t.dyn_ref::<js_sys::Error>());
-        trap.map_or("unknown".into(), |t| t.message().into())
-    });
-    coded(
-        "internal",
-        &format!("a fault of MaoOCR's, not yours: {message}"),
-    )
-}
-
-/// Does work that takes no time, and throws what goes wrong.
+/// Does work at once, and throws what goes wrong.
 pub fn now<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, JsValue> {
-    fenced(work)?.map_err(JsValue::from)
+    fence::now(work)
 }
 
 /// A promise of what `work` comes to.
 pub fn promise(work: impl Future<Output = Result<JsValue, Failure>> + 'static) -> Promise {
-    wasm_bindgen_futures::future_to_promise(Fenced(Some(Box::pin(work))))
-}
-
-/// A future whose polls are fenced; none once it has ended.
-struct Fenced(Option<Work>);
-
-type Work = Pin<Box<dyn Future<Output = Result<JsValue, Failure>>>>;
-
-impl Future for Fenced {
-    type Output = Result<JsValue, JsValue>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(mut work) = self.0.take() else {
-            return Poll::Ready(Err(internal(None)));
-        };
-        match fenced(|| work.as_mut().poll(context)) {
-            Ok(Poll::Ready(done)) => Poll::Ready(done.map_err(JsValue::from)),
-            Ok(Poll::Pending) => {
-                self.0 = Some(work);
-                Poll::Pending
-            }
-            Err(internal) => {
-                // It was left in the middle: what it owns may be half dropped already.
-                std::mem::forget(work);
-                Poll::Ready(Err(internal))
-            }
-        }
-    }
+    fence::promise(work)
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use maoocr_runtime::launches;
+use maoocr_wasm_base::value::to_js;
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::engine::to_js;
 use crate::fence;
 
 /// Counts the kernels that are launched on a GPU, by all engines of this module, until `finish`. A CPU launches none.
@@ -35,11 +35,11 @@ impl Watch {
     pub fn finish(self) -> Result<JsValue, JsValue> {
         fence::now(|| {
             let launched = self.0.finish();
-            to_js(&Launches {
+            Ok(to_js(&Launches {
                 count: launched.count(),
                 pipelines: launched.pipelines.len(),
                 kernels: launched.kernels,
-            })
+            })?)
         })
     }
 }

@@ -22,7 +22,7 @@ pub use model::Model;
 
 #[wasm_bindgen(start)]
 fn start() {
-    fence::hear_panics();
+    maoocr_wasm_base::fence::hear_panics();
 }
 
 /// Version of this module.

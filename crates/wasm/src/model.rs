@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use js_sys::{Array, Float32Array, Object, Promise, Reflect, Uint8Array};
 use maoocr_runtime::{Device, Session, Tensor};
+use maoocr_wasm_base::Fault;
+use maoocr_wasm_base::value::copied;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::engine::copied;
-use crate::error::Failure;
 use crate::fence;
 
 /// An ONNX model of one input and one output, both float32.
@@ -47,7 +47,7 @@ impl Model {
                 ("data", JsValue::from(Float32Array::from(output.data()))),
                 ("shape", sides.into()),
             ] {
-                Reflect::set(&answer, &name.into(), &value).map_err(Failure::Thrown)?;
+                Reflect::set(&answer, &name.into(), &value).map_err(Fault::Thrown)?;
             }
             Ok(answer.into())
         })

@@ -4,11 +4,12 @@ use js_sys::{Function, Reflect};
 use maoocr_engine::geometry::Quad;
 use maoocr_engine::pipeline::Observer;
 use maoocr_engine::recognise::Reading;
+use maoocr_wasm_base::Fault;
+use maoocr_wasm_base::value::to_js;
 use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::AbortSignal;
 
-use crate::engine::to_js;
 use crate::error::Failure;
 
 /// What the caller of `recognize` wants to hear, and how it stops the work.
@@ -16,6 +17,7 @@ use crate::error::Failure;
 pub struct Listener {
     on_detected: Option<Function>,
     on_line: Option<Function>,
+    on_withdrawn: Option<Function>,
     signal: Option<AbortSignal>,
     thrown: Option<Failure>,
 }
@@ -30,17 +32,18 @@ struct LineEvent<'a> {
 }
 
 impl Listener {
-    /// From an object with `onDetected`, `onLine` and `signal`, all optional.
+    /// From an object with `onDetected`, `onLine`, `onWithdrawn` and `signal`, all optional.
     pub fn new(options: &JsValue) -> Result<Self, Failure> {
         if options.is_undefined() || options.is_null() {
             return Ok(Self::default());
         }
         if !options.is_object() {
-            return Err(Failure::Argument("the options are no object".into()));
+            return Err(Fault::Argument("the options are no object".into()).into());
         }
         Ok(Self {
             on_detected: field(options, "onDetected", "a function")?,
             on_line: field(options, "onLine", "a function")?,
+            on_withdrawn: field(options, "onWithdrawn", "a function")?,
             signal: field(options, "signal", "an AbortSignal")?,
             thrown: None,
         })
@@ -60,21 +63,21 @@ impl Listener {
         };
         let told = to_js(event).and_then(|event| {
             let called = callback.call1(&JsValue::UNDEFINED, &event);
-            called.map_err(Failure::Thrown)
+            called.map_err(Fault::Thrown)
         });
-        self.thrown = told.err();
+        self.thrown = told.err().map(Failure::from);
     }
 }
 
-fn field<T: JsCast>(options: &JsValue, name: &str, kind: &str) -> Result<Option<T>, Failure> {
-    let value = Reflect::get(options, &name.into()).map_err(Failure::Thrown)?;
+fn field<T: JsCast>(options: &JsValue, name: &str, kind: &str) -> Result<Option<T>, Fault> {
+    let value = Reflect::get(options, &name.into()).map_err(Fault::Thrown)?;
     if value.is_undefined() || value.is_null() {
         return Ok(None);
     }
     let value = value.dyn_into();
     value
         .map(Some)
-        .map_err(|_| Failure::Argument(format!("`{name}` is not {kind}")))
+        .map_err(|_| Fault::Argument(format!("`{name}` is not {kind}")))
 }
 
 impl Observer for Listener {
@@ -90,6 +93,10 @@ impl Observer for Listener {
             quad,
         };
         self.tell(&event, |listener| listener.on_line.as_ref());
+    }
+
+    fn withdrawn(&mut self, index: usize) {
+        self.tell(&index, |listener| listener.on_withdrawn.as_ref());
     }
 
     fn cancelled(&mut self) -> bool {

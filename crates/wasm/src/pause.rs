@@ -29,6 +29,17 @@ impl Session for Pausing {
         })
     }
 
+    fn run_all(&self, input: Tensor) -> RunFuture<'_, Vec<Tensor>> {
+        Box::pin(async move {
+            pause().await;
+            self.0.run_all(input).await
+        })
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        self.0.outputs()
+    }
+
     fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
         Box::pin(async move {
             pause().await;

@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use js_sys::{Array, Float32Array, Function, Object, Promise, Reflect, Uint32Array};
-use maoocr_runtime::{BestPath, Layout, RunFuture, RuntimeError, Session, Tensor};
+use js_sys::{Array, Function, Reflect};
+use maoocr_runtime::{BestPath, RunFuture, RuntimeError, Session, Tensor};
+use maoocr_wasm_base::{Fault, lines};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -30,9 +31,9 @@ impl Drop for Helpers {
 /// Takes the functions in the options' `helpers`. With several pictures at once in one thread the last ones are taken:
 /// whoever reads a line, it says the same.
 pub fn help(options: &JsValue) -> Result<Helpers, Failure> {
-    let wrong = || Failure::Argument("`helpers` is no array of functions".into());
+    let wrong = || Fault::Argument("`helpers` is no array of functions".into());
     if options.is_object() {
-        let given = Reflect::get(options, &"helpers".into()).map_err(Failure::Thrown)?;
+        let given = Reflect::get(options, &"helpers".into()).map_err(Fault::Thrown)?;
         if !given.is_undefined() && !given.is_null() {
             let given: Array = given.dyn_into().map_err(|_| wrong())?;
             let functions = given.iter().map(JsCast::dyn_into);
@@ -57,25 +58,19 @@ impl Spread {
             session,
         }
     }
-
-    /// Asks a helper for the lines of `part`. The answer is listened to from the start: a promise that is rejected before
-    /// would be reported as nobody's.
-    fn ask(&self, helper: &Function, part: &Tensor) -> Option<JsFuture> {
-        // The one layout that helpers take.
-        if part.layout() != Layout::ChannelsLast {
-            return None;
-        }
-        let shape: Array = part.shape().iter().map(|&s| JsValue::from(s)).collect();
-        let input = Float32Array::from(part.data());
-        let name = JsValue::from_str(&self.name);
-        let asked = helper.call3(&JsValue::UNDEFINED, &name, &input, &shape);
-        Some(asked.ok()?.dyn_into::<Promise>().ok()?.into())
-    }
 }
 
 impl Session for Spread {
     fn run(&self, input: Tensor) -> RunFuture<'_, Tensor> {
         self.session.run(input)
+    }
+
+    fn run_all(&self, input: Tensor) -> RunFuture<'_, Vec<Tensor>> {
+        self.session.run_all(input)
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        self.session.outputs()
     }
 
     fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
@@ -89,7 +84,7 @@ impl Session for Spread {
             let asked: Vec<(Option<JsFuture>, Tensor)> = helpers
                 .iter()
                 .zip(parts)
-                .map(|(helper, part)| (self.ask(helper, &part), part))
+                .map(|(helper, part)| (lines::ask(helper, &self.name, &part), part))
                 .collect();
             let mut best = self.session.run_best(own).await?;
             for (answer, part) in asked {
@@ -97,7 +92,7 @@ impl Session for Spread {
                     Some(answer) => answer.await.ok(),
                     None => None,
                 };
-                let answer = answer.and_then(|answer| from_js(&answer, part.shape()[0]));
+                let answer = answer.and_then(|answer| lines::from_js(&answer, part.shape()[0]));
                 // What a helper couldn't do is done here.
                 let more = match answer {
                     Some(more) if more.steps == best.steps => more,
@@ -134,51 +129,6 @@ fn parted(input: Tensor, count: usize) -> Result<Vec<Tensor>, RuntimeError> {
         Some(&batch) if batch > 1 && count > 1 => input.chunks(batch.div_ceil(count)),
         _ => Ok(vec![input]),
     }
-}
-
-/// `{batch, steps, classes, probabilities, lastClass}`.
-pub fn to_js(best: &BestPath) -> Result<Object, Failure> {
-    let object = Object::new();
-    for (name, value) in [
-        ("batch", JsValue::from(best.batch)),
-        ("steps", best.steps.into()),
-        ("classes", Uint32Array::from(&best.classes[..]).into()),
-        (
-            "probabilities",
-            Float32Array::from(&best.probabilities[..]).into(),
-        ),
-        ("lastClass", Float32Array::from(&best.last_class[..]).into()),
-    ] {
-        Reflect::set(&object, &name.into(), &value).map_err(Failure::Thrown)?;
-    }
-    Ok(object)
-}
-
-/// None for what is no answer for so many lines.
-fn from_js(object: &JsValue, lines: usize) -> Option<BestPath> {
-    let field = |name: &str| Reflect::get(object, &name.into()).ok();
-    let number = |name: &str| Some(field(name)?.as_f64()? as usize);
-    let best = BestPath {
-        batch: number("batch")?,
-        steps: number("steps")?,
-        classes: field("classes")?.dyn_into::<Uint32Array>().ok()?.to_vec(),
-        probabilities: field("probabilities")?
-            .dyn_into::<Float32Array>()
-            .ok()?
-            .to_vec(),
-        last_class: field("lastClass")?
-            .dyn_into::<Float32Array>()
-            .ok()?
-            .to_vec(),
-    };
-    let length = lines * best.steps;
-    let whole = best.batch == lines
-        && [
-            best.classes.len(),
-            best.probabilities.len(),
-            best.last_class.len(),
-        ] == [length; 3];
-    whole.then_some(best)
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ export interface Block {
 export interface Plan {
   detector: string;
   recogniser: string;
+  /** Recognisers of single scripts, for lines that the recogniser can't read. */
+  script_recognisers?: string[];
   line_orientation: string | null;
   page_orientation: string | null;
   /** Longest side of the detector's input, px. */
@@ -40,6 +42,15 @@ export interface Plan {
   language: string;
   /** One sentence a choice. */
   reasons: string[];
+}
+
+/** Something that looked like a line and is not in the text. */
+export interface Dropped {
+  text: string;
+  /** 0 to 1 */
+  confidence: number;
+  box: Quad;
+  reason: "unsure" | "unread" | "ruby";
 }
 
 /** A page that was read; the same as the command's `--json`. */
@@ -64,6 +75,8 @@ export interface Document {
   lines: Line[];
   /** In reading order. */
   blocks: Block[];
+  /** What looked like a line and is not in the text. */
+  dropped?: Dropped[];
   plan: Plan;
   /** Time of each stage, s. */
   timings: Record<string, number>;
@@ -128,8 +141,10 @@ export interface LineEvent {
 export interface RecognizeOptions {
   /** Lines were found. */
   onDetected?: (boxes: Quad[]) => void;
-  /** A line was read; lines come in no particular order. */
+  /** A line was read; lines come in no particular order. Another line with the same index replaces it. */
   onLine?: (line: LineEvent) => void;
+  /** The line with this index is not in the answer. */
+  onWithdrawn?: (index: number) => void;
   /** Stops the work between two runs of a network: the promise is rejected with the code `cancelled`. */
   signal?: AbortSignal;
   /** Chooses among these of the loaded models only, by name. */

@@ -98,6 +98,32 @@ impl Postgres {
         Ok(())
     }
 
+    /// What a statement gives in a database: rows as lines, columns between bars.
+    ///
+    /// # Errors
+    /// The statement fails.
+    pub fn query(&self, address: &str, statement: &str) -> Result<String> {
+        let output = Command::new(self.programs.join("psql"))
+            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+            .args(["--set", "ON_ERROR_STOP=1", "--command", statement])
+            .arg(address)
+            .stdin(Stdio::null())
+            .output()
+            .context("psql")?;
+        if !output.status.success() {
+            bail!("psql: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
+    }
+
+    /// What it has logged.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.folder.path().join("log"))?)
+    }
+
     /// Stops it; what it stored stays.
     pub fn stop(&mut self) {
         self.server = None;

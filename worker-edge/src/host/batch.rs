@@ -42,18 +42,18 @@ pub async fn take(
     let headers = request.headers();
     let content_type = header(&headers, "content-type").unwrap_or_default();
     if !["multipart/form-data", "application/json"].contains(&media(&content_type).as_str()) {
-        let detail = "a batch is multipart/form-data or application/json";
+        let detail = "a batch must be multipart/form-data or application/json";
         return Err(Problem::new(415, "unsupported_body", detail));
     }
     let length = header(&headers, "content-length").and_then(|v| v.parse::<u64>().ok());
     match length {
         None => {
-            let detail = "a batch must say its length: send it with Content-Length";
+            let detail = "a batch must have a known length: send Content-Length";
             return Err(Problem::new(411, "length_required", detail));
         }
         Some(length) if length > config.max_batch => {
             let detail = format!(
-                "a job's request has at most {} bytes: make several jobs",
+                "the request of a job may have at most {} bytes: split it into several jobs",
                 config.max_batch
             );
             return Err(Problem::new(413, "too_large", detail));
@@ -91,7 +91,7 @@ pub async fn take(
         let problem = Problem::new(
             400,
             "body_broken",
-            "the body ended before its end, or could not be stored",
+            "the connection broke before the body was complete, or the body could not be stored",
         );
         return Err(problem.because(js::words(&thrown)));
     }
@@ -114,7 +114,7 @@ async fn key(headers: &Headers, caller: &Caller) -> Result<Option<String>, Probl
             Ok(Some(job::name(&hash)))
         }
         Some(_) => {
-            let detail = "an idempotency key has 1 to 200 visible ASCII characters";
+            let detail = "an idempotency key must have 1 to 200 visible ASCII characters";
             Err(Problem::new(400, "invalid_idempotency_key", detail).field("idempotency-key"))
         }
     }
@@ -185,7 +185,7 @@ pub async fn show(
                 job = again.ok_or_else(|| not_found(&job.id))?;
             }
             Stage::Receiving | Stage::Queued if rest == "/events" => {
-                let detail = "no server has taken this job yet; its events come from there";
+                let detail = "no server has accepted this job yet, so there are no events";
                 return Err(Problem::new(503, "job_waits", detail).after(5));
             }
             _ => return Answer::json(200, &job.status()).map(Ok),
@@ -369,7 +369,7 @@ async fn call(env: &Env, id: &str, change: Option<Change>) -> Result<Option<Job>
 }
 
 fn failed(thrown: JsValue) -> Problem {
-    let detail = "jobs can't be stored at the moment; try again shortly";
+    let detail = "jobs can't be stored right now; try again shortly";
     Problem::new(503, "jobs_unavailable", detail)
         .after(5)
         .because(js::words(&thrown))

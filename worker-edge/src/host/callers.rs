@@ -37,7 +37,7 @@ pub async fn known(config: &Config, env: &Env, headers: &Headers) -> Result<Call
     let text = |name| header(headers, name);
     let given = given(
         text("authorization"),
-        text("x-api-key"),
+        text("x-api-key").or_else(|| text("ocp-apim-subscription-key")),
         text("sec-websocket-protocol"),
     );
     let given = given.ok_or_else(key_missing)?;
@@ -68,7 +68,7 @@ async fn find(env: &Env, key: &str) -> Result<Option<Key>, Problem> {
         return Ok(key);
     }
     let unavailable = |error: &dyn std::fmt::Display| {
-        let detail = "keys can't be looked up at the moment; try again shortly";
+        let detail = "keys can't be looked up right now; try again shortly";
         Problem::new(503, "keys_unavailable", detail)
             .after(5)
             .because(error)
@@ -83,7 +83,7 @@ async fn find(env: &Env, key: &str) -> Result<Option<Key>, Problem> {
     let key = text.and_then(|text| {
         let key = Key::parse(&text);
         if key.is_none() {
-            worker::console_error!("keys: what is stored under key:{hash} is no key");
+            worker::console_error!("keys: the entry key:{hash} is not a valid key");
         }
         key
     });

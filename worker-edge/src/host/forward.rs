@@ -1,7 +1,7 @@
 //! Requests to servers: signed, streamed both ways, given up in time, tried elsewhere where that is harmless.
 
 use js_sys::{Promise, Uint8Array};
-use maoocr_signature::{Claim, HEADER, sign};
+use maoocr_signature::{Claim, HEADER, Target, sign};
 use wasm_bindgen::JsValue;
 use web_sys::{Headers, ReadableStream, Response};
 
@@ -20,13 +20,16 @@ const SENDING: u64 = 600_000;
 const DISBELIEF: u64 = 60;
 
 /// What servers get of a caller's headers. Keys and addresses aren't among them: the edge vouches for the caller.
-const PASSED: [&str; 10] = [
+const PASSED: [&str; 13] = [
     "accept",
     "cache-control",
     "content-type",
     "idempotency-key",
     "if-none-match",
     "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
     "traceparent",
     "tracestate",
     "upgrade",
@@ -150,14 +153,15 @@ async fn ask(
     };
     // Timers may be early.
     let is_late = || out.deadline.is_some_and(|at| js::now() + 20 >= at);
-    let (url, name, request) = origins(|origins| {
+    let (url, origin, name, request) = origins(|origins| {
         let request = origins.began(index, now);
         let origin = &origins.all[index];
         let url = format!("{}{}", origin.url, out.path);
-        (url, origin.name.clone(), request)
+        let signed = maoocr_signature::origin(&origin.url);
+        (url, signed, origin.name.clone(), request)
     });
     let ended = |ending| origins(|origins| origins.ended(index, request, js::now(), ending));
-    let headers = match headers(config, out, now, left) {
+    let headers = match headers(config, out, &origin, now, left) {
         Ok(headers) => headers,
         Err(problem) => {
             ended(Ending::Unknown);
@@ -178,7 +182,7 @@ async fn ask(
                 return Err(Problem::late());
             }
             ended(Ending::Failed);
-            let detail = "the server did not answer in time; try again shortly";
+            let detail = "the server did not respond in time; try again shortly";
             let problem = Problem::new(504, "origin_timeout", detail).after(1);
             let limit = config.timeout;
             return Ok(Err(
@@ -196,7 +200,11 @@ async fn ask(
         }
         Err(Silence::Cut(why)) => {
             ended(Ending::Unknown);
-            let problem = Problem::new(400, "body_broken", "the body ended before its end");
+            let problem = Problem::new(
+                400,
+                "body_broken",
+                "the connection broke before the body was complete",
+            );
             return Err(problem.because(why));
         }
         Err(Silence::Broken(why)) => {
@@ -232,7 +240,7 @@ async fn ask(
         403 => {
             if let Some(why) = disbelief(&response).await {
                 ended(Ending::Busy { seconds: DISBELIEF });
-                let detail = "the server does not believe this edge; its operator knows";
+                let detail = "the server rejected this edge's signature; the operator must check the secret and the clocks";
                 let problem = Problem::new(502, REFUSED, detail);
                 worker::console_error!("{}: {name}: {why}", out.id);
                 return Ok(Err(problem.because(format!("{name}: {why}"))));
@@ -259,6 +267,7 @@ async fn disbelief(response: &Response) -> Option<String> {
 fn headers(
     config: &Config,
     out: &Outgoing,
+    origin: &str,
     now: u64,
     left: Option<u64>,
 ) -> Result<Headers, Problem> {
@@ -288,7 +297,12 @@ fn headers(
         rights: out.rights,
     };
     let secret = config.secret.as_deref().unwrap_or_default();
-    let signature = sign(secret, out.method, out.path, &claim);
+    let target = Target {
+        method: out.method,
+        origin,
+        path: out.path,
+    };
+    let signature = sign(secret, target, &claim);
     let signature = signature
         .ok_or_else(|| Problem::internal("forward_failed", "this caller can't be signed for"))?;
     headers.set(HEADER, &signature).map_err(failed)?;

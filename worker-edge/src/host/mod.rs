@@ -249,7 +249,7 @@ async fn pass(exchange: &Exchange<'_>, work: Work, place: &Place<'_>) -> Result<
         Decision::Refuse(problem) => Err(problem),
         Decision::Here { .. } => Err(Problem::internal(
             "route_failed",
-            "only pictures are read here",
+            "only pictures are read at the edge",
         )),
     }
 }
@@ -272,7 +272,7 @@ async fn job(exchange: &Exchange<'_>, env: &Env, id: &str, rest: &str) -> Result
         }
         "DELETE" if rest.is_empty() => batch::cancel(env, job).await?,
         _ => {
-            let detail = format!("a job is not asked for with {method}; /docs shows how it is");
+            let detail = format!("jobs do not accept {method}; /docs shows what they accept");
             return Err(Problem::method(detail, &["GET", "DELETE"]));
         }
     };
@@ -371,7 +371,7 @@ fn nothing(path: &str) -> Problem {
     Problem::new(
         404,
         "not_found",
-        format!("there is nothing at {path}; /docs shows what there is"),
+        format!("nothing is at {path}; /docs lists all paths"),
     )
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use js_sys::Function;
-use maoocr_engine::answer::Document;
+use maoocr_engine::answer::Answer;
 use maoocr_engine::imaging::Limits;
 use maoocr_engine::pipeline::{Engine, EngineError};
 use maoocr_engine::plan::{DeviceClass, Requirements};
@@ -55,7 +55,7 @@ pub async fn read(
     config: &Config,
     picture: &[u8],
     needs: &Requirements,
-) -> Result<Document, Problem> {
+) -> Result<Answer, Problem> {
     let loaded = READER.with_borrow(Clone::clone);
     let reader = match loaded {
         Some(reader) => reader,
@@ -72,7 +72,7 @@ pub async fn read(
         max_pages: 1,
         max_memory: DECODING,
     };
-    let pages = fenced(|| now(reader.engine.read(picture, &limits, &plan, &mut ())));
+    let pages = fenced(|| now(reader.engine.read_file(picture, &limits, &plan, &mut ())));
     let pages = match pages {
         Ok(pages) => pages.map_err(problem)?,
         Err(trap) => {
@@ -104,17 +104,14 @@ async fn load(env: &Env) -> Result<Rc<Reader>, Problem> {
             .get(name)
             .ok_or_else(|| unusable(name, "it is not in the manifest"))?;
         let bytes = model(env, &manifest, name).await?;
-        let alphabet = match &entry.dictionary {
-            Some(dictionary) => {
-                let bytes = model(env, &manifest, dictionary).await?;
-                Some(String::from_utf8(bytes).map_err(|_| unusable(dictionary, "it is no UTF-8"))?)
-            }
+        let dictionary = match &entry.dictionary {
+            Some(dictionary) => Some(model(env, &manifest, dictionary).await?),
             None => None,
         };
         let session = fenced(|| Device::Cpu.load(&bytes)).map_err(|trap| unusable(name, &trap))?;
         let session = session.map_err(|e| unusable(name, &e.to_string()))?;
         engine
-            .install(entry.clone(), session, alphabet.as_deref())
+            .install_files(entry.clone(), session, &bytes, dictionary.as_deref())
             .map_err(problem)?;
     }
     // Another request may have done the same meanwhile; one of both stays.

@@ -60,7 +60,7 @@ pub async fn recognize(
     };
     if length.is_some_and(|length| length > most) {
         let detail = format!(
-            "the file has more than {} bytes, which is the limit",
+            "the file has more than the limit of {} bytes",
             config.max_file
         );
         return Err(Problem::new(413, "too_large", detail));
@@ -117,8 +117,12 @@ async fn answer(
 ) -> Result<Answer, Problem> {
     let config = exchange.config;
     let broken = |thrown: JsValue| {
-        Problem::new(400, "body_broken", "the body ended before its end")
-            .because(js::words(&thrown))
+        Problem::new(
+            400,
+            "body_broken",
+            "the connection broke before the body was complete",
+        )
+        .because(js::words(&thrown))
     };
     let stream = exchange.request.body();
     let query = pairs(exchange.query);
@@ -130,7 +134,7 @@ async fn answer(
     if let (Some(stream), Some(enough)) = (&stream, enough) {
         let until = js::now() + READING;
         let slow = || {
-            let detail = "nothing more of the body came for too long; send it again";
+            let detail = "the upload stalled for too long; send it again";
             Problem::new(408, "upload_too_slow", detail)
         };
         let read = js::read(stream, &mut beginning, HEADERS, until).await;

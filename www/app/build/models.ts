@@ -1,7 +1,9 @@
 import { createReadStream, existsSync, readFileSync } from "node:fs";
-import { copyFile, mkdir } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { brotliCompress } from "node:zlib";
 import { parse } from "smol-toml";
 import type { Plugin } from "vite";
 
@@ -68,6 +70,21 @@ function available(manifest: string): Source[] {
   return found;
 }
 
+/** `models.json` and `models/` with those that are wanted, as they are: for what is packed as a whole. */
+export function modelsFor(manifest: string, wanted: (model: ModelFile) => boolean): Plugin {
+  const chosen = () => available(manifest).filter(wanted);
+  return {
+    name: "models-for",
+    generateBundle() {
+      const models = chosen().map(({ path: _, ...model }) => model);
+      this.emitFile({ type: "asset", fileName: "models.json", source: JSON.stringify({ models }) });
+      for (const { file, path } of chosen()) {
+        this.emitFile({ type: "asset", fileName: `models/${file}`, source: readFileSync(path) });
+      }
+    },
+  };
+}
+
 /** `models.json` and, beside the built app, the models themselves. */
 export function models(manifest: string): Plugin {
   const json = () => JSON.stringify({ models: available(manifest).map(({ path: _, ...model }) => model) });
@@ -95,7 +112,12 @@ export function models(manifest: string): Plugin {
     },
     async writeBundle() {
       await mkdir(join(out, "models"), { recursive: true });
-      for (const { file, path } of available(manifest)) await copyFile(path, join(out, "models", file));
+      for (const { file, path, tier } of available(manifest)) {
+        const to = join(out, "models", file);
+        await copyFile(path, to);
+        // What a first visit waits for, as small as can be: MaoOCR's server, and others, send this where it lies beside.
+        if (tier === "tiny") await writeFile(`${to}.br`, await promisify(brotliCompress)(await readFile(path)));
+      }
     },
   };
 }

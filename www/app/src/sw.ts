@@ -8,9 +8,9 @@ import { NavigationRoute, registerRoute } from "workbox-routing";
 declare const self: ServiceWorkerGlobalScope;
 
 const SHARED = "maoocr-shared";
-const PDF = "maoocr-pdf";
-const GPU = "maoocr-gpu";
-const GPU_FILES = /\/assets\/(gpu-worker|maoocr_gpu_bg)-[^/]+$/;
+/** The modules that not every visitor uses, and their threads. */
+const MODULES = "maoocr-modules";
+const MODULE_FILES = /\/assets\/((?:gpu|documents)-worker|maoocr_(?:gpu|documents)_bg)-[^/]+$/;
 
 /** Of the two modules for CPUs the one that this browser won't take. */
 const OTHER_MODULE = relaxedSimd() ? /\/maoocr(_bg)?-[^/]+$/ : /\/maoocr_relaxed(_bg)?-[^/]+$/;
@@ -42,22 +42,16 @@ registerRoute(
   "POST",
 );
 
-// A PDF's rare character maps and fonts: kept once they were used.
+// Kept once they were used, in one version.
 registerRoute(
-  ({ url }) => /\/pdf\/(cmaps|standard_fonts)\//.test(url.pathname),
-  ({ request }) => keptOrFetched(PDF, request),
-);
-
-// The module for GPUs likewise, in one version.
-registerRoute(
-  ({ url }) => GPU_FILES.test(url.pathname),
+  ({ url }) => MODULE_FILES.test(url.pathname),
   async ({ request, url }) => {
-    const stem = GPU_FILES.exec(url.pathname)?.[1];
-    const response = await keptOrFetched(GPU, request);
-    const cache = await caches.open(GPU);
+    const stem = MODULE_FILES.exec(url.pathname)?.[1];
+    const response = await keptOrFetched(MODULES, request);
+    const cache = await caches.open(MODULES);
     for (const other of await cache.keys()) {
       const { pathname } = new URL(other.url);
-      if (pathname !== url.pathname && GPU_FILES.exec(pathname)?.[1] === stem) await cache.delete(other);
+      if (pathname !== url.pathname && MODULE_FILES.exec(pathname)?.[1] === stem) await cache.delete(other);
     }
     return response;
   },

@@ -1,9 +1,10 @@
 // The one way to have a picture read: here or on a server, as the person chose.
 
-import { OcrError } from "./errors.ts";
-import { Gpu, type GpuOptions } from "./gpu.ts";
+import { Documents, type PdfFile } from "./documents.ts";
+import { isCancelled, OcrError } from "./errors.ts";
+import { drawSpecimen, Gpu, type GpuOptions } from "./gpu.ts";
 import { ModelStore, type ModelFile } from "./models.ts";
-import type { Thrift } from "./offer.ts";
+import { offered, type Thrift } from "./offer.ts";
 import { EnginePool, poolSize } from "./pool.ts";
 import { RemoteClient, type RemoteOptions } from "./remote.ts";
 import { observe, route, type Conditions } from "./route.ts";
@@ -11,7 +12,9 @@ import type {
   Answer,
   Decision,
   Document,
+  Frame,
   GpuState,
+  PageRead,
   Picture,
   PlaceChoice,
   Reason,
@@ -25,6 +28,8 @@ export interface ClientOptions {
   /** Address of the app; `models.json` and `models/` lie beneath it. */
   base: URL;
   createWorker: () => Worker;
+  /** Of the module for documents. None: there is none. */
+  createDocuments?: () => Worker;
   /** None: pictures can't leave the device. */
   remote?: RemoteOptions;
   /** None: there is no module for GPUs. */
@@ -57,6 +62,8 @@ const LEISURE = 3000;
 
 export class OcrClient {
   readonly models: ModelStore;
+  /** PDFs, structure and exports. */
+  readonly documents: Documents;
   /** Engines that run side by side at most. */
   readonly workers: number;
   readonly #pool: EnginePool;
@@ -73,15 +80,24 @@ export class OcrClient {
   #locked = false;
   #health: { at: number; up: Promise<boolean> } | null = null;
 
-  constructor({ base, createWorker, remote, gpu }: ClientOptions) {
+  constructor({ base, createWorker, createDocuments, remote, gpu }: ClientOptions) {
     this.models = new ModelStore(base);
+    this.documents = new Documents(() => {
+      if (!createDocuments) throw new OcrError("unsupported", "there is no module for documents");
+      return createDocuments();
+    });
     this.#thrift = () => {
       const browser = navigator as Navigator & { deviceMemory?: number; connection?: { saveData?: boolean } };
       return { saveData: browser.connection?.saveData ?? false, memory: browser.deviceMemory ?? null };
     };
     this.workers = poolSize(navigator.hardwareConcurrency, this.#thrift().memory);
     const pool = (create: () => Worker, size: number) =>
-      new EnginePool({ models: this.models, createWorker: create, size, thrift: this.#thrift });
+      new EnginePool({
+        models: this.models,
+        createWorker: create,
+        size,
+        offer: (models, requirements) => offered(models, requirements, this.#thrift()),
+      });
     this.#pool = pool(createWorker, this.workers);
     this.#remote = remote ? new RemoteClient(remote) : null;
     this.#gpu = gpu ? new Gpu(gpu, this.#pool, (create) => pool(create, 1)) : null;
@@ -98,6 +114,14 @@ export class OcrClient {
     if (this.#thrift().saveData) return false;
     await (await this.#engines(runOn)).stock(requirements);
     return !this.models.full;
+  }
+
+  /** Reads a little print that nobody sees, so that the person's first picture doesn't wait for the browser to optimise
+   * the engine. Models must be here. */
+  async rehearse(requirements: Requirements, runOn: RunOn): Promise<void> {
+    if (this.#busy > 0) return;
+    const engines = await this.#engines(runOn);
+    if (this.#busy === 0) await engines.rehearse(await drawSpecimen(2), { requirements });
   }
 
   async #engines(runOn: RunOn): Promise<EnginePool> {
@@ -130,6 +154,30 @@ export class OcrClient {
       if (PICTURES_FAULT.has(code) || decision.reason === "language_needs_server") throw thrown;
       return this.#here(picture, call, { place: "device", reason: this.#refused(code) });
     }
+  }
+
+  /** Reads a page of a PDF: its text layer where that says what is seen, else what is seen. */
+  async readPage(pdf: PdfFile, index: number, call: ClientCall = {}): Promise<Answer> {
+    const began = performance.now();
+    let decision: Decision = { place: "device", reason: "text_layer" };
+    const readPicture = async (frame: Frame, whole: boolean): Promise<Document> => {
+      const { requirements, signal, place, runOn, alone, onModels, onStarted, onFallback } = call;
+      // What is found in a picture on the page has places of its own.
+      const quiet = { requirements, signal, place, runOn, alone, onModels, onStarted, onFallback } as ClientCall;
+      const answer = await this.recognize(frame, whole ? call : quiet);
+      if (whole) decision = answer.decision;
+      const [document] = answer.documents;
+      if (!document) throw new OcrError("server", "there is no page in the answer");
+      return document;
+    };
+    const lines = await this.#pool.offerLines(call.requirements ?? {}, call.signal).catch((thrown: unknown) => {
+      if (isCancelled(thrown)) throw thrown;
+      // Without models a layer is believed.
+      return null;
+    });
+    const read = await pdf.read(index, "auto", lines, readPicture, call.signal);
+    if (read.plan) return { documents: [read as Document], decision };
+    return { documents: [ofLayer(read, call.requirements ?? {}, performance.now() - began)], decision };
   }
 
   /** Why the device reads what the server, which was up a moment ago, didn't. */
@@ -186,6 +234,7 @@ export class OcrClient {
   /** Ends the engines and frees their memory. */
   reset(): void {
     this.#leisure.abort();
+    this.documents.reset();
     this.#pool.reset();
     this.#gpu?.reset();
   }
@@ -204,6 +253,22 @@ export class OcrClient {
     const files = await this.models.files().catch(() => []);
     return canRead(files, language);
   }
+}
+
+/** A page whose text is the PDF's own, as a document. */
+function ofLayer(read: PageRead, { language = "auto" }: Requirements, ms: number): Document {
+  const none = { detector: "", recogniser: "", line_orientation: null, page_orientation: null, max_side: 0 };
+  return {
+    ...read,
+    processing_time: ms / 1000,
+    selected_models: [],
+    id: crypto.randomUUID?.() ?? `${ms}`,
+    turn: 0,
+    device: "text layer",
+    language,
+    plan: { ...none, language, reasons: [] },
+    timings: { text_layer: ms / 1000 },
+  };
 }
 
 const UNASKED: Conditions = {

@@ -20,18 +20,31 @@ const FATAL = new Set(["internal", "out_of_memory", "device_lost", "device_out_o
 /** A worker that was silent for so long is taken for lost, ms. The longest run of a network on a slow phone takes less. */
 const SILENCE = 45_000;
 
+/** The module as one worker compiled it, for those that come after. */
+export interface Compiled {
+  module: WebAssembly.Module | null;
+}
+
 export class WorkerEngine {
   readonly #worker: Worker;
+  readonly #compiled: Compiled;
   readonly #calls = new Map<number, Call>();
   readonly #loaded = new Set<string>();
   #next = 1;
+
+  /** Calls so far. */
+  get uses(): number {
+    return this.#next - 1;
+  }
+
   /** Why it is of no more use; null while it lives. */
   #dead: OcrError | null = null;
   /** When it last said something, ms. */
   #heard = 0;
   #watch: ReturnType<typeof setInterval> | undefined;
 
-  constructor(create: () => Worker) {
+  constructor(create: () => Worker, compiled: Compiled = { module: null }) {
+    this.#compiled = compiled;
     this.#worker = create();
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#hear(data);
     this.#worker.onerror = (event) => {
@@ -39,6 +52,7 @@ export class WorkerEngine {
       this.end(new OcrError("worker_lost", event.message || "the engine's thread could not be started"));
     };
     this.#worker.onmessageerror = () => this.end(new OcrError("worker_lost", "a message could not be read"));
+    this.#post({ module: compiled.module });
   }
 
   get dead(): boolean {
@@ -116,6 +130,10 @@ export class WorkerEngine {
   #hear(message: FromWorker): void {
     this.#heard = Date.now();
     if ("alive" in message) return;
+    if ("compiled" in message) {
+      this.#compiled.module = message.compiled;
+      return;
+    }
     const call = this.#calls.get(message.id);
     if (!call) return;
     if ("value" in message) call.resolve(message.value);
@@ -124,6 +142,7 @@ export class WorkerEngine {
       call.reject(new OcrError(code, text));
       if (FATAL.has(code)) this.end(new OcrError("worker_lost", text));
     } else if ("detected" in message) call.events.onDetected?.(message.detected);
+    else if ("withdrawn" in message) call.events.onWithdrawn?.(message.withdrawn);
     else call.events.onLine?.(message.line);
   }
 }

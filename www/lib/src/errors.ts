@@ -1,7 +1,7 @@
 // One kind of error for everything that can go wrong: a stable code for programs, a message for people.
 
 /** The engine's codes, the server's, and those of this client: `network`, `server`, `worker_lost`, `storage_full`,
- * `models_unavailable`, `unreadable`. */
+ * `models_unavailable`, `unreadable`; of PDFs `password_required`, `password_wrong`. */
 export class OcrError extends Error {
   override readonly name = "OcrError";
   readonly code: string;

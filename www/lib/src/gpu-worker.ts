@@ -7,4 +7,8 @@ import { serve } from "./serve.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
 
-serve(init().then(() => Engine.create({ device: self.name })));
+// One worker at a time has it: there is nobody to share the module with.
+serve(async () => {
+  await init();
+  return { engine: await Engine.create({ device: self.name }), module: null };
+});

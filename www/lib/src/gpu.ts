@@ -226,6 +226,7 @@ export class Gpu {
         onStarted: heard(call.onStarted),
         onDetected: heard(call.onDetected),
         onLine: heard(call.onLine),
+        onWithdrawn: heard(call.onWithdrawn),
       });
     } finally {
       this.#busy -= 1;
@@ -290,7 +291,7 @@ const WORDS = [
 ];
 
 /** Print as it comes by often. */
-async function drawSpecimen(lines: number): Promise<Picture> {
+export async function drawSpecimen(lines: number): Promise<Picture> {
   const [width, line] = [640, 34];
   const height = (lines + 1) * line;
   const canvas = new OffscreenCanvas(width, height);

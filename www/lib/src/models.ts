@@ -46,7 +46,9 @@ const CACHE = "maoocr-models";
 /** Cache Storage: the files are addressed by their hash, so a new version of a model is a new file. Where the browser
  * keeps nothing for this site there is nothing to be found, and only `put` fails. */
 export function cacheShelf(base: URL): Shelf {
-  const key = (sha256: string) => new URL(`models/sha256/${sha256}`, base).href;
+  // Caches take no other keys than http: an extension's own addresses are none.
+  const site = /^https?:$/.test(base.protocol) ? base : new URL("https://models.maoocr.invalid/");
+  const key = (sha256: string) => new URL(`models/sha256/${sha256}`, site).href;
   const open = async () => caches.open(CACHE);
   const found = () => open().catch(() => null);
   return {
@@ -245,8 +247,6 @@ export class ModelStore {
       await this.#unshelved.put(file.sha256, bytes);
       return;
     }
-    // Once there is something worth keeping.
-    void globalThis.navigator?.storage?.persist?.().catch(() => false);
   }
 
   /** Frees the room of these files, by name; all when none are named. */

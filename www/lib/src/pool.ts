@@ -1,18 +1,26 @@
 // Engines in as many workers as the device has room for: pictures that come together are read side by side.
 
-import { WorkerEngine } from "./engine.ts";
+import { WorkerEngine, type Compiled } from "./engine.ts";
 import { OcrError, cancelled, isCancelled } from "./errors.ts";
-import { ModelStore, withDictionaries } from "./models.ts";
-import { offered, type Thrift } from "./offer.ts";
+import { withDictionaries, type ModelStore, type StoredModel } from "./models.ts";
 import type { Document, Picture, RecognizeCall, Requirements } from "./types.ts";
 
+/** Where engines get their models. */
+export type Models = Pick<ModelStore, "list" | "ensure" | "bytes" | "remove">;
+
 export interface PoolOptions {
-  models: ModelStore;
+  models: Models;
   createWorker: () => Worker;
   /** Most workers at once. */
   size: number;
-  thrift: () => Thrift;
+  /** Names of the models that the engine may choose from for such a picture. */
+  offer: (models: StoredModel[], requirements: Requirements) => string[];
 }
+
+/** An engine that has nothing to do ends after this long, and gives back its memory; the last one, which the next picture
+ * would wait for, later. ms */
+const IDLE = 10_000;
+const LAST_IDLE = 60_000;
 
 /** How many engines fit: a core is left for the page, and each engine takes about 200 MB with small models. */
 export function poolSize(cores: number | undefined, memory: number | null): number {
@@ -28,6 +36,7 @@ export class EnginePool {
   readonly #waiting: ((engine: WorkerEngine | OcrError) => void)[] = [];
   /** Why it is of no more use; null while it is. */
   #ended: OcrError | null = null;
+  readonly #compiled: Compiled = { module: null };
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -37,6 +46,11 @@ export class EnginePool {
   async warm(): Promise<void> {
     const engine = await this.#take();
     this.#give(engine);
+  }
+
+  /** Reads a specimen on one engine: a browser makes code that ran fast. */
+  async rehearse(specimen: Picture, call: RecognizeCall): Promise<void> {
+    await this.#recognize(specimen, { ...call, alone: false });
   }
 
   /** Fetches the models that such a picture will need. */
@@ -53,6 +67,27 @@ export class EnginePool {
       if (OcrError.from(thrown).code !== "worker_lost" || call.signal?.aborted) throw thrown;
       return this.#recognize(picture, call);
     }
+  }
+
+  /** The recogniser for these requirements at the other end of a port, and its dictionary; null where it has none of its
+   * own. An engine that ends is heard of as one that is silent. */
+  async offerLines(
+    requirements: Requirements,
+    signal?: AbortSignal,
+  ): Promise<{ recogniser: string; dictionary: string; port: MessagePort } | null> {
+    const { models } = this.#options;
+    return this.#with(signal, async (engine) => {
+      const { recogniser } = await this.#plan(engine, requirements, signal);
+      const list = await models.list();
+      const dictionary = list.find(({ name }) => name === recogniser)?.dictionary;
+      if (!dictionary) return null;
+      await models.ensure([recogniser, dictionary], undefined, signal);
+      if (!engine.has(recogniser)) await this.#load(engine, recogniser);
+      const text = new TextDecoder().decode(await models.bytes(dictionary));
+      const { port1, port2 } = new MessageChannel();
+      await engine.call({ kind: "help", port: port1 }, {}, signal, [port1]);
+      return { recogniser, dictionary: text, port: port2 };
+    });
   }
 
   /** The pages of a file as pictures, for what the browser itself can't show. */
@@ -131,9 +166,9 @@ export class EnginePool {
     requirements: Requirements,
     signal?: AbortSignal,
   ): Promise<{ names: string[]; recogniser: string }> {
-    const { models, thrift } = this.#options;
+    const { models, offer } = this.#options;
     const list = await models.list();
-    const available = offered(list, requirements, thrift());
+    const available = offer(list, requirements);
     const plan = await engine.call({ kind: "plan", requirements, available }, {}, signal);
     const chosen = [plan.page_orientation, plan.detector, plan.line_orientation, plan.recogniser];
     const names = withDictionaries(
@@ -200,7 +235,7 @@ export class EnginePool {
   }
 
   #start(): WorkerEngine {
-    const engine = new WorkerEngine(this.#options.createWorker);
+    const engine = new WorkerEngine(this.#options.createWorker, this.#compiled);
     this.#engines.push(engine);
     return engine;
   }
@@ -214,6 +249,23 @@ export class EnginePool {
     } else if (!this.#engines.includes(engine)) return;
     const waiting = this.#waiting.shift();
     if (waiting) waiting(next ?? this.#start());
-    else if (next) this.#idle.push(next);
+    else if (next) {
+      this.#idle.push(next);
+      this.#endLater(next, IDLE);
+    }
+  }
+
+  /** Ends it unless it was of use meanwhile. */
+  #endLater(engine: WorkerEngine, wait: number): void {
+    const { uses } = engine;
+    const timer: unknown = setTimeout(() => {
+      if (engine.uses !== uses || !this.#idle.includes(engine)) return;
+      if (wait === IDLE && this.#engines.length === 1) return this.#endLater(engine, LAST_IDLE - IDLE);
+      this.#idle.splice(this.#idle.indexOf(engine), 1);
+      this.#engines = this.#engines.filter((other) => other !== engine);
+      engine.end();
+    }, wait);
+    // Node.js doesn't wait for it before it exits.
+    (timer as { unref?: () => void }).unref?.();
   }
 }

@@ -25,13 +25,20 @@ export interface Replies {
 }
 
 /** A ping is answered between two runs of a network: a worker that doesn't answer for long is gone. */
-export type ToWorker = { id: number; request: Request } | { id: number; cancel: true } | { ping: true };
+export type ToWorker =
+  /** First of all: the compiled module, where another worker had it compiled. */
+  | { module: WebAssembly.Module | null }
+  | { id: number; request: Request }
+  | { id: number; cancel: true }
+  | { ping: true };
 
 export type FromWorker =
   | { alive: true }
+  | { compiled: WebAssembly.Module }
   | { id: number; value: Replies[keyof Replies] }
   | { id: number; failure: { code: string; message: string } }
   | { id: number; detected: Quad[] }
+  | { id: number; withdrawn: number }
   | { id: number; line: LineEvent };
 
 /** Between a worker and its helper. */

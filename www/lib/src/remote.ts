@@ -22,6 +22,7 @@ interface Problem {
 type ServerEvent =
   | { event: "detected"; boxes: Quad[] }
   | ({ event: "line" } & LineEvent)
+  | { event: "withdrawn"; index: number }
   | { event: "done"; document: Answered }
   | { event: "error"; problem: Problem }
   | { event: "skipped" | "cancelled" };
@@ -140,6 +141,8 @@ function converse(socket: WebSocket, file: Blob, call: RecognizeCall): Promise<D
           return call.onDetected?.(message.boxes);
         case "line":
           return call.onLine?.(message);
+        case "withdrawn":
+          return call.onWithdrawn?.(message.index);
         case "done":
           return finish(() => resolve(pages(message.document)));
         case "error":

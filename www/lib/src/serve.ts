@@ -10,15 +10,41 @@ import type { Frame } from "./types.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
 
-const running = new Map<number, AbortController>();
-
-function tell(message: FromWorker, transfer: Transferable[] = []): void {
-  self.postMessage(message, transfer);
+/** The worker's end of the channel to the page: a browser's `self`, or what stands for it elsewhere. */
+export interface Scope {
+  postMessage(message: unknown, transfer: Transferable[]): void;
+  onmessage: ((event: MessageEvent) => unknown) | null;
 }
 
-/** Answers the page once the engine is there. */
-export function serve(opened: Promise<Engine>): void {
-  self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
+type Tell = (message: FromWorker, transfer?: Transferable[]) => void;
+
+const running = new Map<number, AbortController>();
+
+/** An engine, and the module it came of. */
+export interface Opened {
+  engine: Engine;
+  module: WebAssembly.Module | null;
+}
+
+/** Answers the page once the engine is there; `open` may be given the module compiled. */
+export function serve(
+  open: (compiled: WebAssembly.Module | null) => Promise<Opened>,
+  scope: Scope = self as unknown as Scope,
+): void {
+  const tell: Tell = (message, transfer = []) => scope.postMessage(message, transfer);
+  let opened: Promise<Opened> | null = null;
+  const start = (compiled: WebAssembly.Module | null): Promise<Opened> => {
+    if (opened) return opened;
+    opened = open(compiled);
+    // A module that can't be loaded is heard by every call; this keeps it from being reported a second time.
+    opened.then(
+      ({ module }) => module && !compiled && tell({ compiled: module }),
+      () => undefined,
+    );
+    return opened;
+  };
+  scope.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
+    if ("module" in data) return void start(data.module);
     if ("ping" in data) return tell({ alive: true });
     if ("cancel" in data) {
       running.get(data.id)?.abort();
@@ -27,7 +53,8 @@ export function serve(opened: Promise<Engine>): void {
     const controller = new AbortController();
     running.set(data.id, controller);
     try {
-      const value = await answer(await opened, data.id, data.request, controller.signal);
+      const { engine } = await start(null);
+      const value = await answer(engine, tell, data.id, data.request, controller.signal);
       tell({ id: data.id, value });
     } catch (thrown) {
       const { code, message } = thrown as { code?: string; message?: string };
@@ -36,13 +63,11 @@ export function serve(opened: Promise<Engine>): void {
       running.delete(data.id);
     }
   };
-
-  // A module that can't be loaded is heard by every call; this keeps it from being reported a second time.
-  opened.catch(() => undefined);
 }
 
 async function answer(
   engine: Engine,
+  tell: Tell,
   id: number,
   request: Request,
   signal: AbortSignal,
@@ -58,6 +83,7 @@ async function answer(
         return await engine.recognize(request.picture, request.requirements, {
           onDetected: (boxes) => tell({ id, detected: boxes }),
           onLine: (line) => tell({ id, line }),
+          onWithdrawn: (withdrawn) => tell({ id, withdrawn }),
           signal,
           models: request.models,
           helpers: request.helpers.map(helper),

@@ -3,12 +3,14 @@
 
 import type { Line, Quad } from "./types.ts";
 
-export interface Track {
+export interface Seen extends Pick<Line, "box" | "text" | "confidence"> {
+  /** CSS colours of what it stands on and of its letters. */
+  paper?: string;
+  ink?: string;
+}
+
+export interface Track extends Seen {
   id: number;
-  /** In the pixels of the current frame. */
-  box: Quad;
-  text: string;
-  confidence: number;
   /** Readings it was seen in. */
   seen: number;
   /** Readings in a row that it was missing from. */
@@ -28,10 +30,11 @@ const PULL = 0.5;
 /** A box that jumped further than this share of its height isn't smoothed: it moved. */
 const JUMP = 0.6;
 /** Readings in a row that a line may be missing from. */
-const PATIENCE = 2;
+const PATIENCE = 1;
 /** What older votes keep with every reading. */
 const FADE = 0.8;
 
+/** Boxes are places in the scene, not in a frame: what follows the scene says where they are in one. */
 export class Tracks {
   #candidates: Candidate[] = [];
   #next = 1;
@@ -44,35 +47,30 @@ export class Tracks {
     this.#candidates = [];
   }
 
-  /** The picture moved, px. */
-  move(x: number, y: number): void {
-    for (const { track } of this.#candidates) track.box = moved(track.box, x, y);
-  }
-
-  /** What was read in a frame, moved by (x, y) px since it was taken. */
-  update(lines: Pick<Line, "box" | "text" | "confidence">[], x: number, y: number): Track[] {
+  /** What was read in a frame; `inView` says whether a line that wasn't should have been. */
+  update(lines: Seen[], inView: (box: Quad) => boolean = () => true): Track[] {
     const left = new Set(this.#candidates);
     const next: Candidate[] = [];
     for (const line of lines) {
-      const box = moved(line.box, x, y);
-      const known = best(left, box);
+      const known = best(left, line.box);
       if (known) left.delete(known);
-      next.push(known ? this.#again(known, line, box) : this.#first(line, box));
+      next.push(known ? this.#again(known, line) : this.#first(line));
     }
     for (const candidate of left) {
-      candidate.track.missed += 1;
+      // One beside the view comes back with it.
+      if (inView(candidate.track.box)) candidate.track.missed += 1;
       if (candidate.track.missed <= PATIENCE) next.push(candidate);
     }
     this.#candidates = next;
     return this.all;
   }
 
-  #first({ text, confidence }: Pick<Line, "text" | "confidence">, box: Quad): Candidate {
-    const track = { id: this.#next++, box, text, confidence, seen: 1, missed: 0 };
+  #first({ box, text, confidence, ...look }: Seen): Candidate {
+    const track = { id: this.#next++, box, text, confidence, ...look, seen: 1, missed: 0 };
     return { track, votes: new Map([[text, confidence]]) };
   }
 
-  #again(candidate: Candidate, { text, confidence }: Pick<Line, "text" | "confidence">, box: Quad): Candidate {
+  #again(candidate: Candidate, { box, text, confidence, ...look }: Seen): Candidate {
     const { track, votes } = candidate;
     for (const [other, weight] of votes) votes.set(other, weight * FADE);
     votes.set(text, (votes.get(text) ?? 0) + confidence);
@@ -80,6 +78,7 @@ export class Tracks {
     if (winner === text) track.confidence = confidence;
     track.text = winner;
     track.box = smoothed(track.box, box);
+    Object.assign(track, look);
     track.seen += 1;
     track.missed = 0;
     return candidate;
@@ -94,10 +93,6 @@ function best(candidates: Set<Candidate>, box: Quad): Candidate | null {
     if (overlap > most) [found, most] = [candidate, overlap];
   }
   return found;
-}
-
-function moved(box: Quad, x: number, y: number): Quad {
-  return box.map(([px, py]) => [px + x, py + y]) as Quad;
 }
 
 function smoothed(before: Quad, after: Quad): Quad {

@@ -3,7 +3,6 @@
 export type {
   BestPath,
   Block,
-  Document,
   Frame,
   Level,
   Limits,
@@ -16,8 +15,31 @@ export type {
   Word,
 } from "../../../crates/wasm/src/types.d.ts";
 
+export type {
+  Cell,
+  Form,
+  LayerUse,
+  ListItem,
+  Meta,
+  PageRead,
+  PageText,
+  Region,
+  RegionKind,
+  Table,
+  Worth,
+} from "../../../crates/wasm-documents/src/types.d.ts";
+
 import type { OcrError } from "./errors.ts";
-import type { Document, Frame, LineEvent, Quad, Requirements } from "../../../crates/wasm/src/types.d.ts";
+import type { Document as Read, Frame, LineEvent, Quad, Requirements } from "../../../crates/wasm/src/types.d.ts";
+import type { Worth } from "../../../crates/wasm-documents/src/types.d.ts";
+
+/** A page that was read. */
+export interface Document extends Read {
+  /** What the text layer of a PDF's page is worth. */
+  worth?: Worth;
+  /** Pixels an inch of a PDF's page. */
+  dpi?: number | null;
+}
 
 /** A picture to read: a file, or pixels. */
 export type Picture = Blob | Frame;
@@ -45,7 +67,10 @@ export interface Events {
   /** The pixels are being looked at: models are there. */
   onStarted?: () => void;
   onDetected?: (boxes: Quad[]) => void;
+  /** A line was read. Another line with the same index replaces it. */
   onLine?: (line: LineEvent) => void;
+  /** The line with this index is not in the answer. */
+  onWithdrawn?: (index: number) => void;
   /** The CPU reads instead of the GPU, from the start of the picture. */
   onFallback?: (reason: OcrError) => void;
 }
@@ -79,7 +104,9 @@ export type Reason =
   | "weak_device"
   | "low_battery"
   | "language_needs_server"
-  | "private";
+  | "private"
+  /** The PDF's own text was taken. */
+  | "text_layer";
 
 export interface Answer {
   documents: Document[];

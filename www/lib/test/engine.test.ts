@@ -4,13 +4,16 @@ import { memoryShelf, ModelStore } from "../src/models.ts";
 import { EnginePool, poolSize } from "../src/pool.ts";
 import { DOCUMENT, FakeWorker, FILE, reads, SHA, type Behaviour } from "./fakes.ts";
 
+/** Every model that is there may be chosen. */
+const everything = (models: { name: string }[]) => models.map(({ name }) => name);
+
 function pool(size: number, ...behaviours: Behaviour[]): EnginePool {
   const queue = [...behaviours];
   const createWorker = () => new FakeWorker(queue.shift() ?? reads) as unknown as Worker;
   const shelf = memoryShelf();
   void shelf.put(SHA, new ArrayBuffer(4));
   const models = new ModelStore(new URL("https://example.org/"), shelf);
-  return new EnginePool({ models, createWorker, size, thrift: () => ({ saveData: false, memory: 8 }) });
+  return new EnginePool({ models, createWorker, size, offer: everything });
 }
 
 const picture = new Blob(["x"]);
@@ -157,7 +160,7 @@ describe("a pool of engines", () => {
     );
     const models = new ModelStore(new URL("https://example.org/"), memoryShelf());
     const createWorker = () => new FakeWorker(reads) as unknown as Worker;
-    const engines = new EnginePool({ models, createWorker, size: 1, thrift: () => ({ saveData: false, memory: 8 }) });
+    const engines = new EnginePool({ models, createWorker, size: 1, offer: everything });
     await engines.stock({});
     expect((await models.list()).map(({ stored }) => stored)).toEqual([true]);
     expect(FakeWorker.made.map(({ seen }) => seen)).toEqual([[]]);
@@ -194,6 +197,39 @@ describe("a pool of engines", () => {
     await failed;
     answer();
     await expect(first).resolves.toEqual([DOCUMENT]);
+  });
+});
+
+describe("engines that have nothing to do", () => {
+  test("end after some seconds, the last one later, and those that follow get the compiled module", async () => {
+    const module = new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]));
+    const compiles: Behaviour = (worker, id) => {
+      worker.say({ compiled: module });
+      worker.say({ id, value: [DOCUMENT] });
+    };
+    const engines = pool(2, compiles, compiles);
+    const both = [engines.recognize(picture, {}), engines.recognize(picture, {})];
+    await settle();
+    await Promise.all(both);
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(FakeWorker.made.map(({ terminated }) => terminated).sort()).toEqual([false, true]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(FakeWorker.made.map(({ terminated }) => terminated)).toEqual([true, true]);
+    const after = engines.recognize(picture, {});
+    await settle();
+    await after;
+    expect(FakeWorker.made.map(({ modules }) => modules)).toEqual([[null], [null], [module]]);
+  });
+
+  test("stay while they are used", async () => {
+    const engines = pool(1);
+    for (let n = 0; n < 8; n++) {
+      const reading = engines.recognize(picture, {});
+      await settle();
+      await reading;
+      await vi.advanceTimersByTimeAsync(20_000);
+    }
+    expect(FakeWorker.made.map(({ terminated }) => terminated)).toEqual([false]);
   });
 });
 

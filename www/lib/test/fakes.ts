@@ -30,6 +30,8 @@ export class FakeWorker {
   cancelled: number[] = [];
   pings = 0;
   seen: string[] = [];
+  /** What it was started with. */
+  modules: (WebAssembly.Module | null)[] = [];
 
   constructor(readonly behaviour: Behaviour) {
     FakeWorker.made.push(this);
@@ -37,7 +39,8 @@ export class FakeWorker {
 
   postMessage(message: ToWorker): void {
     if (this.terminated) return;
-    if ("ping" in message) this.pings += 1;
+    if ("module" in message) this.modules.push(message.module);
+    else if ("ping" in message) this.pings += 1;
     else if ("cancel" in message) this.cancelled.push(message.id);
     else if (message.request.kind === "plan") this.say({ id: message.id, value: PLAN });
     else if (message.request.kind === "load" || message.request.kind === "help") {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { memoryShelf, ModelStore, withDictionaries, type ModelFile, type Shelf } from "../src/models.ts";
+import { cacheShelf, memoryShelf, ModelStore, withDictionaries, type ModelFile, type Shelf } from "../src/models.ts";
 
 const BYTES: Record<string, Uint8Array> = {
   det: new Uint8Array(5000).fill(1),
@@ -162,4 +162,26 @@ describe("a model store", () => {
 
 test("recognisers bring their dictionaries", () => {
   expect(withDictionaries(["det", "rec"], FILES)).toEqual(["det", "rec", "dict"]);
+});
+
+test("keys of caches are http, also in an extension", async () => {
+  const keys: string[] = [];
+  const cache = {
+    put: async (key: string) => void keys.push(key),
+    match: async () => undefined,
+    delete: async () => true,
+    keys: async () => keys.map((url) => ({ url })),
+  };
+  vi.stubGlobal("caches", { open: async () => cache });
+  for (const base of ["https://example.org/app/", "chrome-extension://abc/", "moz-extension://def/"]) {
+    const shelf = cacheShelf(new URL(base));
+    await shelf.put("00ff", new ArrayBuffer(1));
+    expect(await shelf.keys()).toContain("00ff");
+  }
+  vi.unstubAllGlobals();
+  expect(keys).toEqual([
+    "https://example.org/app/models/sha256/00ff",
+    "https://models.maoocr.invalid/models/sha256/00ff",
+    "https://models.maoocr.invalid/models/sha256/00ff",
+  ]);
 });

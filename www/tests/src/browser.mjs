@@ -2,7 +2,7 @@
 
 import { chromium } from "playwright-core";
 
-const QUIET = [
+export const QUIET = [
   "--disable-quic",
   "--no-first-run",
   "--disable-background-networking",
@@ -45,7 +45,7 @@ export async function openIn(context, url, { start = "", init } = {}) {
   });
   const page = await context.newPage();
   // A machine that does other things meanwhile takes its time.
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(120_000);
   page.on("pageerror", (error) => faults.push(error.stack ?? error.message));
   page.on("console", (message) => {
     if (/content security policy|trusted type/i.test(message.text())) faults.push(message.text());
@@ -65,8 +65,16 @@ export async function pick(page, ...files) {
   await page.setInputFiles('input[type="file"]', files);
 }
 
-/** The text over the picture, once it was read. */
+/** The text beside the picture, once it was read; as plain text, where it is shown with its headings and tables. */
 export async function readText(page) {
-  await page.getByRole("tab", { name: "Text" }).click();
-  return page.getByRole("textbox", { name: "All text" }).inputValue();
+  const text = page.getByRole("textbox", { name: "All text" });
+  await page.locator(".flow textarea, .formatted").first().waitFor();
+  if ((await text.count()) === 0) await page.getByRole("button", { name: "Formatted text" }).click();
+  return text.inputValue();
+}
+
+/** Chooses an action in a menu. */
+export async function choose(page, menu, action) {
+  await page.getByRole("button", { name: menu, exact: true }).click();
+  await page.getByRole("menuitem", { name: action, exact: true }).click();
 }

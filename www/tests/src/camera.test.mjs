@@ -40,17 +40,25 @@ test("live mode shows the right words and keeps them in place while the picture 
   await page.getByRole("button", { name: "Receipt 004217" }).waitFor();
 
   // The same element all along, and it goes the way the picture goes: as far, and at the same time.
-  const { kept, boxes } = await page.evaluate(async () => {
+  const { kept, boxes } = await page.evaluate(async (sway) => {
     const button = [...document.querySelectorAll(".tracks button")].find((b) => b.textContent.includes("BAKERY"));
     const positions = [];
-    const scale = new DOMMatrix(getComputedStyle(button.closest("ul")).transform).a;
-    for (const until = performance.now() + 6000; performance.now() < until;) {
-      await new Promise(requestAnimationFrame);
+    const scale = new DOMMatrix(getComputedStyle(button.closest(".scene")).transform).a;
+    // Once there and back at least; a slow machine may miss where the picture turns.
+    const range = (axis) => {
+      const values = positions.map((at) => at[axis]);
+      return Math.max(...values) - Math.min(...values);
+    };
+    const began = performance.now();
+    const wholly = () => range(0) > 2 * sway - 8 && range(1) > sway - 8;
+    while (button.isConnected) {
+      const passed = (await new Promise(requestAnimationFrame)) - began;
       const { left, top } = button.getBoundingClientRect();
-      if (button.isConnected) positions.push([left / scale, top / scale]);
+      if (button.isConnected) positions.push([left / scale, top / scale, passed]);
+      if (passed > 60_000 || (passed > 6000 && wholly())) break;
     }
     return { kept: button.isConnected, boxes: positions };
-  });
+  }, SWAY);
   assert.ok(kept, "the line's element was replaced");
   const range = (axis) => {
     const values = boxes.map((at) => at[axis]).sort((a, b) => a - b);
@@ -58,7 +66,11 @@ test("live mode shows the right words and keeps them in place while the picture 
   };
   assert.ok(Math.abs(range(0) - 2 * SWAY) < 16, `moved over ${range(0)} px from side to side, the picture ${2 * SWAY}`);
   assert.ok(Math.abs(range(1) - SWAY) < 14, `moved over ${range(1)} px up and down, the picture ${SWAY}`);
-  const steps = boxes.slice(1).map(([x, y], i) => Math.hypot(x - boxes[i][0], y - boxes[i][1]));
+  // Beyond what the picture moves by in that time, at most 80 px a second.
+  const steps = boxes.slice(1).map(([x, y, at], i) => {
+    const [left, top, before] = boxes[i];
+    return Math.hypot(x - left, y - top) - 0.08 * (at - before);
+  });
   assert.ok(Math.max(...steps) < SWAY, `jumped by ${Math.max(...steps)} px`);
 
   await page.getByRole("button", { name: "Freeze" }).click();
@@ -103,7 +115,7 @@ test("the camera is asked for once, and the screen stays lit while it reads", as
   await page.getByText("Live", { exact: true }).click();
   await lit(1);
   for (const name of ["Settings", "History"]) {
-    await page.getByRole("link", { name: "Camera" }).click();
+    await page.getByRole("link", { name: "Camera", exact: true }).click();
     await page.getByRole("button", { name: "Take picture" }).waitFor();
     await page.evaluate(() => (window.asked = 0));
     await page.getByRole("link", { name }).click();
@@ -125,7 +137,7 @@ test("a camera that is taken away says so, and comes back", async () => {
     track.dispatchEvent(new Event("ended"));
   });
   const alert = page.getByRole("alert");
-  await alert.getByRole("heading", { name: "The camera was taken away" }).waitFor();
+  await alert.getByRole("heading", { name: "The camera was disconnected" }).waitFor();
   await alert.getByRole("button", { name: "Try again" }).click();
   await page.getByRole("button", { name: "CORNER BAKERY" }).waitFor();
   assert.deepEqual(faults, []);
@@ -138,7 +150,7 @@ test("live mode shows what it waits for, and reads once it can", async () => {
   const opened = await open(browser, other.url, { context, start: "#/camera" });
   const { page, faults } = opened;
   const said = page.locator(".state");
-  await said.getByText("network can't be reached").waitFor();
+  await said.getByText("reach the network").waitFor();
   // It doesn't give up.
   let tries = 0;
   answer = (request, response) => request.url.includes("/models/") && ((tries += 1), response.destroy());
@@ -153,7 +165,7 @@ test("live mode shows what it waits for, and reads once it can", async () => {
     void released.then(() => response.end(file.subarray(1_000_000)));
     return true;
   };
-  await said.getByText(/Getting the models ready: .+ \/ .+/).waitFor();
+  await said.getByText(/Downloading models: .+ \/ .+/).waitFor();
   release();
   await page.getByRole("button", { name: "CORNER BAKERY" }).waitFor();
   assert.deepEqual(faults, []);
@@ -176,7 +188,7 @@ test("nothing can be taken before there is a picture", async () => {
   const opened = await open(browser, server.url, { context, init });
   const { page, faults } = opened;
   // The page isn't loaded while a video waits for its first frame.
-  await page.getByRole("link", { name: "Camera", exact: true }).click();
+  await page.getByRole("navigation").getByRole("link", { name: "Camera", exact: true }).click();
   const shutter = page.getByRole("button", { name: "Take picture" });
   await page.waitForFunction(() => document.querySelector("video")?.srcObject);
   assert.ok(await shutter.isDisabled());
@@ -203,7 +215,7 @@ test("a refused camera says so, and offers pictures instead", async () => {
   const opened = await open(other, server.url, { start: "#/camera" });
   const alert = opened.page.getByRole("alert");
   await alert.waitFor();
-  assert.match(await alert.innerText(), /isn't allowed|No camera found/);
+  assert.match(await alert.innerText(), /isn’t allowed|No camera found/);
   await alert.getByRole("button", { name: "Choose a picture" }).waitFor();
   await other.close();
 });

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
+import { drawn } from "./app.mjs";
 import { launch, open, pick, readText } from "./browser.mjs";
 import { commandText, sample } from "./samples.mjs";
 import { DIST, serve } from "./serve.mjs";
@@ -65,7 +66,8 @@ const go = (page, hash) => page.evaluate((to) => (location.hash = to), hash);
 /** Chooses what to run on, waits for what is told of it, and goes home. */
 async function runOn(page, choice, told) {
   await go(page, "#/settings");
-  await page.getByRole("group", { name: "Run on" }).getByText(choice, { exact: true }).click();
+  await page.getByText("Advanced", { exact: true }).click();
+  await page.getByRole("group", { name: "Processor" }).getByText(choice, { exact: true }).click();
   await page.getByText(told).waitFor();
   await go(page, "#/");
   await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
@@ -73,7 +75,7 @@ async function runOn(page, choice, told) {
 
 /** What the details of the text that is shown say. */
 async function details(page) {
-  await page.getByText("Details").click();
+  await page.getByText(/certain · /).click();
   return page.locator("details dl").innerText();
 }
 
@@ -87,7 +89,7 @@ describe("WebGPU", () => {
       assert.equal(await readText(page), expected);
       assert.match(await details(page), /on this device by the CPU/);
 
-      await runOn(page, "GPU", /Not compared yet with .*SwiftShader/i);
+      await runOn(page, "GPU", /SwiftShader.* is compared with the CPU/i);
       await pick(page, sample("dark.png"));
       assert.equal(await readText(page), expected);
       const told = await details(page);
@@ -96,14 +98,15 @@ describe("WebGPU", () => {
       assert.equal(await gpuWorker(page).evaluate(() => self.devices.length), 1);
 
       await go(page, "#/settings");
-      await page.getByText(/Read by the GPU: .*SwiftShader/i).waitFor();
+      await page.getByText("Advanced", { exact: true }).click();
+      await page.getByText(/Running on the GPU: .*SwiftShader/i).waitFor();
     });
   });
 
   test("that is lost while it reads leaves the picture to the CPU, and says so", async () => {
     const expected = commandText(sample("receipt.jpg"));
     await visit({}, async (page) => {
-      await runOn(page, "GPU", /Not compared yet with .*SwiftShader/i);
+      await runOn(page, "GPU", /SwiftShader.* is compared with the CPU/i);
       await pick(page, sample("dark.png"));
       await readText(page);
       await go(page, "#/");
@@ -111,10 +114,10 @@ describe("WebGPU", () => {
       await pick(page, sample("receipt.jpg"));
       await page.waitForTimeout(300);
       await gpuWorker(page).evaluate(() => self.devices[0].destroy());
-      await page.getByText("The GPU was lost: the CPU reads on.").waitFor();
+      await page.getByText("The GPU was lost. Continuing on the CPU.").waitFor();
       assert.equal(await readText(page), expected);
       assert.match(await details(page), /on this device by the CPU/);
-      await page.locator(".frame img").evaluate((image) => image.decode());
+      await drawn(page);
       assert.equal(gpuWorker(page), undefined);
 
       // For the rest of the visit, without a word.
@@ -134,7 +137,7 @@ describe("WebGPU", () => {
       // Longer than it waits to compare a GPU with the CPU.
       await page.waitForTimeout(5000);
       assert.match(await details(page), /on this device by the CPU/);
-      await runOn(page, "Automatic", /Read by the CPU: .*SwiftShader.* is software, no GPU/i);
+      await runOn(page, "Automatic", /Running on the CPU: .*SwiftShader.* is software, not a GPU/i);
       assert.equal(gpuWorker(page), undefined);
       assert.deepEqual(
         sent.filter((path) => MODULE.test(path)),
@@ -147,9 +150,9 @@ describe("WebGPU", () => {
 test("without WebGPU a GPU that is asked for is told to be missing, and the CPU reads", async () => {
   const init = () => Object.defineProperty(navigator, "gpu", { value: undefined });
   await visit({ init }, async (page) => {
-    await runOn(page, "GPU", "Read by the CPU: this browser offers no GPU");
+    await runOn(page, "GPU", "Running on the CPU: this browser offers no GPU");
     await pick(page, sample("photo.png"));
-    await page.getByText("This browser offers no GPU: the CPU reads.").waitFor();
+    await page.getByText("This browser offers no GPU. Using the CPU.").waitFor();
     assert.match(await readText(page), /Region-based segmentation/);
   });
 });

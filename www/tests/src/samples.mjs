@@ -18,6 +18,12 @@ export function commandText(picture, models = tiny()) {
   return JSON.parse(answer).text;
 }
 
+/** What the command writes of a file in that form, with the models that a first visit brings. */
+export function commandForm(file, form, models = tiny()) {
+  const options = ["recognize", "--format", form, "--device", "cpu", "--offline", "--models", models, file];
+  return execFileSync(process.env.MAOOCR_BIN ?? "maoocr", options, { encoding: "utf8" });
+}
+
 export const allModels = store;
 
 function tiny() {

@@ -1,19 +1,20 @@
-// Every screen at the size of a phone and of a desktop, light and dark: node tests/src/screens.mjs [FOLDER]
+// Every screen at the size of a phone and of a desktop, light and dark, in English; the first and the main one in
+// Chinese too, and the smallest phone and one held sideways: node tests/src/screens.mjs [FOLDER]
 
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 import { launch, open, pick } from "./browser.mjs";
+import { pdfOf, sample } from "./samples.mjs";
 import { serve } from "./serve.mjs";
 import { movingPicture } from "./video.mjs";
 
 const out = resolve(process.argv[2] ?? join(import.meta.dirname, "../../../docs/screens"));
 mkdirSync(out, { recursive: true });
-const samples = (name) => resolve(import.meta.dirname, "../../../tests/samples", name);
 
 const server = await serve();
 const helper = await launch();
-const video = await movingPicture(helper, samples("receipt.jpg"));
+const video = await movingPicture(helper, sample("receipt.jpg"));
 await helper.close();
 const browser = await launch(
   "--use-fake-device-for-media-stream",
@@ -21,51 +22,136 @@ const browser = await launch(
   `--use-file-for-fake-video-capture=${video}`,
 );
 
-for (const [device, viewport] of [
-  ["phone", { width: 390, height: 844 }],
-  ["desktop", { width: 1440, height: 900 }],
-]) {
-  for (const colorScheme of ["light", "dark"]) {
-    const context = { viewport, colorScheme, permissions: ["camera"] };
-    const { page, context: opened, faults } = await open(browser, server.url, { context });
-    const shot = async (name) => {
-      await page.waitForTimeout(250);
-      await page.screenshot({ path: join(out, `${name}-${device}-${colorScheme}.jpg`), type: "jpeg", quality: 72 });
-    };
-    const go = (hash) => page.evaluate((to) => (location.hash = to), hash);
+const PHONE = { hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+const DEVICES = {
+  phone: { viewport: { width: 390, height: 844 }, ...PHONE },
+  desktop: { viewport: { width: 1440, height: 900 } },
+  small: { viewport: { width: 320, height: 568 }, ...PHONE },
+  sideways: { viewport: { width: 844, height: 390 }, ...PHONE },
+};
+
+/** What a phone's browser has. */
+const phone = () => {
+  Object.defineProperty(navigator, "share", { value: async () => undefined, configurable: true });
+  delete MediaDevices.prototype.getDisplayMedia;
+};
+
+const go = (page, hash) => page.evaluate((to) => (location.hash = to), hash);
+
+async function visit(device, colorScheme, locale, work) {
+  const context = { ...DEVICES[device], colorScheme, locale, permissions: ["camera"] };
+  const opened = await open(browser, server.url, { context, ...(device !== "desktop" && { init: phone }) });
+  const { page, faults } = opened;
+  page.setDefaultTimeout(600_000);
+  const suffix = locale.startsWith("zh") ? `-${locale}` : "";
+  const shot = async (name) => {
+    // Notices are of their moment.
+    for (const close of await page.locator(".notice .close").all()) await close.click().catch(() => undefined);
+    await page.waitForTimeout(400);
+    const path = join(out, `${name}-${device}-${colorScheme}${suffix}.jpg`);
+    await page.screenshot({ path, type: "jpeg", quality: 72, scale: "css" });
+  };
+  await page.locator("h1").waitFor();
+  await work(page, shot);
+  if (faults.length > 0) console.error(device, faults);
+  await opened.context.close();
+}
+
+async function readReceipt(page, shot) {
+  await pick(page, sample("receipt.jpg"));
+  await page.locator(".flow textarea").waitFor();
+  await page.waitForFunction(() => document.querySelector(".frame canvas.whole")?.width > 1);
+  await shot("read");
+}
+
+async function everything(page, shot) {
+  await shot("home");
+  await go(page, "#/history");
+  await shot("history-empty");
+  await go(page, "#/");
+  await readReceipt(page, shot);
+  if (await page.evaluate(() => matchMedia("(hover: none)").matches)) {
+    const { x, y, width, height } = await page.locator(".word").nth(2).boundingBox();
+    await page.touchscreen.tap(x + width / 2, y + height / 2);
+    await page.getByRole("button", { name: "End of selection" }).press("ArrowRight");
+    await shot("selected");
+    await page.getByRole("toolbar").getByRole("button", { name: "Close" }).click();
+  }
+  const more = async (action) => {
+    await page.getByRole("button", { name: "More", exact: true }).click();
+    if (!action) return;
+    await page.getByRole("menuitem", { name: action }).click();
+  };
+  await more();
+  await shot("menu");
+  await page.keyboard.press("Escape");
+  await more("Crop and rotate");
+  await page.waitForFunction(() => document.querySelector("dialog canvas")?.width > 1);
+  await shot("crop");
+  await page.keyboard.press("Escape");
+  await more("Read again");
+  await shot("again");
+  await page.keyboard.press("Escape");
+  await go(page, "#/");
+  await page.locator(".home").waitFor();
+  const pdf = pdfOf(sample("receipt.jpg"), sample("chinese.jpg"));
+  await pick(page, sample("photo.png"), pdf, sample("chinese.jpg"), sample("broken/bad-crc.png"));
+  await page.getByText("1 failed").waitFor();
+  await page.getByText("4 of 5 pictures").waitFor();
+  await shot("queue");
+  await page.locator("li a", { hasText: "bad-crc" }).click();
+  await page.getByRole("alert").waitFor();
+  await shot("failed");
+  await go(page, "#/");
+  await page.locator(".home").waitFor();
+  await pick(page, pdf);
+  await page.getByText("2 of 2 pictures").waitFor();
+  await page.locator("li a", { hasText: "scan.pdf · 1" }).click();
+  await page.locator(".formatted .region").first().waitFor();
+  await page.waitForFunction(() => document.querySelector(".frame canvas.whole")?.width > 1);
+  await shot("document");
+  await go(page, "#/scan");
+  await page.setInputFiles('input[type="file"]', [sample("receipt.jpg")]);
+  await page.locator("[aria-busy=false] img").waitFor();
+  await shot("scan");
+  await go(page, "#/history");
+  await page.getByRole("searchbox").fill("total");
+  await shot("history");
+  await go(page, "#/");
+  await page.locator(".home li").first().waitFor();
+  await shot("home-recent");
+  await go(page, "#/settings");
+  await page.locator("summary").waitFor();
+  await shot("settings");
+  await go(page, "#/camera");
+  await page.locator(".tracks li").first().waitFor();
+  await shot("live");
+}
+
+for (const device of ["phone", "desktop"])
+  for (const colorScheme of ["light", "dark"]) await visit(device, colorScheme, "en-GB", everything);
+for (const locale of ["zh-CN", "zh-TW"]) {
+  for (const device of ["phone", "desktop"]) {
+    await visit(device, "light", locale, async (page, shot) => {
+      await shot("home");
+      await pick(page, sample("chinese.jpg"));
+      await page.locator(".flow textarea").waitFor();
+      await page.waitForFunction(() => document.querySelector(".frame canvas.whole")?.width > 1);
+      await shot("read");
+      await go(page, "#/settings");
+      await page.locator("summary").waitFor();
+      await shot("settings");
+    });
+  }
+}
+for (const device of ["small", "sideways"]) {
+  await visit(device, "light", "en-GB", async (page, shot) => {
     await shot("home");
-    await go("#/history");
-    await shot("history-empty");
-    await go("#/");
-    await pick(page, samples("receipt.jpg"));
-    await page.getByRole("tab", { name: "Text" }).waitFor();
-    await shot("read");
-    await page.getByRole("button", { name: "Crop and turn" }).click();
-    await shot("crop");
-    await page.keyboard.press("Escape");
-    await go("#/");
-    await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
-    await pick(page, samples("photo.png"), samples("chinese.jpg"), samples("dark.png"), samples("broken/bad-crc.png"));
-    await page.getByText("1 failed").waitFor();
-    await page.getByText("4 of 5 pictures").waitFor();
-    await shot("queue");
-    await page.locator("li a", { hasText: "bad-crc" }).click();
-    await page.getByRole("alert").waitFor();
-    await shot("failed");
-    await go("#/history");
-    await page.getByRole("searchbox").waitFor();
-    await shot("history");
-    await go("#/");
-    await shot("home-recent");
-    await go("#/settings");
-    await page.getByText("on this device").first().waitFor();
-    await shot("settings");
-    await go("#/camera");
+    await readReceipt(page, shot);
+    await go(page, "#/camera");
     await page.locator(".tracks li").first().waitFor();
     await shot("live");
-    if (faults.length > 0) console.error(faults);
-    await opened.close();
-  }
+  });
 }
 await browser.close();
 await server.stop();

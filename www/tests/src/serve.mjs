@@ -1,6 +1,6 @@
 // The built app over HTTP, from a port of its own, as any host of static files would serve it.
 
-import { createReadStream, readFileSync, statSync } from "node:fs";
+import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize, resolve } from "node:path";
 import { brotliCompressSync, constants } from "node:zlib";
@@ -24,9 +24,12 @@ const packed = new Map();
 
 function pack(file) {
   if (!packed.has(file)) {
-    // Weights hardly get smaller, and at the highest quality take long.
+    // As MaoOCR's server does: what the build compressed is sent as it is.
+    const ready = `${file}.br`;
     const quality = file.includes("/models/") ? 9 : 11;
-    packed.set(file, brotliCompressSync(readFileSync(file), { params: { [constants.BROTLI_PARAM_QUALITY]: quality } }));
+    const compressed = () =>
+      brotliCompressSync(readFileSync(file), { params: { [constants.BROTLI_PARAM_QUALITY]: quality } });
+    packed.set(file, existsSync(ready) ? readFileSync(ready) : compressed());
   }
   return packed.get(file);
 }

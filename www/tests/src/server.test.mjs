@@ -30,7 +30,7 @@ before(async () => {
   const web = resolve(import.meta.dirname, "../../app/dist");
   const options = ["serve", "--listen", listen, "--data", data, "--web", web, "--models", allModels, "--offline"];
   server = spawn(process.env.MAOOCR_BIN ?? "maoocr", [...options, "--device", "cpu"], { stdio: "ignore" });
-  for (const until = Date.now() + 30_000; ;) {
+  for (const until = Date.now() + 120_000; ;) {
     if (await fetch(`${url}ready`).then((answer) => answer.ok, () => false)) break; // prettier-ignore
     assert.ok(Date.now() < until && server.exitCode === null, "the server doesn't get ready");
     await new Promise((next) => setTimeout(next, 100));
@@ -59,8 +59,9 @@ test("reads over a WebSocket what the person chose to send, and takes over nothi
   assert.deepEqual(sockets, []);
 
   await go(page, "#/settings");
+  await page.getByText("Advanced", { exact: true }).click();
   await page.getByText("On the server", { exact: true }).click();
-  await page.getByText("Right now: on the server (as you chose)").waitFor();
+  await page.getByText("Right now: on the server (your choice)").waitFor();
   await go(page, "#/");
   await page.getByText("Pictures may be sent").waitFor();
   await pick(page, sample("receipt.jpg"));
@@ -82,11 +83,12 @@ test("automatic says where and why, and goes on when the server is gone", async 
   await pick(page, sample("photo.png"));
   await readText(page);
   await go(page, "#/settings");
-  await page.getByText("Automatic", { exact: true }).first().click();
+  await page.getByText("Advanced", { exact: true }).click();
+  await page.getByRole("group", { name: "Where to read" }).getByText("Automatic", { exact: true }).click();
   await page.getByText(/Right now: on (this device|the server) \(.+\)/).waitFor();
-  await page.getByText("High", { exact: true }).first().click();
+  await page.getByText("Accurate", { exact: true }).first().click();
   await page.getByText(/Right now: on the server \(.+\)/).waitFor();
-  await page.getByText("Medium", { exact: true }).first().click();
+  await page.getByText("Fast", { exact: true }).first().click();
   const exited = new Promise((done) => server.once("exit", done));
   server.kill();
   await exited;

@@ -34,7 +34,7 @@ pub fn run(engine: &EngineArguments, rounds: u32, against: bool, profile: bool) 
     let isa = Isa::best();
     let peak = isa.peak();
     println!(
-        "{}{}, one thread, {:.0} GFLOP/s at most; processor time, least of {rounds} rounds",
+        "{}{}, one thread, {:.0} GFLOP/s at most; CPU time, lowest of {rounds} rounds",
         isa.name(),
         if int8 { " with int8" } else { "" },
         peak * 1e-9
@@ -161,7 +161,7 @@ impl Peer {
         self.requests.flush()?;
         let mut line = String::new();
         self.answers.read_line(&mut line)?;
-        ensure!(!line.is_empty(), "the peer ended");
+        ensure!(!line.is_empty(), "ONNX Runtime ended");
         let answer: Value = serde_json::from_str(&line)?;
         answer["seconds"].as_f64().context("no time in its answer")
     }

@@ -1,90 +1,110 @@
-//! Why a picture was not read, for a program ([`ImagingError::code`]) and for a person (its message).
+//! Why a picture could not be decoded: [`ImagingError::code`] for programs, its message for people.
 
 use image::ImageError;
 use image::error::LimitErrorKind;
 
 use super::Format;
 
-/// Why bytes did not become a [`Page`](super::Page). Messages say what is wrong and what to do about it.
+/// Why bytes did not become an [`Image`](super::Image). Each message says what is wrong and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImagingError {
-    /// No bytes.
+    /// There are no bytes.
     #[error("the file is empty: send the bytes of a picture")]
     Empty,
-    /// Not a picture format the engine reads.
+    /// The format is not one that the engine reads.
     #[error("{0}: send a JPEG, PNG, WebP, GIF, BMP, TIFF or PNM picture")]
     UnknownFormat(String),
-    /// A format the engine reads, in a variety it does not.
-    #[error("this kind of {format} is not read ({what}): save it as an ordinary 8-bit PNG or JPEG")]
+    /// The engine reads the format, but not this variant of it.
+    #[error("this kind of {format} is not supported ({what}): save it as an 8-bit PNG or JPEG")]
     Unsupported {
         /// [`Format::name`].
         format: &'static str,
-        /// The feature.
+        /// The feature that is not supported.
         what: String,
     },
     /// The file ends before the picture does.
-    #[error("the {format} ends before its picture does ({detail}): send the whole file")]
+    #[error("the {format} file is incomplete ({detail}): send the whole file")]
     Truncated {
         /// [`Format::name`].
         format: &'static str,
-        /// From the decoder.
+        /// What the decoder says.
         detail: String,
     },
     /// The bytes contradict their format.
-    #[error("the {format} is damaged ({detail}): save or scan it anew")]
+    #[error("the {format} file is damaged ({detail}): save or scan it again")]
     Malformed {
         /// [`Format::name`].
         format: &'static str,
-        /// From the decoder.
+        /// What the decoder says.
         detail: String,
     },
-    /// [`Limits::max_bytes`](super::Limits::max_bytes).
+    /// The file exceeds [`Limits::max_bytes`](super::Limits::max_bytes).
     #[error(
-        "the file has {bytes} bytes and the limit is {limit}: send a smaller file or raise the limit"
+        "the file has {bytes} bytes, more than the limit of {limit}: send a smaller file or raise the limit"
     )]
     TooLarge {
-        /// Of the file.
+        /// Size of the file, bytes.
         bytes: usize,
-        /// In force.
+        /// The limit in force.
         limit: usize,
     },
-    /// [`Limits::max_pixels`](super::Limits::max_pixels).
+    /// A page exceeds [`Limits::max_pixels`](super::Limits::max_pixels).
     #[error(
-        "the picture is {width} × {height} px and the limit is {limit} pixels: scale it down or raise the limit"
+        "the picture has {width} × {height} pixels, more than the limit of {limit}: scale it down or raise the limit"
     )]
     TooManyPixels {
         /// px
         width: u32,
         /// px
         height: u32,
-        /// In force.
+        /// The limit in force.
         limit: u64,
     },
-    /// [`Limits::max_pages`](super::Limits::max_pages).
+    /// The file exceeds [`Limits::max_pages`](super::Limits::max_pages).
     #[error("the file has more than {limit} pages: split it or raise the limit")]
     TooManyPages {
-        /// In force.
+        /// The limit in force.
         limit: usize,
     },
-    /// The samples of a frame are none for its size.
+    /// The samples don't match the size of the frame.
     #[error(
-        "a frame of {width} × {height} px has 4 bytes a pixel and at least one pixel, not {bytes} bytes"
+        "a frame of {width} × {height} pixels needs at least one pixel and 4 bytes per pixel, not {bytes} bytes"
     )]
     FrameSize {
         /// px
         width: u32,
         /// px
         height: u32,
-        /// Given.
+        /// Bytes that were given.
         bytes: usize,
     },
-    /// [`Limits::max_memory`](super::Limits::max_memory), or the machine's own.
-    #[error("decoding takes more memory than allowed{}: send fewer or smaller pages, or raise the limit", in_bytes(*needed))]
+    /// Decoding would exceed [`Limits::max_memory`](super::Limits::max_memory), or what the machine has.
+    #[error("decoding needs more memory{} than the limit allows: send fewer or smaller pages, or raise the limit", in_bytes(*needed))]
     OutOfMemory {
-        /// Bytes, estimated from the header; unknown where a decoder noticed first.
+        /// Bytes, estimated from the header; unknown if the decoder noticed first.
         needed: Option<u64>,
     },
+    /// It is encrypted.
+    #[error("{}", password_message(*given))]
+    Password {
+        /// Whether one was given, and it isn't the right one.
+        given: bool,
+    },
+    /// Drawing a page takes more steps or time than allowed.
+    #[error("{what}: print or scan the page anew, or raise the limit")]
+    TooComplex {
+        /// What there is too much of.
+        what: String,
+    },
+}
+
+fn password_message(given: bool) -> &'static str {
+    if given {
+        "the password does not open this file: give the right one"
+    } else {
+        "the file is encrypted: give its password"
+    }
 }
 
 fn in_bytes(needed: Option<u64>) -> String {
@@ -92,7 +112,7 @@ fn in_bytes(needed: Option<u64>) -> String {
 }
 
 impl ImagingError {
-    /// A stable name for programs.
+    /// A stable identifier for programs; messages may change, this doesn't.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -105,6 +125,9 @@ impl ImagingError {
             Self::TooManyPages { .. } => "too_many_pages",
             Self::FrameSize { .. } => "invalid_frame",
             Self::OutOfMemory { .. } => "out_of_memory",
+            Self::Password { given: false } => "password_required",
+            Self::Password { given: true } => "password_wrong",
+            Self::TooComplex { .. } => "too_complex",
         }
     }
 
@@ -145,7 +168,7 @@ impl ImagingError {
             ImageError::Limits(e) if matches!(e.kind(), LimitErrorKind::InsufficientMemory) => {
                 Self::OutOfMemory { needed: None }
             }
-            // `image` wraps the I/O error of a file that ends early in the codec's own.
+            // When a file ends early, `image` wraps the I/O error in the codec's own.
             other => {
                 let detail = other.to_string();
                 let lower = detail.to_lowercase();

@@ -8,32 +8,35 @@
 
 use std::borrow::Cow;
 
-use image::metadata::Orientation;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
+use super::meta::{Meta, Unit, dpi};
 use super::pixels::{self, Samples};
-use super::{Format, ImagingError, Limits, Page, checked_size};
+use super::{Format, Image, ImagingError, Limits, checked_size};
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Page, ImagingError> {
+pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Image, Option<f32>), ImagingError> {
+    let stated = density(bytes);
     let bytes = &*plain(bytes);
     let frame = Frame::scan(bytes)?;
-    let (size, orientation) = header(bytes, limits)?;
+    let (size, meta) = header(bytes, limits)?;
     // Some files are read from a copy with another tail.
-    limits.check(size, frame.bytes_per_pixel(), bytes.len() as u64)?;
+    let peak = pixels::peak(frame.bytes_per_pixel(), meta);
+    limits.check(size, peak, bytes.len() as u64)?;
     let rgb = match frame.end {
         Some(end) => whole(bytes, end, size, frame.progressive)?,
         None => padded(bytes, size, &[0x00, 0x6b])?,
     };
-    pixels::page(rgb, size, Samples::RGB, orientation)
+    let page = pixels::page(rgb, size, Samples::RGB, meta.orientation)?;
+    Ok((page, meta.with_dpi(stated).dpi))
 }
 
 pub(super) fn size(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), ImagingError> {
-    let (size, orientation) = header(&plain(bytes), limits)?;
-    Ok(pixels::turned(size, orientation))
+    let (size, meta) = header(&plain(bytes), limits)?;
+    Ok(pixels::turned(size, meta.orientation))
 }
 
 /// Width and height that the header declares, px; read as the TIFF decoder will read it.
@@ -42,6 +45,21 @@ pub(super) fn declared(bytes: &[u8]) -> Option<(u32, u32)> {
     decoder.decode_headers().ok()?;
     let (width, height) = decoder.dimensions()?;
     Some((u32::try_from(width).ok()?, u32::try_from(height).ok()?))
+}
+
+/// The resolution in the JFIF header, which is the first segment.
+fn density(bytes: &[u8]) -> Option<f32> {
+    let header = bytes.strip_prefix(b"\xff\xd8\xff\xe0")?.get(2..14)?;
+    let [b'J', b'F', b'I', b'F', 0, _, _, unit, x0, x1, y0, y1] = *header else {
+        return None;
+    };
+    let unit = match unit {
+        1 => Unit::Inch,
+        2 => Unit::Centimetre,
+        _ => return None,
+    };
+    let [x, y] = [[x0, x1], [y0, y1]].map(|v| f64::from(u16::from_be_bytes(v)));
+    dpi(x, y, unit)
 }
 
 fn options(strict: bool) -> DecoderOptions {
@@ -75,7 +93,7 @@ fn plain(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(plain)
 }
 
-fn header(bytes: &[u8], limits: &Limits) -> Result<((u32, u32), Orientation), ImagingError> {
+fn header(bytes: &[u8], limits: &Limits) -> Result<((u32, u32), Meta), ImagingError> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options(false));
     decoder.decode_headers().map_err(error)?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
@@ -96,7 +114,7 @@ fn header(bytes: &[u8], limits: &Limits) -> Result<((u32, u32), Orientation), Im
             ));
         }
     }
-    Ok((size, pixels::orientation(decoder.exif().map(Vec::as_slice))))
+    Ok((size, Meta::of_exif(decoder.exif().map(Vec::as_slice))))
 }
 
 fn read(bytes: &[u8], size: (u32, u32), strict: bool) -> Result<Vec<u8>, DecodeErrors> {

@@ -1,9 +1,9 @@
-//! Bytes → [`Page`].
+//! Bytes → [`Image`].
 //!
-//! [`decode`] reads every page of a TIFF and the first frame of anything else, [`pages`] one after the other;
-//! [`probe`] reads headers only. What the bytes are is told by their content, never by a name ([`sniff`](Format::sniff)). Sizes are checked against
-//! [`Limits`] before a pixel is allocated, and a picture that is cut short is an error: text that silently stops
-//! half way down a page is worse than none.
+//! [`open`] yields every page of a TIFF and the first frame of anything else, one after the other; [`decode`] all at
+//! once; [`probe`] reads headers only. What the bytes are is told by their content, never by a name
+//! ([`sniff`](Format::sniff)). Sizes are checked against [`Limits`] before a pixel is allocated, and a picture that
+//! is cut short is an error: text that silently stops half way down a page is worse than none.
 //!
 //! JPEG, PNG, TIFF and WebP go to their decoders directly instead of through `image`, which reads a damaged JPEG as a
 //! grey page, keeps 16-bit PNG samples the engine has no use for, knows neither the pages of a TIFF nor its
@@ -11,6 +11,8 @@
 
 mod error;
 mod jpeg;
+mod meta;
+mod picture;
 mod pixels;
 mod png;
 mod sniff;
@@ -19,24 +21,22 @@ mod tests;
 mod tiff;
 mod webp;
 
-use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::ImageDecoder;
-use image::codecs::{bmp, gif, pnm};
 use image::metadata::Orientation;
 use serde::Serialize;
 
 pub use error::ImagingError;
 
-use pixels::{Samples, buffer};
+use crate::page::Source;
+use pixels::Samples;
 
 /// A picture as a person sees it: 8-bit RGB, EXIF orientation applied, transparency over white.
 ///
 /// Where the visible pixels are light and the rest is transparent (white lettering cut out for a dark slide),
 /// white would swallow them: such a picture is laid over black.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct Image {
     /// px
     pub width: u32,
     /// px
@@ -45,7 +45,7 @@ pub struct Page {
     pub rgb: Vec<u8>,
 }
 
-impl Page {
+impl Image {
     /// A page of 8-bit RGBA samples, row after row, as a canvas or a camera gives them; alpha is not premultiplied.
     pub fn from_rgba(
         width: u32,
@@ -92,7 +92,7 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Pages of one file.
     pub max_pages: usize,
-    /// Working memory of a [`decode`], its pages included, the file itself not, bytes. With [`pages`] each page may
+    /// Working memory of a [`decode`], its pages included, the file itself not, bytes. With [`open`] each page may
     /// take as much.
     pub max_memory: u64,
 }
@@ -110,6 +110,21 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// For files of up to `max_bytes` and pages of up to `max_pixels`; the memory for decoding grows with the pages.
+    pub fn for_pages(max_bytes: usize, max_pixels: u64) -> Self {
+        let usual = Self::default();
+        let grown =
+            u128::from(max_pixels) * u128::from(usual.max_memory) / u128::from(usual.max_pixels);
+        Self {
+            max_bytes,
+            max_pixels,
+            max_memory: usual
+                .max_memory
+                .max(u64::try_from(grown).unwrap_or(u64::MAX)),
+            ..usual
+        }
+    }
+
     /// Can a page of this size be held beside `held` bytes, with `per_pixel` bytes at the worst moment?
     fn check(&self, size: (u32, u32), per_pixel: u64, held: u64) -> Result<(), ImagingError> {
         let pixels = u64::from(size.0) * u64::from(size.1);
@@ -184,82 +199,43 @@ pub struct Info {
     pub pages: usize,
 }
 
-/// All pages of a TIFF, the first frame of anything else, in order; never an empty list.
+/// The file as a [`Source`]: every page of a TIFF, the first frame of anything else, each decoded when it is asked for.
 ///
 /// A decoder that panics on hostile bytes is caught and reported as [`ImagingError::Malformed`]. Where panics
 /// abort (wasm), the caller's worker goes down with it.
-pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Vec<Page>, ImagingError> {
-    let mut pages = pages(bytes, limits)?;
-    let mut decoded: Vec<Page> = Vec::new();
-    loop {
-        let held = decoded.iter().map(|page| page.rgb.len() as u64).sum();
-        match pages.next_beside(held)? {
-            Some(page) => decoded.push(page),
-            None => return Ok(decoded),
-        }
-    }
-}
-
-/// The same page by page, each when it is asked for: one of them is in memory, not all.
-pub fn pages<'a>(bytes: &'a [u8], limits: &'a Limits) -> Result<Pages<'a>, ImagingError> {
+///
+/// # Errors
+/// The bytes are none of the formats, or beyond `limits`, or no page can be found in them.
+pub fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Box<dyn Source + 'a>, ImagingError> {
     let format = admit(bytes, limits)?;
-    let source = if format == Format::Tiff {
-        Source::Tiff(Box::new(fenced(format, || {
-            tiff::Pages::open(bytes, limits)
-        })?))
-    } else {
-        Source::One(bytes)
-    };
-    Ok(Pages {
-        format,
-        limits,
-        source,
+    Ok(match format {
+        Format::Tiff => Box::new(fenced(format, || tiff::Pages::open(bytes, limits))?),
+        _ => Box::new(picture::Picture::new(format, bytes, limits)),
     })
 }
 
-/// Pages of a file; see [`pages`]. Nothing comes after an error.
-pub struct Pages<'a> {
-    format: Format,
-    limits: &'a Limits,
-    source: Source<'a>,
-}
-
-enum Source<'a> {
-    /// Of a format with one page a file.
-    One(&'a [u8]),
-    Tiff(Box<tiff::Pages<'a>>),
-    Done,
-}
-
-impl Pages<'_> {
-    fn next_beside(&mut self, held: u64) -> Result<Option<Page>, ImagingError> {
-        let (format, limits) = (self.format, self.limits);
-        match std::mem::replace(&mut self.source, Source::Done) {
-            Source::Done => Ok(None),
-            Source::One(bytes) => fenced(format, || match format {
-                Format::Jpeg => jpeg::decode(bytes, limits),
-                Format::Png => png::decode(bytes, limits),
-                Format::WebP => webp::decode(bytes, limits),
-                _ => one(open(format, bytes)?, format, limits),
-            })
-            .map(Some),
-            Source::Tiff(mut pages) => {
-                let page = fenced(format, || pages.next(limits, held))?;
-                if page.is_some() {
-                    self.source = Source::Tiff(pages);
-                }
-                Ok(page)
-            }
+/// All pages of a file, in order; never an empty list. They share [`Limits::max_memory`].
+///
+/// # Errors
+/// As [`open`], or a page can't be read.
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Vec<Image>, ImagingError> {
+    let format = admit(bytes, limits)?;
+    let mut decoded: Vec<Image> = Vec::new();
+    if format == Format::Tiff {
+        let mut pages = fenced(format, || tiff::Pages::open(bytes, limits))?;
+        let mut held = 0;
+        while let Some(page) = pages.next_beside(held) {
+            let image = page.map_err(|e| e.error)?.image;
+            held += image.rgb.len() as u64;
+            decoded.push(image);
+        }
+    } else {
+        let mut picture = picture::Picture::new(format, bytes, limits);
+        while let Some(page) = picture.next_page() {
+            decoded.push(page.map_err(|e| e.error)?.image);
         }
     }
-}
-
-impl Iterator for Pages<'_> {
-    type Item = Result<Page, ImagingError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.next_beside(0).transpose()
-    }
+    Ok(decoded)
 }
 
 /// Format, size and page count, from the headers; [`Limits`] hold here too.
@@ -267,16 +243,8 @@ pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, ImagingError> {
     let format = admit(bytes, limits)?;
     fenced(format, || {
         let ((width, height), pages) = match format {
-            Format::Jpeg => (jpeg::size(bytes, limits)?, 1),
-            Format::Png => (png::size(bytes, limits)?, 1),
             Format::Tiff => tiff::size(bytes, limits)?,
-            Format::WebP => (webp::size(bytes, limits)?, 1),
-            _ => {
-                let mut decoder = open(format, bytes)?;
-                let size = checked_size(decoder.dimensions(), format)?;
-                limits.check(size, 3, 0)?;
-                (pixels::turned(size, orientation(&mut *decoder)), 1)
-            }
+            _ => (picture::size(format, bytes, limits)?, 1),
         };
         Ok(Info {
             format,
@@ -311,47 +279,6 @@ fn fenced<T>(
             detail: "its decoder gave up on it".into(),
         })
     })
-}
-
-/// The formats left to `image`.
-fn open<'a>(format: Format, bytes: &'a [u8]) -> Result<Box<dyn ImageDecoder + 'a>, ImagingError> {
-    let reader = Cursor::new(bytes);
-    Ok(match format {
-        Format::Gif => {
-            Box::new(gif::GifDecoder::new(reader).map_err(|e| ImagingError::image(format, e))?)
-        }
-        Format::Bmp => {
-            Box::new(bmp::BmpDecoder::new(reader).map_err(|e| ImagingError::image(format, e))?)
-        }
-        _ => Box::new(pnm::PnmDecoder::new(reader).map_err(|e| ImagingError::image(format, e))?),
-    })
-}
-
-fn orientation(decoder: &mut (impl ImageDecoder + ?Sized)) -> Orientation {
-    pixels::orientation(decoder.exif_metadata().ok().flatten().as_deref())
-}
-
-fn one(
-    mut decoder: Box<dyn ImageDecoder + '_>,
-    format: Format,
-    limits: &Limits,
-) -> Result<Page, ImagingError> {
-    let size = checked_size(decoder.dimensions(), format)?;
-    let samples = Samples::of(decoder.color_type())
-        .ok_or_else(|| ImagingError::unsupported(format, "floating-point samples"))?;
-    let orientation = orientation(&mut *decoder);
-    // The decoder of animations keeps a frame of its own: 4 bytes a pixel more.
-    limits.check(size, samples.per_pixel().max(3) + 4, 0)?;
-    let mut inner = image::Limits::no_limits();
-    inner.max_alloc = Some(limits.max_memory);
-    decoder
-        .set_limits(inner)
-        .map_err(|e| ImagingError::image(format, e))?;
-    let mut buf = buffer(size, samples)?;
-    decoder
-        .read_image(samples.tail(&mut buf, size))
-        .map_err(|e| ImagingError::image(format, e))?;
-    pixels::page(buf, size, samples, orientation)
 }
 
 fn checked_size(size: (u32, u32), format: Format) -> Result<(u32, u32), ImagingError> {

@@ -6,7 +6,8 @@
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, RgbImage};
 
-use super::{ImagingError, Page};
+use super::meta::Meta;
+use super::{Image, ImagingError};
 
 /// How the samples of one pixel lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub(super) fn page(
     size: (u32, u32),
     samples: Samples,
     orientation: Orientation,
-) -> Result<Page, ImagingError> {
+) -> Result<Image, ImagingError> {
     match (samples.channels, samples.bytes) {
         (1, 1) => to_rgb::<1, 1>(&mut buf, size),
         (1, _) => to_rgb::<1, 2>(&mut buf, size),
@@ -89,7 +90,7 @@ pub(super) fn page(
     buf.truncate(size.0 as usize * size.1 as usize * 3);
     buf.shrink_to_fit();
     if orientation == Orientation::NoTransforms {
-        return Ok(Page {
+        return Ok(Image {
             width: size.0,
             height: size.1,
             rgb: buf,
@@ -100,31 +101,39 @@ pub(super) fn page(
     let mut picture = DynamicImage::ImageRgb8(picture);
     picture.apply_orientation(orientation);
     let picture = picture.into_rgb8();
-    Ok(Page {
+    Ok(Image {
         width: picture.width(),
         height: picture.height(),
         rgb: picture.into_raw(),
     })
 }
 
-/// What an EXIF block says. WebP files and some PNG files lead it in as JPEG does, which `image` does not expect.
-///
-/// An orientation in XMP is not looked for: viewers ignore it, and editors that turn the pixels leave it behind.
-pub(super) fn orientation(exif: Option<&[u8]>) -> Orientation {
-    exif.map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
-        .and_then(Orientation::from_exif_chunk)
-        .unwrap_or(Orientation::NoTransforms)
-}
-
 /// `size` after `orientation`.
 pub(super) fn turned(size: (u32, u32), orientation: Orientation) -> (u32, u32) {
-    match orientation {
-        Orientation::Rotate90
-        | Orientation::Rotate270
-        | Orientation::Rotate90FlipH
-        | Orientation::Rotate270FlipH => (size.1, size.0),
-        _ => size,
+    if is_quarter_turn(orientation) {
+        (size.1, size.0)
+    } else {
+        size
     }
+}
+
+/// Bytes a pixel at the worst moment, where decoding takes `decoding`: a quarter turn copies the RGB.
+pub(super) fn peak(decoding: u64, meta: Meta) -> u64 {
+    if is_quarter_turn(meta.orientation) {
+        decoding.max(6)
+    } else {
+        decoding
+    }
+}
+
+fn is_quarter_turn(orientation: Orientation) -> bool {
+    matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    )
 }
 
 /// Samples wider than a byte are cut to their upper one.

@@ -2,14 +2,14 @@
 
 use std::io::Cursor;
 
-use image::metadata::Orientation;
 use png::{ColorType, Decoder, DecodingError, Reader, Transformations};
 
+use super::meta::{Meta, Unit, dpi};
 use super::pixels::{self, Samples};
-use super::{Format, ImagingError, Limits, Page};
+use super::{Format, Image, ImagingError, Limits};
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Page, ImagingError> {
-    let (mut reader, size, orientation) = open(bytes, limits)?;
+pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Image, Option<f32>), ImagingError> {
+    let (mut reader, size, meta) = open(bytes, limits)?;
     let channels = match reader.output_color_type().0 {
         ColorType::Grayscale | ColorType::Indexed => 1,
         ColorType::GrayscaleAlpha => 2,
@@ -17,20 +17,23 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Page, ImagingError
         ColorType::Rgba => 4,
     };
     let samples = Samples { channels, bytes: 1 };
-    limits.check(size, samples.per_pixel().max(3), 0)?;
+    limits.check(size, pixels::peak(samples.per_pixel().max(3), meta), 0)?;
     let mut buf = pixels::buffer(size, samples)?;
     reader
         .next_frame(samples.tail(&mut buf, size))
         .map_err(error)?;
-    pixels::page(buf, size, samples, orientation)
+    Ok((
+        pixels::page(buf, size, samples, meta.orientation)?,
+        meta.dpi,
+    ))
 }
 
 pub(super) fn size(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), ImagingError> {
-    let (_, size, orientation) = open(bytes, limits)?;
-    Ok(pixels::turned(size, orientation))
+    let (_, size, meta) = open(bytes, limits)?;
+    Ok(pixels::turned(size, meta.orientation))
 }
 
-type Open<'a> = (Reader<Cursor<&'a [u8]>>, (u32, u32), Orientation);
+type Open<'a> = (Reader<Cursor<&'a [u8]>>, (u32, u32), Meta);
 
 fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Open<'a>, ImagingError> {
     let room = png::Limits {
@@ -43,8 +46,13 @@ fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Open<'a>, ImagingError> 
     let size = decoder.read_header_info().map_err(error)?.size();
     limits.check(size, 3, 0)?;
     let reader = decoder.read_info().map_err(error)?;
-    let orientation = pixels::orientation(reader.info().exif_metadata.as_deref());
-    Ok((reader, size, orientation))
+    let info = reader.info();
+    let stated = info
+        .pixel_dims
+        .filter(|dims| dims.unit == png::Unit::Meter)
+        .and_then(|dims| dpi(dims.xppu.into(), dims.yppu.into(), Unit::Metre));
+    let meta = Meta::of_exif(info.exif_metadata.as_deref()).with_dpi(stated);
+    Ok((reader, size, meta))
 }
 
 fn error(error: DecodingError) -> ImagingError {

@@ -4,28 +4,40 @@ use super::{Format, ImagingError};
 
 /// Files people send by mistake: where their mark stands, the mark, and what to say.
 const OTHERS: &[(usize, &[u8], &str)] = &[
-    (0, b"\0\0\0\x0cjP  ", "JPEG 2000 pictures are not read"),
-    (0, b"\xff\x4f\xff\x51", "JPEG 2000 pictures are not read"),
-    (0, b"\0\0\0\x0cJXL ", "JPEG XL pictures are not read"),
-    (0, b"\xff\x0a", "JPEG XL pictures are not read"),
-    (0, b"8BPS", "Photoshop files are not read"),
-    (0, b"\0\0\x01\0", "Windows icons are not read"),
-    (0, b"\x76\x2f\x31\x01", "OpenEXR pictures are not read"),
-    (0, b"DDS ", "DDS textures are not read"),
-    (0, b"AT&TFORM", "DjVu files are not read"),
-    (0, b"\xd0\xcf\x11\xe0", "Office documents are not read"),
-    (0, b"%!PS", "PostScript files are not read"),
+    (
+        0,
+        b"\0\0\0\x0cjP  ",
+        "JPEG 2000 pictures are not supported yet",
+    ),
+    (
+        0,
+        b"\xff\x4f\xff\x51",
+        "JPEG 2000 pictures are not supported yet",
+    ),
+    (
+        0,
+        b"\0\0\0\x0cJXL ",
+        "JPEG XL pictures are not supported yet",
+    ),
+    (0, b"\xff\x0a", "JPEG XL pictures are not supported yet"),
+    (0, b"8BPS", "Photoshop files are not supported"),
+    (0, b"\0\0\x01\0", "Windows icons are not supported"),
+    (0, b"\x76\x2f\x31\x01", "OpenEXR pictures are not supported"),
+    (0, b"DDS ", "DDS textures are not supported"),
+    (0, b"AT&TFORM", "DjVu files are not supported"),
+    (0, b"\xd0\xcf\x11\xe0", "Office documents are not supported"),
+    (0, b"%!PS", "PostScript files are not supported"),
     (
         0,
         b"PK\x03\x04",
-        "zip archives and Office documents are not read",
+        "zip archives and Office documents are not supported",
     ),
-    (0, b"\x1f\x8b", "gzip archives are not read"),
-    (0, b"7z\xbc\xaf\x27\x1c", "7z archives are not read"),
-    (0, b"Rar!", "rar archives are not read"),
-    (8, b"WAVE", "sound files are not read"),
-    (8, b"AVI ", "videos are not read"),
-    (0, b"\x1a\x45\xdf\xa3", "videos are not read"),
+    (0, b"\x1f\x8b", "gzip archives are not supported"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7z archives are not supported"),
+    (0, b"Rar!", "rar archives are not supported"),
+    (8, b"WAVE", "sound files are not supported"),
+    (8, b"AVI ", "videos are not supported"),
+    (0, b"\x1a\x45\xdf\xa3", "videos are not supported"),
 ];
 
 pub(super) fn sniff(bytes: &[u8]) -> Result<Format, ImagingError> {
@@ -72,25 +84,31 @@ fn describe(bytes: &[u8], at: impl Fn(usize, &[u8]) -> bool) -> String {
     };
     // Readers of PDF accept its mark anywhere in the first kilobyte.
     if within(b"%PDF-") {
-        return "PDF files are not read yet, turn their pages into pictures first".into();
+        return "PDF files are not supported yet, turn their pages into pictures first".into();
     }
     if at(4, b"ftyp") {
         let brand = bytes.get(8..12).unwrap_or_default();
+        // Pictures of either kind may have the brand of their container first.
+        let brand = match brand {
+            b"mif1" | b"msf1" if within(b"avif") => b"avif",
+            brand => brand,
+        };
         return match brand {
             b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"mif1" | b"msf1" => {
-                "HEIC pictures are not read, export this one as JPEG".into()
+                "HEIC pictures are not supported, since HEVC has no free decoder in safe Rust (an iPhone takes JPEGs with \
+                 Settings > Camera > Formats > Most Compatible)".into()
             }
             b"avif" | b"avis" => {
-                "AVIF pictures are not read, export this one as PNG or JPEG".into()
+                "AVIF pictures are not supported, since AV1 has no free decoder in safe Rust (export this one as PNG or JPEG)".into()
             }
-            _ => "videos are not read".into(),
+            _ => "videos are not supported".into(),
         };
     }
     if let Some((.., what)) = OTHERS.iter().find(|(offset, mark, _)| at(*offset, mark)) {
         return (*what).into();
     }
     if within(b"<svg") {
-        return "SVG drawings are not read, export this one as PNG".into();
+        return "SVG drawings are not supported, export this one as PNG".into();
     }
     if within(b"<!doctype html") || within(b"<html") {
         return "this is a web page, not a picture".into();

@@ -3,29 +3,13 @@
 //! The recognisers swallow many spaces between Latin words (`FAXNUMBER:(336)`): the blank wins where a space
 //! stands. Two traces are left, the space's own probability and the distance between the characters' steps.
 
-use super::{Glyph, Reading, Step, is_unspaced};
+use maoocr_models::manifest::Spaces;
 
-/// A space is put in where its probability came to this …
-///
-/// Measured on line crops of SROIE and FUNSD (word F1, %), with what the recogniser says alone against these
-/// constants: tiny 80.0 → 84.3 and 71.0 → 72.1, small 86.8 → 88.7 and 78.1 → 78.8. A gap in the ink, tried as another
-/// trace, added at most 0.15, and without a trace of the space's probability it cost up to 3.7.
-const PROBABILITY: f32 = 0.15;
-/// … or where a gap is wider than this many usual advances of the line and the space had some probability.
-const GAP: f32 = 1.6;
-/// That probability. Without it word F1 falls by up to 2.6.
-const TRACE: f32 = 0.02;
-/// Between two letters whose gap is narrower than this many usual advances …
-const NARROW: f32 = 1.2;
-/// … only a space with this probability counts: `tiny` sees some inside words (`k labnik`). Without this, word F1 of
-/// printed pages is up to 9 lower at tiny. Between letters and signs a gap says little, and the same bar costs 0.3 at
-/// small.
-const IN_WORD: f32 = 0.4;
-/// Within numbers (1,234.56, 12:30) only a clear space counts.
-const IN_NUMBER: f32 = 0.4;
+use super::ctc::Step;
+use super::{Glyph, Reading, is_unspaced};
 
 /// Makes glyphs of a line's characters, with single spaces between words and none at the ends.
-pub(super) fn finish(steps: &[Step], width: f32) -> Reading {
+pub(super) fn finish(steps: &[Step], width: f32, spaces: &Spaces) -> Reading {
     let characters: Vec<&Step> = steps.iter().filter(|s| !s.text.trim().is_empty()).collect();
     let advance = usual_advance(&characters);
     let mut glyphs: Vec<Glyph> = Vec::with_capacity(steps.len());
@@ -49,7 +33,8 @@ pub(super) fn finish(steps: &[Step], width: f32) -> Reading {
         let start = step.center - half(index.checked_sub(1).and_then(|i| characters.get(i)));
         let end = step.center + half(characters.get(index + 1));
         if let Some(before) = before {
-            let put_in = space.is_none() && swallowed(&characters, index, advance, probability);
+            let put_in =
+                space.is_none() && swallowed(&characters, index, advance, probability, spaces);
             if space.is_some() || put_in {
                 glyphs.push(Glyph {
                     text: " ".into(),
@@ -85,7 +70,13 @@ fn usual_advance(characters: &[&Step]) -> f32 {
 }
 
 /// Whether there is a space before the character at `index`, of which `probability` was the highest seen.
-fn swallowed(characters: &[&Step], index: usize, advance: f32, probability: f32) -> bool {
+fn swallowed(
+    characters: &[&Step],
+    index: usize,
+    advance: f32,
+    probability: f32,
+    spaces: &Spaces,
+) -> bool {
     let Some(before) = index.checked_sub(1).map(|i| characters[i]) else {
         return false;
     };
@@ -94,13 +85,13 @@ fn swallowed(characters: &[&Step], index: usize, advance: f32, probability: f32)
         return false;
     }
     if in_number(characters, index) {
-        return probability >= IN_NUMBER;
+        return probability >= spaces.in_number;
     }
     let gap = (after.center - before.center) / advance;
-    if gap < NARROW && is_letters(&before.text) && is_letters(&after.text) {
-        return probability >= IN_WORD;
+    if gap < spaces.narrow && is_letters(&before.text) && is_letters(&after.text) {
+        return probability >= spaces.in_word;
     }
-    probability >= PROBABILITY || (gap >= GAP && probability >= TRACE)
+    probability >= spaces.probability || (gap >= spaces.gap && probability >= spaces.trace)
 }
 
 fn is_letters(text: &str) -> bool {
@@ -132,7 +123,6 @@ mod tests {
             .map(|&(text, center, space_before)| Step {
                 text: text.into(),
                 center,
-                length: 8.0,
                 confidence: 0.9,
                 space_before,
             })
@@ -140,7 +130,7 @@ mod tests {
     }
 
     fn text(characters: &[(&str, f32, f32)]) -> String {
-        finish(&line(characters), 400.0).text()
+        finish(&line(characters), 400.0, &Spaces::default()).text()
     }
 
     #[test]
@@ -242,6 +232,7 @@ mod tests {
         let reading = finish(
             &line(&[("a", 10.0, 0.0), ("b", 30.0, 0.5), ("c", 390.0, 0.0)]),
             400.0,
+            &Spaces::default(),
         );
         for pair in reading.glyphs.windows(2) {
             assert!(

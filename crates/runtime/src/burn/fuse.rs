@@ -118,7 +118,7 @@ impl Fuser<'_> {
             .flat_map(|s| &s.node.inputs)
             .filter(|i| **i == Some(value))
             .count();
-        (uses == 1 && self.special.graph.output != value)
+        (uses == 1 && !self.special.graph.is_output(value))
             .then(|| self.maker(value))
             .flatten()
     }

@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{DType, ExecutionError, FloatDType, IntDType, Slice, TensorData};
@@ -8,11 +8,12 @@ use super::fuse::{Extra, Step, fuse};
 use super::kernels::Kernels;
 use super::step::{self, Form, Operand, Value};
 use crate::graph::{Constant, Graph, Op, ValueId};
+use crate::programs::Programs;
 use crate::specialise::{Specialised, specialise};
 use crate::{BestPath, Layout, RunFuture, RuntimeError, Session, Tensor, onnx, rewrite};
 
-/// Plans kept per session. Shapes come in buckets, so this is rarely full; then all go at once.
-const MAX_PLANS: usize = 64;
+/// Programs kept per session. Shapes come in buckets, so this is rarely full.
+const MAX_PROGRAMS: usize = 64;
 
 /// Lines of text a GPU reads at once: a small picture leaves most of it without work.
 const GPU_BATCH: usize = 16;
@@ -29,11 +30,11 @@ pub struct BurnSession<B: Kernels> {
     weights: Weights<B>,
     device: B::Device,
     name: String,
-    plans: Mutex<HashMap<Vec<usize>, Arc<Plan<B>>>>,
+    programs: Programs<Vec<usize>, Program<B>>,
 }
 
-/// The model for one input shape.
-struct Plan<B: Kernels> {
+/// A model compiled for one input shape.
+struct Program<B: Kernels> {
     special: Specialised,
     steps: Vec<Step>,
     /// Values that no later step than this one reads.
@@ -63,21 +64,22 @@ impl<B: Kernels> BurnSession<B> {
             weights,
             device,
             name,
-            plans: Mutex::default(),
+            programs: Programs::new(MAX_PROGRAMS),
         }
     }
 
     /// How many steps a run on an input of this shape has.
     #[cfg(test)]
     pub(super) fn steps(&self, shape: &[usize]) -> usize {
-        self.plan(shape).map_or(0, |plan| plan.steps.len())
+        self.program(shape).map_or(0, |program| program.steps.len())
     }
 
-    fn plan(&self, shape: &[usize]) -> Result<Arc<Plan<B>>, RuntimeError> {
-        let locked = || self.plans.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(plan) = locked().get(shape) {
-            return Ok(plan.clone());
-        }
+    fn program(&self, shape: &[usize]) -> Result<Arc<Program<B>>, RuntimeError> {
+        self.programs
+            .get_or_make(shape.to_vec(), || self.compile(shape))
+    }
+
+    fn compile(&self, shape: &[usize]) -> Result<Program<B>, RuntimeError> {
         let special = specialise(&self.graph, shape)?;
         let steps = match B::LIMITS {
             Some(limits) => fuse(&special, &limits),
@@ -103,48 +105,44 @@ impl<B: Kernels> BurnSession<B> {
                 last[*value] = Some(index);
             }
         }
-        last[special.graph.output] = None;
+        for output in &special.graph.outputs {
+            last[output.value] = None;
+        }
         let mut freed = vec![Vec::new(); steps.len()];
         for (value, index) in last.iter().enumerate() {
             if let Some(index) = index {
                 freed[*index].push(value);
             }
         }
-        let plan = Arc::new(Plan {
+        Ok(Program {
             special,
             steps,
             freed,
             extra,
-        });
-        let mut plans = locked();
-        if plans.len() >= MAX_PLANS {
-            plans.clear();
-        }
-        plans.insert(shape.to_vec(), plan.clone());
-        Ok(plan)
+        })
     }
 
-    /// Queues a run of the plan's first `steps` steps, up to the one that makes `output`; nothing is waited for.
+    /// Queues a run of the program's first `steps` steps, those that make `outputs`; nothing is waited for.
     fn enqueue(
         &self,
-        plan: &Plan<B>,
+        program: &Program<B>,
         input: Tensor,
-        (steps, output): (usize, ValueId),
-    ) -> Result<FloatTensor<B>, RuntimeError> {
-        let graph = &plan.special.graph;
+        (steps, outputs): (usize, Vec<ValueId>),
+    ) -> Result<Vec<FloatTensor<B>>, RuntimeError> {
+        let graph = &program.special.graph;
         let mut values: Vec<Option<Value<B>>> = vec![None; graph.values];
         values[graph.input] = Some(self.put(input));
-        for (index, step) in plan.steps[..steps].iter().enumerate() {
+        for (index, step) in program.steps[..steps].iter().enumerate() {
             let node = &step.node;
             let mut operands = Vec::with_capacity(node.inputs.len());
-            let frees = &plan.freed[index];
+            let frees = &program.freed[index];
             for (place, input) in node.inputs.iter().enumerate() {
                 operands.push(match *input {
                     None => None,
                     Some(id) => Some(match graph.constants.get(&id) {
                         Some(constant) => {
                             let key = (id, step::form::<B>(step, place, &constant.shape));
-                            let tensor = self.weights.get(&key).or_else(|| plan.extra.get(&key));
+                            let tensor = self.weights.get(&key).or_else(|| program.extra.get(&key));
                             Operand::Constant(
                                 tensor.ok_or_else(|| {
                                     node.unsupported("an operand is no tensor of floats")
@@ -169,15 +167,27 @@ impl<B: Kernels> BurnSession<B> {
                     }),
                 });
             }
-            let made = step::run(step, &plan.special.shapes[node.output], operands)?;
+            let made = step::run(step, &program.special.shapes[node.output], operands)?;
             values[node.output] = Some(made);
         }
-        match values[output].take() {
-            Some(value) => Ok(value.nchw()),
+        let made = outputs.into_iter().map(|output| match &values[output] {
+            Some(value) => Ok(value.clone().nchw()),
             None => Err(RuntimeError::Run {
                 reason: "the model's output is a constant".into(),
             }),
-        }
+        });
+        made.collect()
+    }
+
+    /// The same for one output.
+    fn enqueue_one(
+        &self,
+        program: &Program<B>,
+        input: Tensor,
+        (steps, output): (usize, ValueId),
+    ) -> Result<FloatTensor<B>, RuntimeError> {
+        let mut made = self.enqueue(program, input, (steps, vec![output]))?;
+        made.pop().ok_or_else(no_output)
     }
 
     /// Puts the input on the device, as it lies where the kernels take it so.
@@ -212,6 +222,12 @@ impl<B: Kernels> BurnSession<B> {
             .try_into_vec::<f32>()
             .map_err(|e| failed(format!("{e:?}")))?;
         Tensor::new(shape, data)
+    }
+}
+
+fn no_output() -> RuntimeError {
+    RuntimeError::Run {
+        reason: "the model has no output".into(),
     }
 }
 
@@ -267,10 +283,11 @@ fn best_of<B: Kernels>(
     B::float_cat(vec![best, probability, last], 2)
 }
 
-impl<B: Kernels> Plan<B> {
-    /// Where a run ends: after so many steps, with this value.
-    fn end(&self) -> (usize, ValueId) {
-        (self.steps.len(), self.special.graph.output)
+impl<B: Kernels> Program<B> {
+    /// Where a run ends: after so many steps, with the first output.
+    fn end(&self) -> Result<(usize, ValueId), RuntimeError> {
+        let first = self.special.graph.outputs.first().ok_or_else(no_output)?;
+        Ok((self.steps.len(), first.value))
     }
 
     /// The same for a run whose best classes are all that is wanted: softmax doesn't change which they are.
@@ -279,7 +296,7 @@ impl<B: Kernels> Plan<B> {
         let rank = self.special.shapes[last.node.output].len() as i64;
         let softmax = matches!(last.node.op, Op::Softmax { axis, .. } if axis + 1 == rank)
             && last.extra == Extra::None
-            && last.node.output == self.special.graph.output;
+            && self.special.graph.sole_output() == Some(last.node.output);
         Some((before.len(), last.node.input(0)?)).filter(|_| softmax)
     }
 }
@@ -287,26 +304,45 @@ impl<B: Kernels> Plan<B> {
 impl<B: Kernels> Session for BurnSession<B> {
     fn run(&self, input: Tensor) -> RunFuture<'_, Tensor> {
         Box::pin(async move {
-            let plan = self.plan(input.shape())?;
-            Self::read(self.enqueue(&plan, input, plan.end())?).await
+            let program = self.program(input.shape())?;
+            Self::read(self.enqueue_one(&program, input, program.end()?)?).await
         })
+    }
+
+    fn run_all(&self, input: Tensor) -> RunFuture<'_, Vec<Tensor>> {
+        Box::pin(async move {
+            let program = self.program(input.shape())?;
+            let outputs = program
+                .special
+                .graph
+                .outputs
+                .iter()
+                .map(|o| o.value)
+                .collect();
+            let mut read = Vec::new();
+            for output in self.enqueue(&program, input, (program.steps.len(), outputs))? {
+                read.push(Self::read(output).await?);
+            }
+            Ok(read)
+        })
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        self.graph.output_names()
     }
 
     fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {
         Box::pin(async move {
-            let plan = self.plan(input.shape())?;
-            let &[batch, steps, classes] =
-                plan.special.shapes[plan.special.graph.output].as_slice()
-            else {
+            let program = self.program(input.shape())?;
+            let end = program.end()?;
+            let shape = &program.special.shapes[end.1];
+            let &[batch, steps, classes] = shape.as_slice() else {
                 return Err(RuntimeError::Run {
-                    reason: format!(
-                        "expected scores of shape [N, T, V], got {:?}",
-                        plan.special.shapes[plan.special.graph.output]
-                    ),
+                    reason: format!("expected scores of shape [N, T, V], got {shape:?}"),
                 });
             };
-            let early = plan.end_before_softmax().filter(|_| B::LIMITS.is_some());
-            let scores = self.enqueue(&plan, input, early.unwrap_or(plan.end()))?;
+            let early = program.end_before_softmax().filter(|_| B::LIMITS.is_some());
+            let scores = self.enqueue_one(&program, input, early.unwrap_or(end))?;
             let best = match B::best(&scores, early.is_some()) {
                 Some(best) => best,
                 None => {

@@ -1,21 +1,22 @@
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use web_time::Instant;
 
 use super::buffer::Buffer;
-use super::plan::Plan;
+use super::program::Program;
 use super::run::{Run, arena};
 use super::simd::{DotIsa, Isa};
 use super::threads::threads;
 use super::weights::{Weights, pack};
 use crate::graph::Graph;
+use crate::programs::Programs;
+use crate::session::only;
 use crate::specialise::specialise;
 use crate::{BestPath, Layout, RunFuture, RuntimeError, Session, Tensor, onnx, rewrite};
 
-/// Plans kept per session. They are small: steps and places, no weights.
-const MAX_PLANS: usize = 128;
+/// Programs kept per session. They are small: steps and places, no weights.
+const MAX_PROGRAMS: usize = 128;
 
 /// Lines at once where several threads share the work.
 const BATCH: usize = 8;
@@ -26,7 +27,7 @@ pub struct CpuSession {
     weights: Weights,
     isa: Isa,
     int8: Option<DotIsa>,
-    plans: Mutex<Plans>,
+    programs: Programs<Key, Program>,
     /// Arenas that no run uses at the moment.
     arenas: Mutex<Vec<Buffer>>,
 }
@@ -44,24 +45,24 @@ pub struct StepCost {
     pub time: Duration,
 }
 
-/// What a plan depends on: the input's shape and layout, and whether only the best classes are wanted.
+/// What a program depends on: the input's shape and layout, and whether only the best classes are wanted.
 type Key = (Vec<usize>, Layout, bool);
-
-#[derive(Default)]
-struct Plans {
-    by_input: HashMap<Key, (Arc<Plan>, u64)>,
-    /// Counts uses, to know which plan was not used for the longest time.
-    clock: u64,
-}
 
 impl CpuSession {
     /// Reads an ONNX file.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Malformed`] where the bytes are no model, [`RuntimeError::Unsupported`] for an operator that this
+    /// executor does not know.
     pub fn load(onnx: &[u8]) -> Result<Self, RuntimeError> {
         Self::load_for(onnx, Isa::best())
     }
 
     /// Reads an ONNX file and rounds most of its weights to 8 bits. Faster on processors that multiply small integers
-    /// faster than floats, an error on others; what it gives is close to the exact result, not equal to it.
+    /// faster than floats; what it gives is close to the exact result, not equal to it.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Device`] on other processors, else as for [`load`](Self::load).
     pub fn load_int8(onnx: &[u8]) -> Result<Self, RuntimeError> {
         let dot = DotIsa::best().ok_or_else(|| RuntimeError::Device {
             reason: format!(
@@ -72,23 +73,19 @@ impl CpuSession {
         Self::make(onnx, dot.isa(), Some(dot))
     }
 
-    /// The same for an instruction set's products, which this processor must have.
+    /// The same for an instruction set's products.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
     pub fn load_int8_for(onnx: &[u8], dot: DotIsa) -> Result<Self, RuntimeError> {
-        if !DotIsa::available().contains(&dot) {
-            return Err(RuntimeError::Device {
-                reason: format!("this processor has no {}", dot.name()),
-            });
-        }
         Self::make(onnx, dot.isa(), Some(dot))
     }
 
-    /// Reads an ONNX file for an instruction set, which this processor must have.
+    /// Reads an ONNX file for an instruction set.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
     pub fn load_for(onnx: &[u8], isa: Isa) -> Result<Self, RuntimeError> {
-        if !Isa::available().contains(&isa) {
-            return Err(RuntimeError::Device {
-                reason: format!("this processor has no {}", isa.name()),
-            });
-        }
         Self::make(onnx, isa, None)
     }
 
@@ -101,16 +98,19 @@ impl CpuSession {
             weights,
             isa,
             int8,
-            plans: Mutex::default(),
+            programs: Programs::new(MAX_PROGRAMS),
             arenas: Mutex::default(),
         })
     }
 
     /// How long each step of a run takes, the least of `rounds`, in the order in which they run.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Input`] where the input does not fit the model.
     pub fn profile(&self, input: &Tensor, rounds: usize) -> Result<Vec<StepCost>, RuntimeError> {
-        let plan = self.plan(input, true)?;
-        self.with_run(input, &plan, |run| {
-            let mut costs: Vec<StepCost> = plan
+        let program = self.program(input, true)?;
+        self.with_run(input, &program, |run| {
+            let mut costs: Vec<StepCost> = program
                 .steps
                 .iter()
                 .map(|step| StepCost {
@@ -121,14 +121,14 @@ impl CpuSession {
                 })
                 .collect();
             for _ in 0..rounds {
-                for (step, cost) in plan.steps.iter().zip(&mut costs) {
+                for (step, cost) in program.steps.iter().zip(&mut costs) {
                     let began = Instant::now();
-                    // SAFETY: in order, on the plan's own memory.
+                    // SAFETY: in order, on the program's own memory.
                     unsafe { run.step(step) };
                     cost.time = cost.time.min(began.elapsed());
                 }
             }
-            if let Some(head) = &plan.head {
+            if let Some(head) = &program.head {
                 let mut cost = StepCost {
                     kernel: "head",
                     shape: head.describe(),
@@ -147,70 +147,55 @@ impl CpuSession {
         })
     }
 
-    fn plan(&self, input: &Tensor, best: bool) -> Result<Arc<Plan>, RuntimeError> {
-        let locked = || self.plans.lock().unwrap_or_else(|e| e.into_inner());
+    fn program(&self, input: &Tensor, best: bool) -> Result<Arc<Program>, RuntimeError> {
         let key = (input.shape().to_vec(), input.layout(), best);
-        {
-            let mut plans = locked();
-            plans.clock += 1;
-            let now = plans.clock;
-            if let Some((plan, used)) = plans.by_input.get_mut(&key) {
-                *used = now;
-                return Ok(plan.clone());
-            }
-        }
-        let special = specialise(&self.graph, input.shape())?;
-        let plan = Arc::new(Plan::new(&special, input.layout(), &self.weights, best)?);
-        let mut plans = locked();
-        if plans.by_input.len() >= MAX_PLANS {
-            let oldest = plans.by_input.iter().min_by_key(|(_, (_, used))| *used);
-            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                plans.by_input.remove(&oldest);
-            }
-        }
-        let now = plans.clock;
-        plans.by_input.insert(key, (plan.clone(), now));
-        Ok(plan)
+        self.programs.get_or_make(key, || {
+            let special = specialise(&self.graph, input.shape())?;
+            Program::new(&special, input.layout(), &self.weights, best)
+        })
     }
 
-    /// Runs a plan's steps on `input` and gives what `then` makes of the result.
+    /// Runs a program's steps on `input` and gives what `then` makes of the result.
     fn with_run<T>(
         &self,
         input: &Tensor,
-        plan: &Plan,
+        program: &Program,
         then: impl FnOnce(&Run<'_>) -> Result<T, RuntimeError>,
     ) -> Result<T, RuntimeError> {
         let locked = || self.arenas.lock().unwrap_or_else(|e| e.into_inner());
         let kept = locked().pop();
-        let mut memory = arena(plan, kept);
+        let mut memory = arena(program, kept);
         let run = Run {
             isa: self.isa,
-            plan,
+            program,
             input: input.data(),
             arena: memory.as_mut_ptr(),
         };
-        // SAFETY: loading checked the instruction sets, the plan was made for the input's shape and layout, and the arena is as
-        // long as the plan says.
+        // SAFETY: the program was made for the input's shape and layout, and the arena is as long as it says.
         unsafe { run.steps() };
         let result = then(&run);
         locked().push(memory);
         result
     }
 
-    fn run_now(&self, input: &Tensor) -> Result<Tensor, RuntimeError> {
-        let plan = self.plan(input, false)?;
-        self.with_run(input, &plan, |run| {
-            // SAFETY: the steps have run.
-            Tensor::new(plan.output.shape.clone(), unsafe { run.output() })
+    /// The first `count` outputs.
+    fn run_now(&self, input: &Tensor, count: usize) -> Result<Vec<Tensor>, RuntimeError> {
+        let program = self.program(input, false)?;
+        self.with_run(input, &program, |run| {
+            let wanted = program.outputs.iter().take(count);
+            wanted
+                // SAFETY: the steps have run.
+                .map(|view| Tensor::new(view.shape.clone(), unsafe { run.output(view) }))
+                .collect()
         })
     }
 
     fn best_now(&self, input: &Tensor) -> Result<BestPath, RuntimeError> {
-        let plan = self.plan(input, true)?;
-        let Some(head) = &plan.head else {
-            return BestPath::from_scores(&self.run_now(input)?);
+        let program = self.program(input, true)?;
+        let Some(head) = &program.head else {
+            return BestPath::from_scores(&only(self.run_now(input, 1)?)?);
         };
-        self.with_run(input, &plan, |run| {
+        self.with_run(input, &program, |run| {
             // SAFETY: the steps have run.
             let (best, last) = unsafe { run.best(head) };
             let mut path = BestPath {
@@ -230,7 +215,15 @@ impl CpuSession {
 
 impl Session for CpuSession {
     fn run(&self, input: Tensor) -> RunFuture<'_, Tensor> {
-        Box::pin(async move { self.run_now(&input) })
+        Box::pin(async move { only(self.run_now(&input, 1)?) })
+    }
+
+    fn run_all(&self, input: Tensor) -> RunFuture<'_, Vec<Tensor>> {
+        Box::pin(async move { self.run_now(&input, usize::MAX) })
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        self.graph.output_names()
     }
 
     fn run_best(&self, input: Tensor) -> RunFuture<'_, BestPath> {

@@ -5,37 +5,44 @@ use std::sync::Arc;
 
 use super::conv::Blocks;
 use super::depthwise::DepthwiseWeights;
-use super::fuse::is_pointwise;
 use super::gemm::Panels;
+use super::jobs::is_pointwise;
 use super::quant::QuantPanels;
 use super::simd::{DotIsa, Isa};
 use crate::RuntimeError;
 use crate::graph::{Constant, Data, Graph, Node, Op, Padding, ValueId};
 
-/// The weights and the bias of one node.
-pub(super) enum Packed {
-    /// Of a dense convolution, its rows in the order (row, column, channel) of the window, or of a linear layer.
-    Panels(Panels),
-    Depthwise(DepthwiseWeights),
-    /// Of a 1x1 convolution or a linear layer, in 8-bit integers.
-    Quantised(QuantPanels),
-    /// Of a transposed convolution whose blocks don't overlap.
-    Blocks(Blocks),
+/// Of a 1x1 convolution or a linear layer: a matrix that rows are multiplied with.
+#[derive(Clone)]
+pub(super) enum Product {
+    Floats(Arc<Panels>),
+    /// In 8-bit integers.
+    Int8(Arc<QuantPanels>),
 }
 
-impl Packed {
-    /// Inputs and outputs of a product; none for others.
+impl Product {
+    /// Inputs and outputs.
     pub(super) fn size(&self) -> [usize; 2] {
         match self {
-            Self::Panels(panels) => [panels.k(), panels.n()],
-            Self::Quantised(panels) => [panels.k(), panels.n()],
-            Self::Depthwise(_) | Self::Blocks(_) => [0, 0],
+            Self::Floats(panels) => [panels.k(), panels.n()],
+            Self::Int8(panels) => [panels.k(), panels.n()],
         }
     }
 }
 
+/// The weights and the bias of one node.
+#[derive(Clone)]
+pub(super) enum Packed {
+    Product(Product),
+    /// Of a dense convolution, its rows in the order (row, column, channel) of the window.
+    Dense(Arc<Panels>),
+    Depthwise(Arc<DepthwiseWeights>),
+    /// Of a transposed convolution whose blocks don't overlap.
+    Blocks(Arc<Blocks>),
+}
+
 /// By the value that the node makes.
-pub(super) type Weights = HashMap<ValueId, Arc<Packed>>;
+pub(super) type Weights = HashMap<ValueId, Packed>;
 
 /// Packs what the kernels have a form for and drops the originals, of which only the shapes are needed from then on.
 ///
@@ -54,10 +61,18 @@ pub(super) fn pack(
             Op::ReduceMean { .. } => true,
             _ => node.input(0).is_some_and(|value| vectors.contains(&value)),
         };
+        // A vector under another shape is one still, and so is what is made of it element by element.
         if vector
             && matches!(
                 node.op,
-                Op::ReduceMean { .. } | Op::Conv { .. } | Op::Linear { .. }
+                Op::ReduceMean { .. }
+                    | Op::Conv { .. }
+                    | Op::Linear { .. }
+                    | Op::Unary(_)
+                    | Op::Reshape { .. }
+                    | Op::Squeeze(_)
+                    | Op::Unsqueeze(_)
+                    | Op::Identity
             )
         {
             vectors.insert(node.output);
@@ -65,7 +80,7 @@ pub(super) fn pack(
         // The classes decide between neighbours: the last layer stays exact.
         let last = matches!(&node.op, Op::Linear { .. }) && ends_in(graph, node);
         if let Some(packed) = pack_node(graph, node, isa, int8.filter(|_| !vector && !last))? {
-            weights.insert(node.output, Arc::new(packed));
+            weights.insert(node.output, packed);
             packed_nodes.push(index);
         }
     }
@@ -91,9 +106,9 @@ pub(super) fn pack(
 
 /// Whether the model's output is this node's, or a softmax of it.
 fn ends_in(graph: &Graph, node: &Node) -> bool {
-    graph.output == node.output
+    graph.is_output(node.output)
         || graph.nodes.iter().any(|n| {
-            n.output == graph.output
+            graph.is_output(n.output)
                 && matches!(n.op, Op::Softmax { .. })
                 && n.input(0) == Some(node.output)
         })
@@ -126,7 +141,13 @@ fn pack_node(
         (Op::Linear { .. }, &[inner, outputs]) => {
             let bias = with_bias(outputs)?;
             let at = |k: usize, n: usize| weights[k * outputs + n];
-            Some(product(isa, int8, [inner, outputs], bias, at))
+            Some(Packed::Product(product(
+                isa,
+                int8,
+                [inner, outputs],
+                bias,
+                at,
+            )))
         }
         (Op::Conv { window, groups, .. }, &[outputs, inner, kh, kw])
             if window.dilations == [1, 1] && window.kernel == [kh, kw] =>
@@ -134,16 +155,21 @@ fn pack_node(
             let bias = with_bias(outputs)?;
             if is_pointwise(window, *groups) {
                 let at = |k: usize, n: usize| weights[n * inner + k];
-                Some(product(isa, int8, [inner, outputs], bias, at))
+                Some(Packed::Product(product(
+                    isa,
+                    int8,
+                    [inner, outputs],
+                    bias,
+                    at,
+                )))
             } else if *groups == 1 {
                 let panels = Panels::pack(isa, kh * kw * inner, outputs, bias, |k, n| {
                     weights[(n * inner + k % inner) * kh * kw + k / inner]
                 });
-                Some(Packed::Panels(panels))
+                Some(Packed::Dense(Arc::new(panels)))
             } else if *groups == outputs && inner == 1 {
-                Some(Packed::Depthwise(DepthwiseWeights::pack(
-                    weights, bias, outputs,
-                )))
+                let packed = DepthwiseWeights::pack(weights, bias, outputs);
+                Some(Packed::Depthwise(Arc::new(packed)))
             } else {
                 None
             }
@@ -163,7 +189,7 @@ fn pack_node(
         {
             let bias = with_bias(outputs)?;
             let blocks = Blocks::pack(isa, weights, bias, [inner, outputs, kh, kw]);
-            Some(Packed::Blocks(blocks))
+            Some(Packed::Blocks(Arc::new(blocks)))
         }
         _ => None,
     })
@@ -178,11 +204,11 @@ fn product(
     [inner, outputs]: [usize; 2],
     bias: Option<&[f32]>,
     at: impl Fn(usize, usize) -> f32,
-) -> Packed {
+) -> Product {
     match int8 {
         Some(dot) if inner >= MIN_QUANTISED && outputs >= MIN_QUANTISED => {
-            Packed::Quantised(QuantPanels::pack(dot, inner, outputs, bias, at))
+            Product::Int8(Arc::new(QuantPanels::pack(dot, inner, outputs, bias, at)))
         }
-        _ => Packed::Panels(Panels::pack(isa, inner, outputs, bias, at)),
+        _ => Product::Floats(Arc::new(Panels::pack(isa, inner, outputs, bias, at))),
     }
 }

@@ -1,32 +1,13 @@
-use super::wire::{Value, fields};
-
-/// `ModelProto.metadata_props`, and the two fields of its entries.
-const METADATA: u64 = 14;
-const KEY: u64 = 1;
-const VALUE: u64 = 2;
+use super::proto::{all, field};
 
 /// The text that a model keeps under `key` in its metadata: PP-OCRv5's recognisers have their alphabet there, one
 /// character a line, under `character`. `None` where there is no such key, or the bytes are no message of the format.
 pub fn metadata(onnx: &[u8], key: &str) -> Option<String> {
-    for field in fields(onnx) {
-        let field = field?;
-        let Value::Bytes(entry) = field.value else {
-            continue;
-        };
-        if field.number != METADATA {
-            continue;
-        }
-        let (mut matches, mut value) = (false, None);
-        for part in fields(entry) {
-            let part = part?;
-            match (part.number, part.value) {
-                (KEY, Value::Bytes(own)) => matches = own == key.as_bytes(),
-                (VALUE, Value::Bytes(text)) => value = Some(text),
-                _ => {}
-            }
-        }
-        if matches {
-            return String::from_utf8(value?.to_vec()).ok();
+    for entry in all(onnx, field::MODEL_METADATA).ok()? {
+        let keys = all(entry, field::METADATA_KEY).ok()?;
+        if keys.last() == Some(&key.as_bytes()) {
+            let values = all(entry, field::METADATA_VALUE).ok()?;
+            return String::from_utf8(values.last()?.to_vec()).ok();
         }
     }
     None
@@ -42,9 +23,9 @@ mod tests {
         let mut model = Vec::new();
         for (key, value) in [("other", "x"), ("character", "一\n乙")] {
             let mut entry = Vec::new();
-            write_bytes(&mut entry, KEY, key.as_bytes());
-            write_bytes(&mut entry, VALUE, value.as_bytes());
-            write_bytes(&mut model, METADATA, &entry);
+            write_bytes(&mut entry, field::METADATA_KEY, key.as_bytes());
+            write_bytes(&mut entry, field::METADATA_VALUE, value.as_bytes());
+            write_bytes(&mut model, field::MODEL_METADATA, &entry);
         }
         assert_eq!(metadata(&model, "character").as_deref(), Some("一\n乙"));
         assert_eq!(metadata(&model, "none"), None);

@@ -1,10 +1,16 @@
 //! Protobuf's [wire format](https://protobuf.dev/programming-guides/encoding/), field by field, without a schema.
+//!
+//! What is read is borrowed from the file: nothing a file claims is allocated before it is there.
+
+use crate::RuntimeError;
 
 /// What a field holds.
+#[derive(Clone, Copy)]
 pub enum Value<'a> {
     Int(u64),
     Bytes(&'a [u8]),
-    Fixed,
+    Fixed32([u8; 4]),
+    Fixed64([u8; 8]),
 }
 
 /// One field of a message.
@@ -15,8 +21,8 @@ pub struct Field<'a> {
     pub whole: &'a [u8],
 }
 
-/// The fields of a message in order; `None` once where it is broken.
-pub fn fields(message: &[u8]) -> impl Iterator<Item = Option<Field<'_>>> {
+/// The fields of a message in order; an error, the last item, where it is broken.
+pub fn fields(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, RuntimeError>> {
     let mut rest = message;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -24,7 +30,9 @@ pub fn fields(message: &[u8]) -> impl Iterator<Item = Option<Field<'_>>> {
         }
         let field = field(rest);
         rest = field.as_ref().map_or(&[], |f| &rest[f.whole.len()..]);
-        Some(field)
+        Some(field.ok_or_else(|| RuntimeError::Malformed {
+            reason: "it ends within a field, or a field has no known form".into(),
+        }))
     })
 }
 
@@ -36,10 +44,10 @@ fn field(bytes: &[u8]) -> Option<Field<'_>> {
             at += len;
             Value::Int(value)
         }
-        wire @ (1 | 5) => {
-            at += if wire == 1 { 8 } else { 4 };
-            bytes.get(..at)?;
-            Value::Fixed
+        1 => {
+            let value = bytes.get(at..)?.first_chunk()?;
+            at += 8;
+            Value::Fixed64(*value)
         }
         2 => {
             let (len, size) = varint(&bytes[at..])?;
@@ -47,9 +55,15 @@ fn field(bytes: &[u8]) -> Option<Field<'_>> {
             at = start.checked_add(usize::try_from(len).ok()?)?;
             Value::Bytes(bytes.get(start..at)?)
         }
+        5 => {
+            let value = bytes.get(at..)?.first_chunk()?;
+            at += 4;
+            Value::Fixed32(*value)
+        }
         _ => return None,
     };
-    Some(Field {
+    // A field's number is at least 1.
+    (key >> 3 != 0).then_some(Field {
         number: key >> 3,
         value,
         whole: &bytes[..at],
@@ -66,6 +80,75 @@ fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
         }
     }
     None
+}
+
+impl<'a> Value<'a> {
+    /// A number; `None` for another kind of field.
+    pub fn int(self) -> Option<i64> {
+        match self {
+            Self::Int(value) => Some(value as i64),
+            _ => None,
+        }
+    }
+
+    /// Bytes, text or a message; `None` for another kind of field.
+    pub fn bytes(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// A text; `None` for another kind of field, or one that is not UTF-8.
+    pub fn text(self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    /// Adds the numbers of a repeated field, which stand alone or packed.
+    pub fn ints(self, to: &mut Vec<i64>) -> Option<()> {
+        match self {
+            Self::Int(value) => to.push(value as i64),
+            Self::Bytes(mut packed) => {
+                while !packed.is_empty() {
+                    let (value, len) = varint(packed)?;
+                    to.push(value as i64);
+                    packed = &packed[len..];
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Adds the floats of a repeated field, which stand alone or packed.
+    pub fn floats(self, to: &mut Vec<f32>) -> Option<()> {
+        match self {
+            Self::Fixed32(value) => to.push(f32::from_le_bytes(value)),
+            Self::Bytes(packed) => {
+                let (values, []) = packed.as_chunks() else {
+                    return None;
+                };
+                to.extend(values.iter().map(|v| f32::from_le_bytes(*v)));
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Adds the doubles of a repeated field, which stand alone or packed.
+    pub fn doubles(self, to: &mut Vec<f64>) -> Option<()> {
+        match self {
+            Self::Fixed64(value) => to.push(f64::from_le_bytes(value)),
+            Self::Bytes(packed) => {
+                let (values, []) = packed.as_chunks() else {
+                    return None;
+                };
+                to.extend(values.iter().map(|v| f64::from_le_bytes(*v)));
+            }
+            _ => return None,
+        }
+        Some(())
+    }
 }
 
 fn write_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -87,4 +170,51 @@ pub fn write_bytes(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
     write_varint(out, number << 3 | 2);
     write_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_numbers_stand_alone_or_packed() {
+        let mut message = Vec::new();
+        write_int(&mut message, 1, 5);
+        write_bytes(&mut message, 1, &[3, 0x96, 0x01]);
+        // -2 takes ten bytes.
+        write_int(&mut message, 1, -2i64 as u64);
+        let mut ints = Vec::new();
+        for field in fields(&message) {
+            field.unwrap().value.ints(&mut ints).unwrap();
+        }
+        assert_eq!(ints, [5, 3, 150, -2]);
+
+        let mut floats = Vec::new();
+        Value::Fixed32(1.5f32.to_le_bytes())
+            .floats(&mut floats)
+            .unwrap();
+        let packed = [2.5f32, -1.0].map(f32::to_le_bytes).concat();
+        Value::Bytes(&packed).floats(&mut floats).unwrap();
+        assert_eq!(floats, [1.5, 2.5, -1.0]);
+        assert!(Value::Bytes(&packed[1..]).floats(&mut floats).is_none());
+        assert!(Value::Bytes(&[0x80]).ints(&mut ints).is_none());
+    }
+
+    #[test]
+    fn a_broken_field_is_the_last() {
+        // Cut short, without a number, of a kind that is no more, and a number of eleven bytes.
+        for broken in [
+            &[0x0a, 5, 1][..],
+            &[0x02, 0],
+            &[0x0b],
+            &[0xff; 11],
+            &[0x0d, 1, 2],
+        ] {
+            let mut message = Vec::new();
+            write_int(&mut message, 1, 1);
+            message.extend_from_slice(broken);
+            let read: Vec<_> = fields(&message).map(|f| f.is_ok()).collect();
+            assert_eq!(read, [true, false], "{broken:?}");
+        }
+    }
 }

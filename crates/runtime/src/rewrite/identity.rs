@@ -48,7 +48,7 @@ mod tests {
         b.node(Op::Identity, &[x]);
         let graph = b.after(run);
         assert_eq!(graph.nodes.len(), 1);
-        assert_eq!(graph.output, x);
+        assert_eq!(graph.sole_output(), Some(x));
     }
 
     #[test]

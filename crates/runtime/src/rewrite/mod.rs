@@ -31,6 +31,9 @@ const PASSES: &[(&str, Pass)] = &[
 ];
 
 /// Applies every pass until none applies any more.
+///
+/// # Errors
+/// [`RuntimeError::Unsupported`], which names the node, where arithmetic on constants can't be done.
 pub fn simplify(graph: &mut Graph) -> Result<(), RuntimeError> {
     fold_constants::run(graph)?;
     // Each application removes a node or moves one down, so this ends; the bound is for a mistake in a pass.
@@ -105,7 +108,7 @@ fn near(a: f32, b: f32) -> bool {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
-    use crate::graph::{Constant, Padding, Window};
+    use crate::graph::{Constant, Output, Padding, Window};
 
     /// Builds graphs by hand.
     pub(crate) struct Build(pub Graph);
@@ -131,7 +134,10 @@ pub(crate) mod testing {
                 inputs: inputs.iter().copied().map(Some).collect(),
                 output,
             });
-            self.0.output = output;
+            self.0.outputs = vec![Output {
+                name: String::new(),
+                value: output,
+            }];
             output
         }
 

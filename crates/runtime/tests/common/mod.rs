@@ -1,24 +1,28 @@
-//! What the tests share: model files where there are any, and pictures made of noise.
+//! What the tests share: model files, models made for a test, and pictures made of noise.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+
+pub mod file;
+pub mod graphs;
 
 use std::path::PathBuf;
 
 use maoocr_runtime::Tensor;
 
-/// The bytes of a model, or `None` with a printed reason.
-pub fn model(name: &str) -> Option<Vec<u8>> {
-    let folder = std::env::var_os("MAOOCR_MODELS")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/maoocr/models")))?;
+/// The bytes of a model. Where it is missing, the test fails: a test that read nothing has shown nothing.
+pub fn model(name: &str) -> Vec<u8> {
+    let folder = std::env::var_os("MAOOCR_MODELS").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| {
+        let home = std::env::var_os("HOME").expect("MAOOCR_MODELS or HOME says where models are");
+        PathBuf::from(home).join(".cache/maoocr/models")
+    });
     let path = folder.join(format!("{name}.onnx"));
-    match std::fs::read(&path) {
-        Ok(bytes) => Some(bytes),
-        Err(e) => {
-            eprintln!("skipped: {}: {e}", path.display());
-            None
-        }
-    }
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; `maoocr models pull {name}` gets it",
+            path.display()
+        )
+    })
 }
 
 /// Values between -1 and 1 that are the same on every machine.

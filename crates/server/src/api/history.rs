@@ -1,71 +1,74 @@
-//! What was read before.
+//! The history of answers.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::api::schema::Answer;
-use crate::api::{Path, Query};
+use crate::api::{Path, Query, within};
 use crate::app::App;
-use crate::auth::{self, Caller};
+use crate::auth::Caller;
 use crate::config::Switch;
+use crate::export::Form;
+use crate::pool::{Lane, Stop};
 use crate::problem::Problem;
+use crate::reading;
+use crate::searchable::{self, Original};
 use crate::store::{Scope, Summary};
 
-/// Longest search, characters.
+/// Longest search query, characters.
 const SEARCH: usize = 500;
-/// Most answers of one page of the list.
+/// Most answers per page.
 const PAGE: u32 = 100;
 
-/// Which answers.
+/// Which answers to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
-    /// Words that all occur in the text or the picture's name. Chinese and Japanese are found anywhere.
+    /// Words that must all occur in the text or the picture's name. Chinese and Japanese match anywhere.
     #[param(max_length = 500)]
     q: Option<String>,
-    /// Those older than this one: the last id of the page before.
+    /// Only answers older than this one: the last id of the previous page.
     before: Option<Uuid>,
-    /// How many at most.
+    /// The most to return.
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<u32>,
 }
 
-/// Remembered answers, newest first.
+/// Stored answers, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct HistoryList {
-    /// Of this page.
+    /// The answers on this page.
     pub entries: Vec<HistoryEntry>,
-    /// Give it as `before` for the next page; none on the last one.
+    /// The `before` of the next page; none on the last.
     pub next: Option<Uuid>,
 }
 
-/// A remembered answer.
+/// A stored answer.
 #[derive(Serialize, ToSchema)]
 pub struct HistoryEntry {
     /// The answer's id.
     pub id: Uuid,
-    /// What the caller called the picture.
+    /// The caller's name for the picture.
     pub name: String,
     /// Milliseconds since 1970.
     pub created_at: i64,
-    /// How its text begins.
+    /// The beginning of its text.
     pub preview: String,
-    /// Whether its picture was kept.
+    /// Whether its picture is stored too.
     pub has_original: bool,
 }
 
-/// How many there were.
+/// The number of deleted answers.
 #[derive(Serialize, ToSchema)]
 pub struct Deleted {
-    /// Deleted now.
+    /// Answers deleted.
     pub deleted: u64,
 }
 
@@ -84,20 +87,20 @@ impl From<Summary> for HistoryEntry {
 fn allowed(app: &App, caller: &Caller) -> Result<(), Problem> {
     caller.needs(Scope::Recognize)?;
     if app.config.history == Switch::Off {
-        return Err(Problem::not_found("this server remembers nothing"));
+        return Err(Problem::not_found("this server keeps no history"));
     }
-    if caller.owner == auth::STRANGERS {
-        let detail = "what is read for callers without a key is not remembered";
+    if caller.is_stranger() {
+        let detail = "there is no history for callers without a key";
         return Err(Problem::not_found(detail));
     }
     Ok(())
 }
 
 fn none() -> Problem {
-    Problem::not_found("there is no such answer, or no longer")
+    Problem::not_found("there is no such answer, or it has been deleted")
 }
 
-/// What was read before
+/// List earlier answers
 #[utoipa::path(
     get,
     path = "/api/history",
@@ -105,8 +108,8 @@ fn none() -> Problem {
     params(Wanted),
     responses(
         (status = 200, description = "Newest first", body = HistoryList),
-        (status = "4XX", description = "A parameter can't be used, or no right to do this", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "The database doesn't answer", body = Problem, content_type = "application/problem+json")
+        (status = "4XX", description = "Invalid parameter, or not allowed", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The database does not respond", body = Problem, content_type = "application/problem+json")
     ),
     security((), ("key" = []), ("header" = []))
 )]
@@ -116,14 +119,10 @@ pub async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<HistoryList>, Problem> {
     allowed(&app, &caller)?;
-    let limit = wanted.limit.unwrap_or(20);
-    if !(1..=PAGE).contains(&limit) {
-        let detail = format!("limit must be between 1 and {PAGE}");
-        return Err(Problem::unprocessable("invalid_query", detail).field("limit"));
-    }
+    let limit = within("limit", wanted.limit.unwrap_or(20), 1..=PAGE)?;
     let query = wanted.q.as_deref().filter(|q| !q.trim().is_empty());
     if query.is_some_and(|q| q.chars().count() > SEARCH) {
-        let detail = format!("a search has at most {SEARCH} characters");
+        let detail = format!("a search may have at most {SEARCH} characters");
         return Err(Problem::unprocessable("invalid_query", detail).field("q"));
     }
     let store = &app.store;
@@ -136,15 +135,17 @@ pub async fn list(
     Ok(Json(HistoryList { entries, next }))
 }
 
-/// Forget everything
+/// Delete the whole history
+///
+/// With it go the caller's jobs that are over, what unfinished ones have read so far, and what the result cache holds.
 #[utoipa::path(
     delete,
     path = "/api/history",
     tag = "history",
     responses(
-        (status = 200, description = "How many answers there were", body = Deleted),
-        (status = "4XX", description = "No right to do this", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "The database doesn't answer", body = Problem, content_type = "application/problem+json")
+        (status = 200, description = "The number of deleted answers", body = Deleted),
+        (status = "4XX", description = "Not allowed", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The database does not respond", body = Problem, content_type = "application/problem+json")
     ),
     security((), ("key" = []), ("header" = []))
 )]
@@ -154,19 +155,35 @@ pub async fn clear(
 ) -> Result<Json<Deleted>, Problem> {
     allowed(&app, &caller)?;
     let deleted = app.store.forget_all(&caller.owner).await?;
+    reading::forget(&app, &caller.owner).await;
     Ok(Json(Deleted { deleted }))
 }
 
-/// One answer
+/// The form of an answer.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct WantedForm {
+    /// As `GET /api/capabilities` lists them. `Accept` may say it instead.
+    #[param(default = "json")]
+    format: Option<String>,
+}
+
+/// Get an answer
+///
+/// In the form in which it was first given, or in another.
 #[utoipa::path(
     get,
     path = "/api/history/{id}",
     tag = "history",
-    params(("id" = Uuid, Path, description = "The answer's id")),
+    params(("id" = Uuid, Path, description = "The answer's id"), WantedForm),
     responses(
-        (status = 200, description = "The answer as it was given", body = Answer),
-        (status = "4XX", description = "There is none, or no right to see it", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "The database doesn't answer", body = Problem, content_type = "application/problem+json")
+        (status = 200, description = "The answer", content(
+            (Answer = "application/json"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
+            (String = "application/vnd.hocr+html"), (String = "application/alto+xml"),
+            (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Vec<u8> = "application/pdf")
+        )),
+        (status = "4XX", description = "No such answer, or not allowed", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The database does not respond", body = Problem, content_type = "application/problem+json")
     ),
     security((), ("key" = []), ("header" = []))
 )]
@@ -174,22 +191,45 @@ pub async fn show(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<Uuid>,
-) -> Result<Json<Value>, Problem> {
+    Query(wanted): Query<WantedForm>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     allowed(&app, &caller)?;
+    let form = Form::asked(wanted.format.as_deref(), &headers)?;
     let entry = app.store.entry(&caller.owner, id).await?;
-    Ok(Json(entry.ok_or_else(none)?.document))
+    let entry = entry.ok_or_else(none)?;
+    if form.is_pdf() {
+        let file = app
+            .store
+            .original(&caller.owner, id)
+            .await?
+            .ok_or_else(|| {
+                let detail =
+                    "a PDF is made of the file, which this server didn't keep: send it again";
+                Problem::unprocessable("original_not_kept", detail).field("format")
+            })?;
+        let original = Original {
+            file: file.into(),
+            password: String::new(),
+        };
+        let stop = Stop::at(Some(reading::deadline(&app, None)));
+        let made =
+            searchable::make(&app, Lane::Interactive, original, entry.document, stop).await?;
+        return Ok(form.pdf(made, Some(&id.to_string())));
+    }
+    form.response(entry.document, &entry.summary.name)
 }
 
-/// Forget one answer
+/// Delete an answer
 #[utoipa::path(
     delete,
     path = "/api/history/{id}",
     tag = "history",
     params(("id" = Uuid, Path, description = "The answer's id")),
     responses(
-        (status = 204, description = "It is gone"),
-        (status = "4XX", description = "There is none, or no right to do this", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "The database doesn't answer", body = Problem, content_type = "application/problem+json")
+        (status = 204, description = "Deleted"),
+        (status = "4XX", description = "No such answer, or not allowed", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The database does not respond", body = Problem, content_type = "application/problem+json")
     ),
     security((), ("key" = []), ("header" = []))
 )]
@@ -205,16 +245,16 @@ pub async fn delete(
     }
 }
 
-/// The picture of an answer
+/// Get the picture of an answer
 #[utoipa::path(
     get,
     path = "/api/history/{id}/original",
     tag = "history",
     params(("id" = Uuid, Path, description = "The answer's id")),
     responses(
-        (status = 200, description = "The file as it was sent", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = "4XX", description = "There is none, or pictures are not kept", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "The database doesn't answer", body = Problem, content_type = "application/problem+json")
+        (status = 200, description = "The file as sent", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = "4XX", description = "No such answer, or its picture is not stored", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The database does not respond", body = Problem, content_type = "application/problem+json")
     ),
     security((), ("key" = []), ("header" = []))
 )]
@@ -229,7 +269,7 @@ pub async fn original(
         .original(&caller.owner, id)
         .await?
         .ok_or_else(none)?;
-    // What somebody once sent is never to be run in a browser as anything: it is a download of bytes.
+    // A browser must never interpret what someone once sent, so serve it as a download of plain bytes.
     let mut response = picture.into_response();
     let headers = response.headers_mut();
     let bytes = HeaderValue::from_static("application/octet-stream");

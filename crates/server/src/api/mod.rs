@@ -1,14 +1,22 @@
-//! The HTTP interface, one module a group of paths, and its description.
+//! The HTTP interface, one module per group of paths, and its OpenAPI description.
 
+pub mod azure;
+pub mod azure_result;
+pub mod capabilities;
+pub mod chat;
+pub mod files;
 pub mod history;
+pub mod job;
 pub mod jobs;
 pub mod mistral;
+pub mod mistral_page;
 pub mod models;
 pub mod recognize;
 pub mod schema;
 pub mod status;
 pub mod ws;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::Router;
@@ -24,41 +32,71 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::problem::Problem;
 
-/// A white picture of 8 × 8 px, for the description's examples.
+/// How many entries a caller wants.
+///
+/// # Errors
+/// 422 naming the parameter where it is out of the range.
+fn within(name: &'static str, wanted: u32, range: RangeInclusive<u32>) -> Result<u32, Problem> {
+    if range.contains(&wanted) {
+        return Ok(wanted);
+    }
+    let detail = format!(
+        "{name} must be between {} and {}",
+        range.start(),
+        range.end()
+    );
+    Err(Problem::unprocessable("invalid_query", detail).field(name))
+}
+
+/// A white picture of 8 × 8 px, for the examples in the description.
 pub(crate) const EXAMPLE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAADklEQVR42mP4DwUMlDEA98A/wa9cD80AAAAASUVORK5CYII=";
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "MaoOCR",
-        description = "Reads text in pictures. Errors are problem documents (RFC 9457) with a stable `code`.",
+        description = "Reads text in pictures and PDFs. Errors are problem documents (RFC 9457) with a stable `code`.",
         license(name = "Apache-2.0")
     ),
     tags(
         (name = "recognition", description = "Read a picture while you wait"),
         (name = "jobs", description = "Read many pictures without waiting"),
-        (name = "history", description = "What was read before"),
+        (name = "files", description = "Files to be read later"),
+        (name = "history", description = "Earlier answers"),
         (name = "server", description = "Models and health")
     ),
     components(schemas(Problem))
 )]
 struct Api;
 
-/// The paths that callers need a key for (where the server wants keys), and the description of all.
+/// The paths that need a key (if the server requires keys), and the description of all paths.
 pub fn router() -> (Router<Arc<App>>, Description) {
     let (router, mut description) = OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(recognize::recognize))
         .routes(routes!(recognize::recognize_with_requirements))
         .routes(routes!(ws::connect))
         .routes(routes!(jobs::create))
-        .routes(routes!(jobs::show, jobs::cancel))
-        .routes(routes!(jobs::events))
+        .routes(routes!(job::list))
+        .routes(routes!(job::show, job::cancel))
+        .routes(routes!(job::retry))
+        .routes(routes!(job::events))
         .routes(routes!(history::list, history::clear))
         .routes(routes!(history::show, history::delete))
         .routes(routes!(history::original))
+        .routes(routes!(capabilities::list))
         .routes(routes!(models::list))
         .routes(routes!(models::reload))
         .routes(routes!(mistral::ocr))
+        .routes(routes!(azure::read))
+        .routes(routes!(azure::layout))
+        .routes(routes!(azure::show, azure::delete))
+        .routes(routes!(azure::pdf))
+        .routes(routes!(chat::complete))
+        .routes(routes!(chat::models))
+        .routes(routes!(files::upload, files::list))
+        .routes(routes!(files::show, files::delete))
+        .routes(routes!(files::url))
+        .routes(routes!(files::content))
         .split_for_parts();
     let (_, public) = OpenApiRouter::<Arc<App>>::new()
         .routes(routes!(status::health))
@@ -71,7 +109,7 @@ pub fn router() -> (Router<Arc<App>>, Description) {
         SecurityScheme::Http(
             HttpBuilder::new()
                 .scheme(HttpAuthScheme::Bearer)
-                .description(Some("An API key, where the server wants one"))
+                .description(Some("An API key, if the server requires one"))
                 .build(),
         ),
     );
@@ -83,12 +121,12 @@ pub fn router() -> (Router<Arc<App>>, Description) {
     (router, description)
 }
 
-/// A parameter of the path; the problem of one that can't be used is a problem document.
+/// A path parameter; an invalid one becomes a problem document.
 #[derive(FromRequestParts)]
 #[from_request(via(axum::extract::Path), rejection(Problem))]
 pub struct Path<T>(pub T);
 
-/// Parameters of the query, likewise.
+/// Query parameters, likewise.
 #[derive(FromRequestParts)]
 #[from_request(via(axum::extract::Query), rejection(Problem))]
 pub struct Query<T>(pub T);

@@ -18,23 +18,23 @@ use crate::store::Scope;
 /// The models.
 #[derive(Serialize, ToSchema)]
 pub struct ModelList {
-    /// Everything the server knows, on this machine or not.
+    /// Every known model, installed or not.
     pub models: Vec<ModelState>,
     /// What runs them.
     pub device: String,
 }
 
-/// The models
+/// List the models
 ///
-/// What there is, what is on this machine, and what is loaded.
+/// All known models, and which of them are installed and loaded.
 #[utoipa::path(
     get,
     path = "/api/models",
     tag = "server",
     responses(
-        (status = 200, description = "All of them", body = ModelList),
-        (status = "4XX", description = "No key, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "The server's fault, or its database's", body = Problem, content_type = "application/problem+json")
+        (status = 200, description = "The models", body = ModelList),
+        (status = "4XX", description = "No key, or an invalid one", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "An internal error, or the database does not respond", body = Problem, content_type = "application/problem+json")
     ),
     security((), ("key" = []), ("header" = []))
 )]
@@ -45,18 +45,18 @@ pub async fn list(State(app): State<Arc<App>>) -> Json<ModelList> {
     })
 }
 
-/// Read a loaded model's file anew
+/// Reload a model from its file
 ///
-/// Pictures that are being read end with the old one; none is dropped.
+/// Pictures being read finish with the old model; none is dropped.
 #[utoipa::path(
     post,
     path = "/api/models/{name}/reload",
     tag = "server",
-    params(("name" = String, Path, description = "As the list shows it")),
+    params(("name" = String, Path, description = "Its name in the list")),
     responses(
-        (status = 204, description = "It runs now, or will be read when it is first needed"),
-        (status = "4XX", description = "No such model, or no right to do this", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "The file can't be used: the old model goes on", body = Problem, content_type = "application/problem+json")
+        (status = 204, description = "Reloaded, or to be loaded when first needed"),
+        (status = "4XX", description = "No such model, or not allowed", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The file is unusable; the old model stays", body = Problem, content_type = "application/problem+json")
     ),
     security((), ("key" = []), ("header" = []))
 )]
@@ -73,6 +73,7 @@ pub async fn reload(
     }
     let work = app.clone();
     let reloaded = tokio::task::spawn_blocking(move || work.models.reload(&name)).await;
+    app.fitness.doubt();
     reloaded.map_err(|error| Problem::internal("model_unusable", error))??;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,61 +1,81 @@
-//! Reads a picture while its caller waits.
+//! Reads a picture while the caller waits.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use utoipa::ToSchema;
 
 use crate::api::schema::{Answer, Requirements};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::document::TextLayer;
 use crate::input::{self, JsonPicture};
-use crate::pool::Stop;
+use crate::pool::{Lane, Stop};
 use crate::problem::Problem;
 use crate::reading::{self, Order};
+use crate::searchable::{self, Original};
 use crate::store::Scope;
 
-/// How long a caller waits at most, ms.
+/// The longest a caller will wait, ms.
 pub const DEADLINE: HeaderName = HeaderName::from_static("x-maoocr-deadline-ms");
-/// The most it may say, ms.
+/// The largest value of that header, ms.
 const DAY: u32 = 86_400_000;
-/// Whether the answer comes from the cache.
+/// Says whether the answer comes from the cache.
 const CACHE: HeaderName = HeaderName::from_static("x-maoocr-cache");
 
-/// A form with a picture.
+/// A form with one file.
 #[derive(ToSchema)]
 #[allow(dead_code)] // Described; the form is read part by part.
 pub struct Form {
     /// The file.
     #[schema(value_type = String, format = Binary)]
     image: Vec<u8>,
-    /// What the caller needs, as JSON.
+    /// The requirements, as JSON.
     #[schema(required = false)]
     requirements: Option<Requirements>,
+    /// Which pages of a file with several, such as `1-3,7,10-`.
+    #[schema(required = false)]
+    pages: Option<String>,
+    /// The password of an encrypted PDF.
+    #[schema(required = false)]
+    password: Option<String>,
+    /// When to use the text that a PDF contains.
+    #[schema(required = false)]
+    text_layer: Option<TextLayer>,
+    /// The form of the answer, as `GET /api/capabilities` lists them.
+    #[schema(required = false)]
+    format: Option<String>,
 }
 
-/// Read a picture
+/// Read a picture or a PDF
 ///
-/// A form with the part `image`, JSON, or the file itself; of a bare file the query holds the requirements.
+/// Send a form with the part `image`, JSON, or the bare file with the requirements in the query. Files of more pages than
+/// one answer holds are refused: choose some with `pages`, or make it a job. `format` or `Accept` ask for Markdown, HTML,
+/// hOCR, ALTO and other forms.
 #[utoipa::path(
     post,
     path = "/api/ocr/recognize",
     tag = "recognition",
     params(
-        ("x-maoocr-deadline-ms" = Option<u32>, Header, minimum = 1, maximum = 86400000, description = "Milliseconds the caller waits at most")
+        ("x-maoocr-deadline-ms" = Option<u32>, Header, minimum = 1, maximum = 86400000, description = "Longest the caller will wait, in milliseconds")
     ),
     request_body(content(
         (Form = "multipart/form-data"),
-        (JsonPicture = "application/json"),
-        (Vec<u8> = "application/octet-stream")
+        (JsonPicture<'_> = "application/json"),
+        (Vec<u8> = "application/octet-stream"),
+        (Vec<u8> = "application/pdf")
     )),
     responses(
-        (status = 200, description = "What it says", body = Answer),
-        (status = "4XX", description = "The picture or the request can't be used", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "Overload (503, with Retry-After), deadline passed (504), or the server's fault (500)", body = Problem, content_type = "application/problem+json")
+        (status = 200, description = "The text and its layout", content(
+            (Answer = "application/json"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
+            (String = "application/vnd.hocr+html"), (String = "application/alto+xml"),
+            (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Vec<u8> = "application/pdf")
+        )),
+        (status = "4XX", description = "The picture or the request is invalid", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Overload (503, with Retry-After), deadline exceeded (504) or an internal error (500)", body = Problem, content_type = "application/problem+json")
     ),
     security((), ("key" = []), ("header" = []))
 )]
@@ -69,16 +89,20 @@ pub async fn recognize(
 
 /// Read a picture, with requirements
 ///
-/// The same; the path that clients of earlier versions call.
+/// The same as `/api/ocr/recognize`, for clients of earlier versions.
 #[utoipa::path(
     post,
     path = "/api/ocr/recognize-with-requirements",
     tag = "recognition",
-    request_body(content((Form = "multipart/form-data"), (JsonPicture = "application/json"))),
+    request_body(content((Form = "multipart/form-data"), (JsonPicture<'_> = "application/json"))),
     responses(
-        (status = 200, description = "What it says", body = Answer),
-        (status = "4XX", description = "The picture or the request can't be used", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "Overload (503, with Retry-After), deadline passed (504), or the server's fault (500)", body = Problem, content_type = "application/problem+json")
+        (status = 200, description = "The text and its layout", content(
+            (Answer = "application/json"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
+            (String = "application/vnd.hocr+html"), (String = "application/alto+xml"),
+            (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Vec<u8> = "application/pdf")
+        )),
+        (status = "4XX", description = "The picture or the request is invalid", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Overload (503, with Retry-After), deadline exceeded (504) or an internal error (500)", body = Problem, content_type = "application/problem+json")
     ),
     security((), ("key" = []), ("header" = []))
 )]
@@ -94,28 +118,47 @@ async fn answer(app: Arc<App>, caller: Caller, request: Request) -> Result<Respo
     caller.needs(Scope::Recognize)?;
     let wanted = wanted(request.headers())?;
     let deadline = reading::deadline(&app, wanted);
-    // Before the body is read: refusing must cost next to nothing.
+    // Before the body is read: a refusal must cost next to nothing.
     app.pool.admits(&Stop::at(Some(deadline)))?;
     let upload = input::upload(&app, request).await?;
-    // The sender's pace is not held against it.
+    // The time the upload took doesn't count against the deadline.
     let deadline = reading::deadline(&app, wanted);
+    let (form, name) = (upload.wishes.form, upload.name.clone());
+    let original = form.is_pdf().then(|| Original {
+        file: upload.picture.clone(),
+        password: upload.wishes.options.password.clone(),
+    });
     let order = Order {
         picture: upload.picture,
         name: upload.name,
-        requirements: upload.requirements,
+        requirements: upload.wishes.requirements,
+        options: upload.wishes.options,
         owner: caller.owner,
     };
     let answer = reading::read(&app, order, deadline, None).await?;
-    drop(upload.memory);
     let hit = if answer.cached { "hit" } else { "miss" };
-    let mut response = Json(answer.into_json()).into_response();
+    let mut response = match original {
+        None => form.response(answer.into_json(), &name)?,
+        Some(original) => {
+            let id = answer.id.to_string();
+            let stop = Stop::at(Some(deadline));
+            let made =
+                searchable::make(&app, Lane::Interactive, original, answer.into_json(), stop)
+                    .await?;
+            form.pdf(made, Some(&id))
+        }
+    };
+    drop(upload.memory);
     response
         .headers_mut()
         .insert(CACHE, HeaderValue::from_static(hit));
     Ok(response)
 }
 
-/// How long the caller waits, by its own word.
+/// The longest the caller says it will wait.
+///
+/// # Errors
+/// 400 if the header is not a number of milliseconds in range.
 pub fn wanted(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
     let Some(value) = headers.get(&DEADLINE) else {
         return Ok(None);

@@ -1,34 +1,45 @@
-//! Whether the server lives, whether it can work, and what it counts. No key needed for the first two.
+//! Liveness, readiness and metrics. The first two need no key.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::State as Shared;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::fitness::State;
 use crate::metrics as counters;
 use crate::problem::Problem;
 
-/// A living server.
+/// A live server.
 #[derive(Serialize, ToSchema)]
 pub struct Health {
     /// `ok`
     pub status: &'static str,
-    /// Of the server.
+    /// Version of the server.
     pub version: &'static str,
     /// What runs the models.
     pub device: String,
 }
 
-/// Whether the server lives
+/// A server that can work.
+#[derive(Serialize, ToSchema)]
+pub struct Ready {
+    /// As for a live one.
+    #[serde(flatten)]
+    pub health: Health,
+    /// `ok` or `unavailable`.
+    pub database: &'static str,
+}
+
+/// Liveness
 ///
-/// It does as soon as it answers; whether it can work, `/ready` says.
-#[utoipa::path(get, path = "/health", tag = "server", responses((status = 200, description = "It does", body = Health)))]
-pub async fn health(State(app): State<Arc<App>>) -> Json<Health> {
+/// The server is alive if it answers. `/ready` says whether it can work.
+#[utoipa::path(get, path = "/health", tag = "server", responses((status = 200, description = "Alive", body = Health)))]
+pub async fn health(Shared(app): Shared<Arc<App>>) -> Json<Health> {
     Json(Health {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
@@ -36,19 +47,20 @@ pub async fn health(State(app): State<Arc<App>>) -> Json<Health> {
     })
 }
 
-/// Whether the server can take work
+/// Readiness
 ///
-/// Not before its models are warm, not while it shuts down, and not without its database.
+/// The server is ready once it has read a picture of its own right, unless it is shutting down. While its database does
+/// not respond it still reads, but has no jobs and no history.
 #[utoipa::path(
     get,
     path = "/ready",
     tag = "server",
     responses(
-        (status = 200, description = "It can", body = Health),
-        (status = 503, description = "Not now, and why", body = Problem, content_type = "application/problem+json")
+        (status = 200, description = "Ready", body = Ready),
+        (status = 503, description = "Not ready, with the reason", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub async fn ready(State(app): State<Arc<App>>) -> Result<Json<Health>, Problem> {
+pub async fn ready(Shared(app): Shared<Arc<App>>) -> Result<Json<Ready>, Problem> {
     if app.stopping.is_cancelled() {
         return Err(Problem::busy(
             "shutting_down",
@@ -56,31 +68,39 @@ pub async fn ready(State(app): State<Arc<App>>) -> Result<Json<Health>, Problem>
             5,
         ));
     }
-    if !app.is_warm() {
-        return Err(Problem::busy(
-            "warming_up",
-            "the models are being loaded",
-            2,
-        ));
+    match app.fitness.state() {
+        State::Fit => {}
+        State::Untested => return Err(Problem::busy("warming_up", "the models are loading", 2)),
+        State::Unfit(reason) => return Err(Problem::busy("unfit", reason, 5)),
     }
-    app.store.ping().await?;
-    Ok(health(State(app)).await)
+    // Without its database the server still reads. If it were not ready, no replica would be, as all have the same one.
+    let database = app.store.ping().await;
+    let Json(health) = health(Shared(app)).await;
+    Ok(Json(Ready {
+        health,
+        database: if database.is_ok() {
+            "ok"
+        } else {
+            "unavailable"
+        },
+    }))
 }
 
-/// What is counted, for Prometheus
+/// Metrics for Prometheus
 #[utoipa::path(
     get,
     path = "/metrics",
     tag = "server",
     responses(
         (status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"),
-        (status = "4XX", description = "A key with the right `metrics` is needed", body = Problem, content_type = "application/problem+json")
+        (status = "4XX", description = "A key with the scope `metrics` is required", body = Problem, content_type = "application/problem+json")
     ),
     security((), ("key" = []), ("header" = []))
 )]
-pub async fn metrics(State(app): State<Arc<App>>) -> Response {
-    // A database that doesn't answer is one more thing the metrics should be there to show.
+pub async fn metrics(Shared(app): Shared<Arc<App>>) -> Response {
+    // The metrics must be there even if the database isn't.
     let backlog = app.store.backlog().await.ok();
+    counters::database(backlog.is_some());
     counters::state(
         app.pool.load(),
         app.pool.workers(),

@@ -1,21 +1,25 @@
-//! Pictures and lines over a WebSocket: for live cameras, and for whoever wants to see the lines come.
+//! Pictures in and lines out over a WebSocket: for live cameras, and for clients that show lines as they are read.
 //!
-//! A binary message is a picture. A text message is a JSON object: `{"requirements": {…}}` for the pictures that
-//! follow, or `{"cancel": true}` for those before it. What comes back is one JSON object a text message, with `event`
-//! and the number of the `picture`, counted from 0:
+//! A binary message is a picture. A text message is a JSON object: `{"requirements": {…}}` or `{"password": "…"}` (of
+//! encrypted PDFs) for the pictures that follow, or `{"cancel": true}` for those sent before it. Each event comes back as one text message, a JSON object with
+//! `event` and the number of the `picture`, counted from 0:
 //!
 //! - `detected`: `boxes` of the lines found
-//! - `line`: one of them was read: `index`, `text`, `box`, `confidence`
+//! - `line`: one of them has been read: `index`, `text`, `box`, `confidence`. Another `line` with the same `index`
+//!   replaces it; an `index` beyond the detected boxes is a line that was part of another
+//! - `page`: a page has been read: `read` so far, `of` as many, where that is known
+//! - `withdrawn`: the line with this `index` is not in the answer: it was noise or part of another line
 //! - `done`: the `document`
-//! - `error`: the `problem`; `picture` is null where it is none's
-//! - `skipped`: with `real_time`, a newer picture came before this one was begun; `cancelled`: the caller said so
+//! - `error`: the `problem`; `picture` is null if it concerns no picture
+//! - `skipped`: with `real_time`, a newer picture arrived before this one was started
+//! - `cancelled`: the caller cancelled it
 //!
-//! One picture is read at a time. With `real_time` the newest one is next, and older ones that wait are skipped; else
-//! they are read in turn, and no more are taken from the connection than one ahead.
+//! One picture is read at a time. With `real_time` the newest is next, and older waiting ones are skipped; otherwise they
+//! are read in order, and at most one more is taken from the connection ahead of time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Extension, State};
@@ -24,36 +28,42 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use maoocr_engine::plan::Requirements;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
-use crate::auth::Caller;
-use crate::metrics;
+use crate::auth::{CHECK, Caller};
+use crate::body::Memory;
+use crate::callers::Kind;
+use crate::document::PageOptions;
+use crate::json::{self, JsonRequirements};
 use crate::problem::Problem;
 use crate::reading::{self, Answer, Event, Order};
 use crate::store::Scope;
+use crate::{input, metrics};
 
-/// A connection without a message for so long is closed.
+/// A connection without a message for this long is closed.
 const IDLE: Duration = Duration::from_secs(300);
-/// A client that doesn't read its events for so long is gone.
+/// A client that doesn't read its events for this long counts as gone.
 const SLOW: Duration = Duration::from_secs(20);
-/// The sub-protocol's name, for browsers that offer a key beside it.
+/// The subprotocol's name, for browsers that also offer a key.
 const PROTOCOL: &str = "maoocr";
 
 /// Read pictures over a WebSocket
 ///
-/// Send a picture as a binary message; `{"requirements": {…}}` before it, `{"cancel": true}` after it. Events come as
-/// JSON: `detected`, `line`, `done`, `error`, `skipped`, `cancelled`.
+/// Send each picture as a binary message; optionally `{"requirements": {…}}` or `{"password": "…"}` before it and
+/// `{"cancel": true}` after it.
+/// Events arrive as JSON: `detected`, `line`, `withdrawn`, `done`, `error`, `skipped`, `cancelled`.
 #[utoipa::path(
     get,
     path = "/api/ocr/ws",
     tag = "recognition",
     responses(
-        (status = 101, description = "The connection is a WebSocket now"),
-        (status = "4XX", description = "No WebSocket, or no right to open one", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Too many are open", body = Problem, content_type = "application/problem+json")
+        (status = 101, description = "The connection becomes a WebSocket"),
+        (status = "4XX", description = "Not a WebSocket request, or not allowed", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Too many WebSockets are open", body = Problem, content_type = "application/problem+json")
     ),
     security((), ("key" = []), ("header" = []))
 )]
@@ -67,6 +77,7 @@ pub async fn connect(
     check_origin(&app, &headers)?;
     let upgrade = upgrade
         .map_err(|e| Problem::new(StatusCode::UPGRADE_REQUIRED, "no_websocket", e.body_text()))?;
+    let holding = caller.hold(&app, Kind::Sockets)?;
     let place = Place::take(&app)?;
     let most = app.config.file_bytes();
     Ok(upgrade
@@ -75,7 +86,7 @@ pub async fn connect(
         .max_frame_size(most)
         .on_upgrade(move |socket| async move {
             Connection::new(app, caller).run(socket).await;
-            drop(place);
+            drop((place, holding));
         }))
 }
 
@@ -99,7 +110,7 @@ fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(
         StatusCode::FORBIDDEN,
         "origin_not_allowed",
-        "pages of this origin may not open a WebSocket here (--cors)",
+        "pages of this origin may not open a WebSocket here; the operator can allow it with --cors",
     ))
 }
 
@@ -113,7 +124,7 @@ impl Place {
             app.websockets.fetch_sub(1, Ordering::Relaxed);
             return Err(Problem::busy(
                 "too_many_websockets",
-                "too many are open",
+                "too many WebSockets are open; try again later",
                 10,
             ));
         }
@@ -133,6 +144,8 @@ struct Connection {
     app: Arc<App>,
     caller: Caller,
     requirements: Requirements,
+    /// Of the PDFs that follow.
+    password: String,
     /// The next picture's number.
     next: u64,
     running: Option<Running>,
@@ -140,6 +153,15 @@ struct Connection {
     /// Where events go, and from where they are sent.
     events: mpsc::Sender<Value>,
     outbox: Option<mpsc::Receiver<Value>>,
+}
+
+/// A text message.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Control {
+    requirements: Option<JsonRequirements>,
+    password: Option<String>,
+    cancel: Option<bool>,
 }
 
 struct Running {
@@ -151,6 +173,8 @@ struct Waiting {
     number: u64,
     picture: Bytes,
     requirements: Requirements,
+    password: String,
+    memory: Memory,
 }
 
 impl Connection {
@@ -161,6 +185,7 @@ impl Connection {
             app,
             caller,
             requirements: Requirements::default(),
+            password: String::new(),
             next: 0,
             running: None,
             waiting: None,
@@ -186,19 +211,37 @@ impl Connection {
             let _ = sink.close().await;
         });
         let stopping = self.app.stopping.clone();
+        let mut check = tokio::time::interval(CHECK);
+        let mut heard = Instant::now();
         loop {
             // With one ahead nothing more is taken, unless the newest picture replaces it.
             let takes = self.waiting.is_none() || self.requirements.real_time;
             tokio::select! {
                 () = finished(&mut self.running) => self.begin(),
-                message = tokio::time::timeout(IDLE, stream.next()), if takes => match message {
-                    Ok(Some(Ok(message))) => {
+                message = stream.next(), if takes => match message {
+                    Some(Ok(message)) => {
+                        heard = Instant::now();
                         if !self.take(message).await {
                             break;
                         }
                     }
                     _ => break,
                 },
+                _ = check.tick() => {
+                    if takes && heard.elapsed() > IDLE {
+                        break;
+                    }
+                    if !self.caller.is_valid(&self.app).await {
+                        let problem = Problem::new(
+                            StatusCode::UNAUTHORIZED,
+                            "key_invalid",
+                            "this API key has expired or was revoked",
+                        );
+                        self.tell(json!({"event": "error", "picture": null, "problem": problem.to_json()}))
+                            .await;
+                        break;
+                    }
+                }
                 () = stopping.cancelled() => break,
                 // The client doesn't read.
                 _ = &mut sender => break,
@@ -233,7 +276,12 @@ impl Connection {
     async fn picture(&mut self, picture: Bytes) {
         let number = self.next;
         self.next += 1;
-        if let Err(problem) = self.caller.count(&self.app).await {
+        let mut memory = self.app.memory();
+        let counted = match self.caller.count(&self.app).await {
+            Ok(()) => memory.hold(picture.len()),
+            Err(problem) => Err(problem),
+        };
+        if let Err(problem) = counted {
             self.tell(json!({"event": "error", "picture": number, "problem": problem.to_json()}))
                 .await;
             return;
@@ -242,6 +290,8 @@ impl Connection {
             number,
             picture,
             requirements: self.requirements.clone(),
+            password: self.password.clone(),
+            memory,
         };
         if let Some(older) = self.waiting.replace(waiting) {
             self.tell(json!({"event": "skipped", "picture": older.number}))
@@ -251,19 +301,20 @@ impl Connection {
     }
 
     async fn control(&mut self, text: &str) -> Result<(), Problem> {
-        let control: Value = crate::input::from_json(text.as_bytes())?;
-        let known = ["requirements", "cancel"];
-        let fields = control.as_object().into_iter().flatten();
-        if !control.is_object() || fields.clone().any(|(k, _)| !known.contains(&k.as_str())) {
-            return Err(Problem::unprocessable(
-                "invalid_message",
-                "a text message is {\"requirements\": {…}} or {\"cancel\": true}",
-            ));
+        if text.len() > input::REST {
+            let detail = format!("a text message may have at most {} bytes", input::REST);
+            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail);
+            return Err(problem);
         }
-        if let Some(requirements) = control.get("requirements") {
-            self.requirements = Requirements::from_json(requirements)?;
+        self.caller.count_message(&self.app).await?;
+        let control: Control = json::parse(text.as_bytes())?;
+        if let Some(requirements) = control.requirements {
+            self.requirements = requirements.check()?;
         }
-        if control.get("cancel") == Some(&Value::Bool(true)) {
+        if let Some(password) = control.password {
+            self.password = password;
+        }
+        if control.cancel == Some(true) {
             self.cancel().await;
         }
         Ok(())
@@ -295,12 +346,20 @@ impl Connection {
                 picture: waiting.picture,
                 name: String::new(),
                 requirements: waiting.requirements,
+                options: PageOptions {
+                    password: waiting.password,
+                    ..PageOptions::default()
+                },
                 owner: self.caller.owner.clone(),
             };
             let (app, events, number) = (self.app.clone(), self.events.clone(), waiting.number);
+            let (memory, caller) = (waiting.memory, self.caller.clone());
             Running {
                 number,
-                task: tokio::spawn(async move { read(app, order, number, events).await }),
+                task: tokio::spawn(async move {
+                    caller.on_behalf(read(app, order, number, events)).await;
+                    drop(memory);
+                }),
             }
         });
     }
@@ -351,6 +410,12 @@ async fn read(app: Arc<App>, order: Order, number: u64, events: mpsc::Sender<Val
 
 fn early(number: u64, event: Event) -> Value {
     match event {
+        Event::Page { read, of } => {
+            json!({"event": "page", "picture": number, "read": read, "of": of})
+        }
+        Event::Withdrawn(index) => {
+            json!({"event": "withdrawn", "picture": number, "index": index})
+        }
         Event::Detected(boxes) => json!({"event": "detected", "picture": number, "boxes": boxes}),
         Event::Line {
             index,

@@ -1,8 +1,9 @@
-//! What replicas share and may lose: answers by content, and how much each caller has asked for.
+//! What replicas share and may lose: answers by content, and each caller's request count.
 //!
-//! Both live in this process, and in Redis too where there is one. Redis is never waited for: see [`redis`].
+//! Both live in this process, and also in Redis if there is one. Nothing ever waits for Redis: see `redis.rs`.
 
 mod memory;
+#[cfg(feature = "redis")]
 mod redis;
 
 use std::sync::Arc;
@@ -12,59 +13,113 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::memory::{MemoryCache, MemoryLimiter};
+#[cfg(feature = "redis")]
 pub use self::redis::{Redis, RedisCache, RedisError, RedisLimiter};
 
-/// Answers by the hash of what they answer. An entry may be gone at any time.
+/// Bytes at the beginning of a key that say whose answer it is.
+pub const OWNER: usize = 8;
+
+/// Answers by hash of the request, which begins with a hash of its owner. An entry may vanish at any time.
 #[async_trait]
 pub trait Cache: Send + Sync + 'static {
-    /// What was put there, if it still is.
+    /// The stored answer, if it is still there.
     async fn get(&self, key: &[u8; 32]) -> Option<Bytes>;
-    /// Puts it there.
+    /// Stores an answer.
     async fn put(&self, key: &[u8; 32], value: Bytes);
+    /// Deletes an owner's answers from this process and what it shares. Other replicas' own copies run out by themselves.
+    async fn forget(&self, owner: &[u8; OWNER]);
 }
 
-/// A request is within its caller's rate.
+/// Stores nothing.
+pub struct NoCache;
+
+#[async_trait]
+impl Cache for NoCache {
+    async fn get(&self, _: &[u8; 32]) -> Option<Bytes> {
+        None
+    }
+
+    async fn put(&self, _: &[u8; 32], _: Bytes) {}
+
+    async fn forget(&self, _: &[u8; OWNER]) {}
+}
+
+/// The request is within its caller's rate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Allowed {
     /// Requests the caller could make right now after this one.
     pub remaining: u32,
 }
 
-/// A request is too early: when the same request would be allowed.
+/// The request is too early; says how long until it would be allowed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RetryAfter(pub Duration);
 
-/// Rates by caller, as the generic cell rate algorithm (GCRA) counts: `burst` requests at once, and then one every
-/// minute's `per_minute`th part. A refused request costs nothing. Zeros count as one.
+/// Rate limits per caller, by the generic cell rate algorithm (GCRA): `burst` requests at once, then `per_minute` evenly
+/// spaced. A refused request costs nothing. Zeros count as one. Counts are exact: whoever can't be counted is refused.
 #[async_trait]
 pub trait Limiter: Send + Sync + 'static {
-    /// Counts a request.
+    /// Counts a request. One that counts as several is let in as soon as one would be; those after it wait the longer.
     ///
     /// # Errors
-    /// When to come back.
-    async fn take(&self, who: &str, per_minute: u32, burst: u32) -> Result<Allowed, RetryAfter>;
+    /// How long to wait.
+    async fn take(
+        &self,
+        who: &str,
+        per_minute: u32,
+        burst: u32,
+        count: u32,
+    ) -> Result<Allowed, RetryAfter>;
 }
 
-/// A cache of at most `bytes`, whose entries stay for `time`, and a limiter: in this process, and in Redis where an
-/// address is given.
+/// Why the shared cache can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// The URL can't be parsed.
+    #[cfg(feature = "redis")]
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    /// The server was built without it.
+    #[cfg(not(feature = "redis"))]
+    #[error("this build can't use Redis; build with the feature `redis`")]
+    NotBuilt,
+}
+
+/// Opens a cache of at most `bytes` in this process, whose entries stay for `time`, and a limiter; both also in Redis if a
+/// URL is given. Without bytes there is no cache anywhere.
 ///
 /// # Errors
-/// The address can't be read.
+/// The URL can't be parsed, or this build can't use Redis.
 pub async fn open(
     redis: Option<&str>,
     bytes: u64,
     time: Duration,
-) -> Result<(Arc<dyn Cache>, Arc<dyn Limiter>), RedisError> {
-    let cache = MemoryCache::new(bytes, time);
+) -> Result<(Arc<dyn Cache>, Arc<dyn Limiter>), CacheError> {
+    let cache = (bytes > 0).then(|| MemoryCache::new(bytes, time));
     let limiter = MemoryLimiter::default();
     let Some(address) = redis else {
-        return Ok((Arc::new(cache), Arc::new(limiter)));
+        let cache = cache.map(|cache| -> Arc<dyn Cache> { Arc::new(cache) });
+        return Ok((
+            cache.unwrap_or_else(|| Arc::new(NoCache)),
+            Arc::new(limiter),
+        ));
     };
-    let redis = Redis::open(address).await?;
-    Ok((
-        Arc::new(RedisCache::new(redis.clone(), cache, time)),
-        Arc::new(RedisLimiter::new(redis, limiter)),
-    ))
+    #[cfg(feature = "redis")]
+    {
+        let redis = Redis::open(address).await?;
+        let cache = cache.map(|cache| -> Arc<dyn Cache> {
+            Arc::new(RedisCache::new(redis.clone(), cache, time))
+        });
+        Ok((
+            cache.unwrap_or_else(|| Arc::new(NoCache)),
+            Arc::new(RedisLimiter::new(redis, limiter)),
+        ))
+    }
+    #[cfg(not(feature = "redis"))]
+    {
+        let _ = address;
+        Err(CacheError::NotBuilt)
+    }
 }
 
 /// A rate in microseconds.

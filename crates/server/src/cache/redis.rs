@@ -1,8 +1,7 @@
-//! In Redis, for all replicas, as long as it answers quickly.
+//! The cache and the limiter in Redis, for all replicas, as long as it responds quickly.
 //!
-//! What Redis holds speeds things up, so it may not slow anything down. A command has [`PATIENCE`]. The first that
-//! fails is the last for all requests: from then on memory serves alone, while one task in the background tries
-//! whether Redis takes a write again.
+//! Redis is here to speed things up, so it must not slow anything down. A command gets [`PATIENCE`]. After the first
+//! failure no request uses Redis: memory serves alone, while a background task checks whether Redis accepts writes again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,33 +12,34 @@ use bytes::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{FromRedisValue, RedisFuture, Script};
 
-use super::{Allowed, Cache, Limiter, MemoryCache, MemoryLimiter, Rate, RetryAfter};
+use super::{Allowed, Cache, Limiter, MemoryCache, MemoryLimiter, OWNER, Rate, RetryAfter};
 
 pub use redis::RedisError;
 
-/// What a command may take.
+/// Time limit for a command.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// Between two tries of a lost Redis.
+/// Time between two attempts to reach a lost Redis.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Milliseconds that Redis can still add to its clock.
 const FOREVER: u64 = 1 << 48;
-/// Longer answers stay in memory: on a slow line they would look like a lost Redis.
+/// Longer answers stay in memory: over a slow connection they would look like a lost Redis.
 const LONGEST: usize = 4 << 20;
 
-/// GCRA with Redis's own clock: those of the replicas may differ. `ARGV`: a rate's microseconds.
+/// GCRA with Redis's own clock: those of the replicas may differ. `ARGV`: a rate's microseconds, and for how many
+/// requests this one counts.
 const TAKE: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local due = tonumber(redis.call('GET', KEYS[1])) or now
-local after = math.max(due, now) + ARGV[1]
-local early = after - ARGV[2] - now
+local early = math.max(due, now) + ARGV[1] - ARGV[2] - now
 if early <= 0 then
+    local after = math.max(due, now) + ARGV[1] * ARGV[3]
     redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
 end
 return string.format('%.0f', early)
 ";
 
-/// A connection that is made, lost and made again.
+/// A connection that is established, lost and re-established.
 #[derive(Clone)]
 pub struct Redis(Arc<Link>);
 
@@ -49,10 +49,10 @@ struct Link {
 }
 
 impl Redis {
-    /// Connects to `redis://…` or `rediss://…`. A Redis that isn't there yet is found when it is.
+    /// Connects to `redis://…` or `rediss://…`. A Redis that isn't up yet is found later.
     ///
     /// # Errors
-    /// The address can't be read. No error shows it: it may hold a password.
+    /// The URL can't be parsed. No error shows it, because it may hold a password.
     pub async fn open(address: &str) -> Result<Self, RedisError> {
         let client = redis::Client::open(address)?;
         let config = ConnectionManagerConfig::new()
@@ -73,7 +73,7 @@ impl Redis {
         !self.0.lost.load(Ordering::Relaxed)
     }
 
-    /// What Redis answers; none where it is lost.
+    /// The reply of Redis; none while it is lost.
     async fn ask<T>(
         &self,
         command: impl FnOnce(ConnectionManager) -> RedisFuture<'static, T>,
@@ -86,7 +86,7 @@ impl Redis {
             Err(error) => error,
         };
         if !self.0.lost.swap(true, Ordering::Relaxed) {
-            tracing::warn!(%error, "Redis is lost; each replica goes on with its own memory");
+            tracing::warn!(%error, "lost Redis; each replica continues with its own memory");
             tokio::spawn(self.clone().find());
         }
         None
@@ -95,7 +95,7 @@ impl Redis {
     async fn find(self) {
         loop {
             tokio::time::sleep(PAUSE).await;
-            // Nobody is left who would ask.
+            // Nobody is left to use it.
             if Arc::strong_count(&self.0) == 1 {
                 return;
             }
@@ -115,7 +115,7 @@ async fn within<T>(answer: RedisFuture<'static, T>) -> Result<T, RedisError> {
         .unwrap_or_else(|_| Err(late()))
 }
 
-/// A write, because a Redis that is full or only a copy still answers a PING.
+/// Probes with a write, because a Redis that is full or a read-only replica still answers PING.
 fn try_out(connection: ConnectionManager) -> RedisFuture<'static, ()> {
     let mut set = redis::cmd("SET");
     set.arg("maoocr:probe").arg(1).arg("PX").arg(1000);
@@ -129,7 +129,7 @@ fn run<T: FromRedisValue>(
     Box::pin(async move { command.query_async(&mut connection).await })
 }
 
-/// Answers in memory, and behind it those of all replicas.
+/// Answers in memory, backed by those of all replicas.
 pub struct RedisCache {
     redis: Redis,
     memory: MemoryCache,
@@ -137,7 +137,7 @@ pub struct RedisCache {
 }
 
 impl RedisCache {
-    /// Redis keeps an answer for `time`, unless its own limit of memory is reached before.
+    /// Redis keeps an answer for `time`, unless it reaches its memory limit first.
     pub fn new(redis: Redis, memory: MemoryCache, time: Duration) -> Self {
         Self {
             redis,
@@ -147,8 +147,10 @@ impl RedisCache {
     }
 }
 
-fn name(key: &[u8; 32]) -> Vec<u8> {
-    [b"maoocr:answer:", &key[..]].concat()
+/// The name of an owner's answer, or the beginning of all of them. In hexadecimal digits, which mean nothing in a pattern.
+fn name(key: &[u8]) -> String {
+    let digits = key.iter().map(|byte| format!("{byte:02x}"));
+    format!("maoocr:answer:{}", digits.collect::<String>())
 }
 
 #[async_trait]
@@ -158,7 +160,7 @@ impl Cache for RedisCache {
             return Some(value);
         }
         let mut get = redis::cmd("GET");
-        get.arg(name(key));
+        get.arg(name(&key[..]));
         let value: Option<Vec<u8>> = self.redis.ask(|connection| run(connection, get)).await?;
         let value = Bytes::from(value?);
         self.memory.put(key, value.clone()).await;
@@ -172,13 +174,42 @@ impl Cache for RedisCache {
         }
         let time = u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX);
         let mut set = redis::cmd("SET");
-        set.arg(name(key))
+        set.arg(name(&key[..]))
             .arg(&value[..])
             .arg("PX")
             .arg(time.clamp(1, FOREVER));
         self.redis
             .ask(|connection| run::<()>(connection, set))
             .await;
+    }
+
+    async fn forget(&self, owner: &[u8; OWNER]) {
+        self.memory.forget(owner).await;
+        let pattern = format!("{}*", name(owner));
+        let mut cursor = 0u64;
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor)
+                .arg("MATCH")
+                .arg(&pattern)
+                .arg("COUNT")
+                .arg(1000);
+            let found = self.redis.ask(|connection| run(connection, scan)).await;
+            let Some((next, names)): Option<(u64, Vec<String>)> = found else {
+                // It is lost, and what it holds runs out.
+                return;
+            };
+            if !names.is_empty() {
+                let mut unlink = redis::cmd("UNLINK");
+                unlink.arg(names);
+                let unlinked = self.redis.ask(|connection| run::<()>(connection, unlink));
+                unlinked.await;
+            }
+            cursor = next;
+            if cursor == 0 {
+                return;
+            }
+        }
     }
 }
 
@@ -190,7 +221,7 @@ pub struct RedisLimiter {
 }
 
 impl RedisLimiter {
-    /// Counts in Redis.
+    /// Counts a request in Redis.
     pub fn new(redis: Redis, memory: MemoryLimiter) -> Self {
         Self {
             redis,
@@ -199,8 +230,8 @@ impl RedisLimiter {
         }
     }
 
-    /// By how many microseconds a request is early; what isn't positive is allowed.
-    async fn early(&self, who: &str, rate: Rate) -> Option<i64> {
+    /// By how many microseconds a request is early; it is allowed unless this is positive.
+    async fn early(&self, who: &str, rate: Rate, count: u32) -> Option<i64> {
         let script = Arc::clone(&self.script);
         let key = format!("maoocr:rate:{who}");
         self.redis
@@ -210,6 +241,7 @@ impl RedisLimiter {
                         .key(key)
                         .arg(rate.interval)
                         .arg(rate.burst)
+                        .arg(count.max(1))
                         .invoke_async(&mut connection)
                         .await
                 })
@@ -220,11 +252,17 @@ impl RedisLimiter {
 
 #[async_trait]
 impl Limiter for RedisLimiter {
-    async fn take(&self, who: &str, per_minute: u32, burst: u32) -> Result<Allowed, RetryAfter> {
+    async fn take(
+        &self,
+        who: &str,
+        per_minute: u32,
+        burst: u32,
+        count: u32,
+    ) -> Result<Allowed, RetryAfter> {
         let rate = Rate::new(per_minute, burst);
-        match self.early(who, rate).await {
+        match self.early(who, rate, count).await {
             Some(early) => rate.verdict(early),
-            None => self.memory.take(who, per_minute, burst).await,
+            None => self.memory.take(who, per_minute, burst, count).await,
         }
     }
 }

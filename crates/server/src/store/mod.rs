@@ -1,15 +1,20 @@
 //! What must survive a restart: jobs, history, keys. One trait, two databases.
 //!
-//! Times are milliseconds since 1970 (UTC). An `owner` is the id of the API key that made a thing, or empty where
-//! the server is open; nobody sees what another owner made. Ids are UUIDs of version 7: their order is that of their
-//! making, and lists are in it. Characters that PostgreSQL can't keep (NUL) come back as U+FFFD.
+//! Times are milliseconds since 1970 (UTC). An `owner` is the id of the API key that created a thing, or empty if the
+//! server is open; owners can't see each other's things. Ids are UUIDs of version 7, which sort by creation time, and
+//! lists are in that order. Characters that PostgreSQL can't store (NUL) come back as U+FFFD.
 
+pub mod files;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+mod postgres_files;
 mod rows;
 mod search;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite_files;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,87 +24,94 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// Why the store could not do it.
+/// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The address names no database this build knows.
+    /// The URL names no database that this build supports.
     #[error("{0}")]
     Address(String),
-    /// The database can't be reached or failed.
-    #[error("the database: {0}")]
+    /// The database failed or can't be reached.
+    #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
-    /// Its tables can't be brought up to date.
-    #[error("the database's tables: {0}")]
+    /// Its tables can't be migrated.
+    #[error("can't migrate the database's tables: {0}")]
     Migration(sqlx::migrate::MigrateError),
-    /// A newer version of this program has changed its tables.
+    /// A newer version of this program has migrated its tables.
     #[error(
-        "the database was made by a newer version of maoocr: its tables are at version {0}, this one knows version \
-         {1}. Run the newer version, or name another database"
+        "the database was made by a newer version of maoocr: its tables are at version {0}, this one supports version \
+         {1}. Run the newer version, or use another database"
     )]
     Newer(i64, i64),
-    /// The job takes no pictures: it is complete, cancelled or gone.
-    #[error("job {0} takes no more pictures: it was started, cancelled or deleted")]
+    /// The job accepts no pictures: it is complete, cancelled or gone.
+    #[error("job {0} accepts no more pictures: it was started, cancelled or deleted")]
     NotReceiving(Uuid),
-    /// What was stored can't be read back.
+    /// A stored value can't be read back.
     #[error("the database holds {0} that can't be read: {1}")]
     Damaged(&'static str, String),
 }
 
-/// Where a job or one of its pictures stands.
+/// The state of a job or of one of its pictures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Its pictures are still coming in; nobody may work on it.
+    /// Its pictures are still arriving; nobody may work on it.
     Receiving,
     /// Waiting for a worker.
     Queued,
-    /// At least one picture is being read, or was.
+    /// At least one picture is being read or has been.
     Running,
-    /// Over. A job is done even where some of its pictures failed.
+    /// Finished. A job is done even if some of its pictures failed.
     Done,
     /// A picture that couldn't be read.
     Failed,
-    /// Stopped by its owner.
+    /// Cancelled by its owner.
     Cancelled,
 }
 
-/// A job to make.
+/// A job to create.
 #[derive(Clone, Debug)]
 pub struct NewJob {
-    /// Whose it is.
+    /// Its owner.
     pub owner: String,
-    /// As the caller gave them, already checked.
+    /// The requirements as the caller gave them, already validated.
     pub requirements: Value,
-    /// A second job with the same key and owner is the first one.
+    /// A second job with the same key and owner is the first job.
     pub idempotency_key: Option<String>,
 }
 
-/// Pictures read as one piece of work.
+/// A job: pictures read as one piece of work.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Its name.
     pub id: Uuid,
-    /// Whose it is.
+    /// Its owner.
     pub owner: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// As the caller gave them.
+    /// The requirements as the caller gave them.
     pub requirements: Value,
-    /// Pictures in it.
+    /// Number of pictures.
     pub total: u32,
-    /// Read.
+    /// Pictures read.
     pub done: u32,
-    /// Not readable.
+    /// Pictures that could not be read.
     pub failed: u32,
-    /// When it was made.
+    /// When it was created.
     pub created_at: i64,
-    /// When the first picture was begun.
+    /// When the first picture was started.
     pub started_at: Option<i64>,
     /// When the last picture was finished.
     pub finished_at: Option<i64>,
 }
 
-/// What came of [`Store::create_job`].
+impl Job {
+    /// Whether nothing will change any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Done | State::Cancelled)
+    }
+}
+
+/// The result of [`Store::create_job`].
 #[derive(Clone, Debug)]
 pub enum Created {
     /// A new job in [`State::Receiving`].
@@ -113,9 +125,9 @@ pub enum Created {
 pub struct Item {
     /// Its place in the job, from 0.
     pub index: u32,
-    /// What the caller calls it.
+    /// The caller's name for it.
     pub name: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// The answer's pages, once done.
     pub result: Option<Value>,
@@ -125,30 +137,41 @@ pub struct Item {
     pub finished_at: Option<i64>,
 }
 
-/// Names one picture.
+/// What an owner has in unfinished jobs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Waiting {
+    /// Pictures that aren't finished.
+    pub pictures: u64,
+    /// Bytes of all pictures of these jobs.
+    pub bytes: u64,
+}
+
+/// Identifies one picture.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ItemKey {
-    /// Of the job.
+    /// Id of the job.
     pub job: Uuid,
-    /// In it.
+    /// Index in the job, from 0.
     pub index: u32,
 }
 
 /// A picture given to a worker for a while.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// Which.
+    /// Which picture.
     pub item: ItemKey,
-    /// Whose job it is.
+    /// Owner of the job.
     pub owner: String,
-    /// What the caller calls it.
+    /// The caller's name for it.
     pub name: String,
-    /// Of the job.
+    /// Requirements of the job.
     pub requirements: Value,
     /// Its bytes.
     pub picture: Vec<u8>,
-    /// How often it was claimed, this time included. A picture that kills its worker is claimed again and again.
+    /// How many readings of it began and never ended: each may have killed its server.
     pub attempt: u32,
+    /// How many readings of it failed for a server's own reasons.
+    pub retries: u32,
 }
 
 /// How a claimed picture ended.
@@ -156,38 +179,40 @@ pub struct Claim {
 pub enum Outcome {
     /// The answer's pages, and what goes into the history.
     Done {
+        /// The answer's id.
+        id: Uuid,
         /// The answer's pages.
         result: Value,
-        /// None where the history is off.
+        /// None if the history is off.
         history: Vec<NewEntry>,
     },
     /// A problem document.
     Failed(Value),
 }
 
-/// An answer to remember.
+/// An answer to store.
 #[derive(Clone, Debug)]
 pub struct NewEntry {
     /// The answer's id.
     pub id: Uuid,
-    /// Whose it is.
+    /// Its owner.
     pub owner: String,
-    /// What the caller calls the picture; may be empty.
+    /// The caller's name for the picture; may be empty.
     pub name: String,
     /// The answer's text, which is searched.
     pub text: String,
     /// The answer.
     pub document: Value,
-    /// The picture, where the operator keeps originals.
+    /// The picture, if the operator keeps originals.
     pub original: Option<Vec<u8>>,
 }
 
-/// A remembered answer in a list.
+/// A stored answer in a list.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// The answer's id.
     pub id: Uuid,
-    /// What the caller called the picture.
+    /// The caller's name for the picture.
     pub name: String,
     /// When it was read.
     pub created_at: i64,
@@ -197,7 +222,7 @@ pub struct Summary {
     pub has_original: bool,
 }
 
-/// A remembered answer.
+/// A stored answer.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// As in the list.
@@ -206,15 +231,15 @@ pub struct Entry {
     pub document: Value,
 }
 
-/// What a key may do.
+/// What a key allows.
 #[derive(
     Clone, Copy, Debug, Eq, Hash, PartialEq, serde::Deserialize, Serialize, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Read pictures and the history of one's own.
+    /// Read pictures, and the owner's history.
     Recognize,
-    /// Make and see jobs.
+    /// Create and see jobs.
     Jobs,
     /// Scrape the metrics.
     Metrics,
@@ -225,17 +250,17 @@ pub enum Scope {
 /// An API key to store. The key itself never reaches the store.
 #[derive(Clone, Debug)]
 pub struct NewKey {
-    /// Its name, which owns what is made with it.
+    /// Its id, the owner of everything created with it.
     pub id: Uuid,
-    /// For people.
+    /// A name for people.
     pub name: String,
     /// SHA-256 of the key.
     pub hash: [u8; 32],
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Vec<Scope>,
-    /// Requests a minute; none for the server's own limit.
+    /// Requests per minute; none: the server's own limit.
     pub rate: Option<u32>,
-    /// When it stops being valid.
+    /// When it expires.
     pub expires_at: Option<i64>,
 }
 
@@ -244,33 +269,46 @@ pub struct NewKey {
 pub struct Key {
     /// As it was stored.
     pub key: NewKey,
-    /// When it was made.
+    /// When it was created.
     pub created_at: i64,
-    /// When it was taken back.
+    /// When it was revoked.
     pub revoked_at: Option<i64>,
 }
 
-/// Opens the database at an address, makes or renews its tables. `sqlite:PATH` is a file, made where it is missing
-/// with a folder around it, both for this user alone; `postgres://…` and `postgresql://…` are a server, and the
-/// parameters are those of libpq.
+/// Opens the database at a URL and creates or migrates its tables. `sqlite:PATH` is a file, created with its folder if
+/// missing, both private to this user; `postgres://…` and `postgresql://…` are a server, with libpq's parameters.
 ///
 /// # Errors
-/// An address this build has no database for, a database that doesn't answer, one of a newer version. No error shows
-/// the address: it may hold a password.
+/// The URL is of an unknown kind, the database doesn't respond, or it was made by a newer version. No error shows the
+/// URL, because it may hold a password.
 pub async fn open(address: &str) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(address, CONNECTIONS).await
+}
+
+/// The same with at most so many connections to a database server.
+///
+/// # Errors
+/// As for [`open`].
+pub async fn open_with(address: &str, connections: u32) -> Result<Arc<dyn Store>, StoreError> {
     #[cfg(feature = "sqlite")]
     if let Some(path) = address.strip_prefix("sqlite:") {
         return Ok(Arc::new(sqlite::Sqlite::open(path).await?));
     }
     #[cfg(feature = "postgres")]
     if address.starts_with("postgres://") || address.starts_with("postgresql://") {
-        return Ok(Arc::new(postgres::Postgres::open(address).await?));
+        return Ok(Arc::new(
+            postgres::Postgres::open(address, connections).await?,
+        ));
     }
+    let _ = connections;
     Err(StoreError::Address(format!(
         "no such database in this build: its address begins with {}",
         SCHEMES.join(" or ")
     )))
 }
+
+/// Connections to a database server, unless the operator says otherwise.
+pub const CONNECTIONS: u32 = 10;
 
 const SCHEMES: &[&str] = &[
     #[cfg(feature = "sqlite")]
@@ -282,69 +320,98 @@ const SCHEMES: &[&str] = &[
 /// What [`Store::purge`] deleted.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Purged {
-    /// Jobs with their pictures.
+    /// Deleted jobs, with their pictures.
     pub jobs: u64,
-    /// Remembered answers.
+    /// Deleted answers.
     pub entries: u64,
 }
 
 /// Jobs, history and keys in a database. Every method is one transaction.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
-    /// Whether the database answers.
+pub trait Store: files::Files + Send + Sync + 'static {
+    /// Checks that the database responds.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Makes a job that receives its pictures.
+    /// Creates a job that is to receive its pictures.
     async fn create_job(&self, job: NewJob) -> Result<Created, StoreError>;
-    /// Adds a picture to a job that receives; its `index` is the number of those before it. Else
+    /// Adds a picture to a receiving job; its `index` is the number of those before it. Otherwise
     /// [`StoreError::NotReceiving`].
     async fn add_item(&self, item: ItemKey, name: &str, picture: &[u8]) -> Result<(), StoreError>;
-    /// All pictures are there: the job may be worked on. A job of none is done at once. No change to one that was
-    /// started or cancelled; [`StoreError::NotReceiving`] where it is gone.
+    /// How many pictures of the owner's unfinished jobs wait or are being read, and what such jobs weigh.
+    async fn waiting(&self, owner: &str) -> Result<Waiting, StoreError>;
+    /// Starts a job whose pictures have all arrived. A job without pictures is done at once. One that was already started
+    /// or cancelled stays as it is; [`StoreError::NotReceiving`] if it is gone.
     async fn start_job(&self, id: Uuid) -> Result<Job, StoreError>;
     /// Deletes a job whose pictures did not all arrive.
     async fn abandon_job(&self, id: Uuid) -> Result<(), StoreError>;
-    /// The owner's job.
+    /// One of the owner's jobs.
     async fn job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError>;
+    /// The owner's jobs, newest first, older than the one with the id `before`.
+    async fn jobs(
+        &self,
+        owner: &str,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError>;
+    /// Those of these jobs that still exist, whoever owns them.
+    async fn jobs_by_id(&self, ids: &[Uuid]) -> Result<Vec<Job>, StoreError>;
     /// A job's pictures in order, from `first` on.
     async fn items(&self, id: Uuid, first: u32, limit: u32) -> Result<Vec<Item>, StoreError>;
-    /// Stops the owner's job: what waits is cancelled, what is being read loses its lease. No change to one that is
-    /// over.
+    /// Cancels the owner's job: waiting pictures are cancelled, those being read lose their lease. A finished job stays as
+    /// it is.
     async fn cancel_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError>;
+    /// Lets the failed pictures of the owner's job be read again, as if for the first time. A cancelled job stays as it
+    /// is.
+    async fn retry_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError>;
+    /// Deletes the owner's job with its results if it is over, and returns what it was.
+    async fn delete_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError>;
 
-    /// Gives up to `max` waiting pictures to a worker, oldest job first, for the length of the lease. Several workers
-    /// never get the same one (`SKIP LOCKED`). Pictures whose lease ran out are waiting too.
+    /// Gives a worker up to `max` waiting pictures, oldest job first, for the length of the lease; none of the jobs in
+    /// `avoid`. No two workers get the same one (`SKIP LOCKED`). Pictures whose lease has expired are waiting too.
     async fn claim(
         &self,
         worker: Uuid,
         max: u32,
         lease: Duration,
+        avoid: &[Uuid],
     ) -> Result<Vec<Claim>, StoreError>;
-    /// Prolongs leases. Returns those the worker no longer holds: cancelled, or given to another.
+    /// Notes that a claimed picture is being read from now on: if no end follows, that counts as an attempt. `false` if
+    /// the worker no longer holds it.
+    async fn begin(&self, worker: Uuid, item: ItemKey) -> Result<bool, StoreError>;
+    /// Returns a claimed picture for another try after `wait`, by whichever worker. Its attempt doesn't count; with
+    /// `failed` it counts as a retry. `false` if the worker no longer holds it.
+    async fn postpone(
+        &self,
+        worker: Uuid,
+        item: ItemKey,
+        wait: Duration,
+        failed: bool,
+    ) -> Result<bool, StoreError>;
+    /// Extends leases. Returns those the worker no longer holds, because they were cancelled or given to another.
     async fn renew(
         &self,
         worker: Uuid,
         items: &[ItemKey],
         lease: Duration,
     ) -> Result<Vec<ItemKey>, StoreError>;
-    /// Records how a picture ended, deletes its bytes, counts it in its job and ends the job with its last picture,
-    /// history included, all or nothing. `false`, and nothing recorded, where the worker no longer holds the lease.
+    /// Records how a picture ended, deletes its bytes unless it failed, counts it in its job, finishes the job with its last picture and
+    /// writes the history, all or nothing. `false`, with nothing recorded, if the worker no longer holds the lease.
     async fn finish(
         &self,
         worker: Uuid,
         item: ItemKey,
         outcome: Outcome,
     ) -> Result<bool, StoreError>;
-    /// Gives back everything a worker holds, so that others need not wait for its leases to run out. The attempts
-    /// don't count.
+    /// Returns everything a worker holds, so that others need not wait for its leases to expire. The attempts don't
+    /// count.
     async fn release(&self, worker: Uuid) -> Result<u64, StoreError>;
-    /// Pictures of jobs that wait for a worker.
+    /// Number of pictures of jobs that wait for a worker.
     async fn backlog(&self) -> Result<u64, StoreError>;
 
-    /// Remembers answers.
+    /// Stores answers in the history.
     async fn remember(&self, entries: Vec<NewEntry>) -> Result<(), StoreError>;
-    /// The owner's answers, newest first, before the one named `before`; with a query, those whose text or name has
-    /// every one of its words. A word of Chinese or Japanese is found wherever it stands.
+    /// The owner's answers, newest first, older than the one with the id `before`; with a query, those whose text or name
+    /// contains all of its words. Chinese and Japanese words match anywhere.
     async fn history(
         &self,
         owner: &str,
@@ -352,26 +419,32 @@ pub trait Store: Send + Sync + 'static {
         before: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<Summary>, StoreError>;
-    /// One of them.
+    /// One of the owner's answers.
     async fn entry(&self, owner: &str, id: Uuid) -> Result<Option<Entry>, StoreError>;
-    /// Its picture, where it was kept.
+    /// The picture of an answer, if it was kept.
     async fn original(&self, owner: &str, id: Uuid) -> Result<Option<Vec<u8>>, StoreError>;
-    /// Deletes one; `false` where there is none.
+    /// Deletes an answer, also from the job that it belongs to; `false` if there is none in the history.
     async fn forget(&self, owner: &str, id: Uuid) -> Result<bool, StoreError>;
-    /// Deletes all of the owner's.
+    /// Deletes all of the owner's answers, with the jobs that are over and what others have read so far. Returns the
+    /// number of answers in the history.
     async fn forget_all(&self, owner: &str) -> Result<u64, StoreError>;
+
+    /// Remembers the hash of a nonce until a time; `false` if it is remembered already.
+    async fn first_use(&self, hash: &[u8; 32], until: i64) -> Result<bool, StoreError>;
 
     /// Stores a key.
     async fn add_key(&self, key: NewKey) -> Result<(), StoreError>;
-    /// The key of this hash, revoked and expired ones too.
+    /// The key with this hash, even if revoked or expired.
     async fn key(&self, hash: &[u8; 32]) -> Result<Option<Key>, StoreError>;
     /// All keys, oldest first.
     async fn keys(&self) -> Result<Vec<Key>, StoreError>;
-    /// Takes a key back; `false` where there is none that was valid.
+    /// Revokes a key; `false` if there is no valid one.
     async fn revoke_key(&self, id: Uuid) -> Result<bool, StoreError>;
 
-    /// Deletes answers made before `entries`, jobs finished before `jobs`, and jobs that have been receiving since
-    /// before `receiving`.
+    /// Forgets nonces whose time is over.
+    async fn forget_nonces(&self) -> Result<u64, StoreError>;
+    /// Deletes answers older than `entries`, jobs finished before `jobs`, and jobs that have been receiving since before
+    /// `receiving`.
     async fn purge(
         &self,
         entries: Option<i64>,

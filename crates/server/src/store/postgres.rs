@@ -1,57 +1,83 @@
 //! PostgreSQL: one database for any number of replicas.
 //!
-//! Locks are taken in one order, so that no two transactions wait for each other: a job's row, then its pictures'
-//! rows by index. `claim` takes pictures first and therefore waits for nothing.
+//! Locks are taken in a fixed order, so that no two transactions deadlock: a job's row, then its pictures' rows by index.
+//! `claim` locks pictures first and therefore never waits.
 
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool, query, query_as, query_scalar};
+use sqlx::{PgConnection, PgPool, Postgres as Driver, Transaction, query, query_as, query_scalar};
 use uuid::Uuid;
 
 use super::rows::{self, ClaimRow, Ending, EntryRow, ItemRow, JobRow, KeyRow, SummaryRow};
 use super::search::{Index, Query};
 use super::{
     Claim, Created, Entry, Item, ItemKey, Job, Key, NewEntry, NewJob, NewKey, Outcome, Purged,
-    Store, StoreError, Summary,
+    Store, StoreError, Summary, Waiting,
 };
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+/// They run in one transaction with a lock of its own: a session's lock would be left behind by a pooler that gives each
+/// transaction another session.
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("migrations/postgres");
+    migrations.set_locking(false);
+    migrations
+});
 
-/// How long a caller waits for a connection, or learns that there is none to be had.
+/// How long a caller waits for a connection before giving up.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// A replica that vanished silently must not keep its locks, and no statement may run for ever. Set for each transaction:
+/// what is set for a session doesn't pass through a pooler such as PgBouncer.
+const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '30s'; SET LOCAL statement_timeout = '60s'";
+/// Migrations take their time, and replicas that start together wait for the first.
+const BEGIN_MIGRATION: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
+     SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_advisory_xact_lock(7236281109563294)";
 
 /// Connections to one database.
-pub struct Postgres(PgPool);
+pub struct Postgres(pub(super) PgPool);
 
 impl Postgres {
-    pub async fn open(address: &str) -> Result<Self, StoreError> {
+    pub async fn open(address: &str, connections: u32) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(address)?.application_name("maoocr");
         let pool = PgPoolOptions::new()
-            .max_connections(10)
+            .max_connections(connections)
             .acquire_timeout(PATIENCE)
-            // A replica that vanished without a word must not keep its locks, nor a statement run for ever.
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    sqlx::raw_sql(
-                        "SET idle_in_transaction_session_timeout = '30s'; SET statement_timeout = '60s'",
-                    )
-                    .execute(connection)
-                    .await
-                    .map(drop)
-                })
-            })
             .connect_with(options)
             .await?;
+        let mut tx = pool.begin_with(BEGIN_MIGRATION).await?;
         MIGRATIONS
-            .run(&pool)
+            .run_direct(None, &mut *tx, false)
             .await
             .map_err(|e| rows::migration(e, &MIGRATIONS))?;
+        tx.commit().await?;
         Ok(Self(pool))
     }
+
+    pub(super) async fn transaction(&self) -> Result<Transaction<'static, Driver>, StoreError> {
+        Ok(self.0.begin_with(BEGIN).await?)
+    }
+}
+
+/// A job of an owner, whose name is clean.
+async fn job(
+    executor: impl sqlx::PgExecutor<'_>,
+    owner: &str,
+    id: Uuid,
+) -> Result<Option<Job>, StoreError> {
+    let row = query_as!(
+        JobRow,
+        "SELECT id, owner, state, requirements, total, done, failed, created_at, started_at, finished_at
+             FROM jobs WHERE id = $1 AND owner = $2",
+        id,
+        owner,
+    )
+    .fetch_optional(executor)
+    .await?;
+    row.map(Job::try_from).transpose()
 }
 
 #[async_trait]
@@ -97,17 +123,19 @@ impl Store for Postgres {
             if let Some(row) = there {
                 return Ok(Created::Existing(row.try_into()?));
             }
-            // Deleted between the two statements: the key is free again.
+            // Deleted between the two statements, so the key is free again.
         }
     }
 
     async fn add_item(&self, item: ItemKey, name: &str, picture: &[u8]) -> Result<(), StoreError> {
         let index = i64::from(item.index);
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.transaction().await?;
         let counted = query!(
-            "UPDATE jobs SET total = total + 1 WHERE id = $1 AND state = 'receiving' AND total = $2",
+            "UPDATE jobs SET total = total + 1, bytes = bytes + $3
+             WHERE id = $1 AND state = 'receiving' AND total = $2",
             item.job,
             index,
+            rows::length(picture),
         )
         .execute(&mut *tx)
         .await?;
@@ -126,8 +154,23 @@ impl Store for Postgres {
         Ok(tx.commit().await?)
     }
 
+    async fn waiting(&self, owner: &str) -> Result<Waiting, StoreError> {
+        let row = query!(
+            r#"SELECT COALESCE(SUM(total - done - failed), 0)::bigint AS "pictures!",
+                 COALESCE(SUM(bytes), 0)::bigint AS "bytes!"
+             FROM jobs WHERE owner = $1 AND state IN ('receiving', 'queued', 'running')"#,
+            rows::clean(owner),
+        )
+        .fetch_one(&self.0)
+        .await?;
+        Ok(Waiting {
+            pictures: row.pictures.unsigned_abs(),
+            bytes: row.bytes.unsigned_abs(),
+        })
+    }
+
     async fn start_job(&self, id: Uuid) -> Result<Job, StoreError> {
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.transaction().await?;
         let started = query!(
             "UPDATE jobs
              SET state = CASE total WHEN 0 THEN 'done' ELSE 'queued' END,
@@ -165,16 +208,38 @@ impl Store for Postgres {
     }
 
     async fn job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError> {
-        let row = query_as!(
+        job(&self.0, &rows::clean(owner), id).await
+    }
+
+    async fn jobs(
+        &self,
+        owner: &str,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
+        let found = query_as!(
             JobRow,
             "SELECT id, owner, state, requirements, total, done, failed, created_at, started_at, finished_at
-             FROM jobs WHERE id = $1 AND owner = $2",
-            id,
+             FROM jobs WHERE owner = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
             rows::clean(owner),
+            before.unwrap_or(Uuid::max()),
+            i64::from(limit),
         )
-        .fetch_optional(&self.0)
+        .fetch_all(&self.0)
         .await?;
-        row.map(Job::try_from).transpose()
+        rows::all(found)
+    }
+
+    async fn jobs_by_id(&self, ids: &[Uuid]) -> Result<Vec<Job>, StoreError> {
+        let found = query_as!(
+            JobRow,
+            "SELECT id, owner, state, requirements, total, done, failed, created_at, started_at, finished_at
+             FROM jobs WHERE id = ANY($1)",
+            ids,
+        )
+        .fetch_all(&self.0)
+        .await?;
+        rows::all(found)
     }
 
     async fn items(&self, id: Uuid, first: u32, limit: u32) -> Result<Vec<Item>, StoreError> {
@@ -193,7 +258,7 @@ impl Store for Postgres {
 
     async fn cancel_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError> {
         let owner = rows::clean(owner);
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.transaction().await?;
         let cancelled = query!(
             "UPDATE jobs SET state = 'cancelled', finished_at = maoocr_now()
              WHERE id = $1 AND owner = $2 AND state IN ('receiving', 'queued', 'running')",
@@ -217,16 +282,63 @@ impl Store for Postgres {
             .execute(&mut *tx)
             .await?;
         }
-        let row = query_as!(
-            JobRow,
-            "SELECT id, owner, state, requirements, total, done, failed, created_at, started_at, finished_at
-             FROM jobs WHERE id = $1 AND owner = $2",
+        let job = job(&mut *tx, &owner, id).await?;
+        tx.commit().await?;
+        Ok(job)
+    }
+
+    async fn retry_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError> {
+        let owner = rows::clean(owner);
+        let mut tx = self.transaction().await?;
+        let open = query_scalar!(
+            "SELECT id FROM jobs
+             WHERE id = $1 AND owner = $2 AND state IN ('queued', 'running', 'done') FOR NO KEY UPDATE",
             id,
             owner,
         )
         .fetch_optional(&mut *tx)
         .await?;
+        if open.is_some() {
+            // Those of earlier versions were not kept.
+            let again = query!(
+                "UPDATE items
+                 SET state = 'queued', error = NULL, finished_at = NULL, attempt = 0, retries = 0, ready_at = 0
+                 FROM (
+                     SELECT idx FROM items WHERE job = $1 AND state = 'failed' AND picture IS NOT NULL
+                     ORDER BY idx FOR UPDATE
+                 ) AS failed
+                 WHERE items.job = $1 AND items.idx = failed.idx",
+                id,
+            )
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+            .cast_signed();
+            if again > 0 {
+                query!(
+                    "UPDATE jobs SET failed = failed - $2, state = 'running', finished_at = NULL WHERE id = $1",
+                    id,
+                    again,
+                )
+                .execute(&mut *tx)
+                .await?;
+            }
+        }
+        let job = job(&mut *tx, &owner, id).await?;
         tx.commit().await?;
+        Ok(job)
+    }
+
+    async fn delete_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError> {
+        let row = query_as!(
+            JobRow,
+            "DELETE FROM jobs WHERE id = $1 AND owner = $2 AND state IN ('done', 'cancelled')
+             RETURNING id, owner, state, requirements, total, done, failed, created_at, started_at, finished_at",
+            id,
+            rows::clean(owner),
+        )
+        .fetch_optional(&self.0)
+        .await?;
         row.map(Job::try_from).transpose()
     }
 
@@ -235,25 +347,29 @@ impl Store for Postgres {
         worker: Uuid,
         max: u32,
         lease: Duration,
+        avoid: &[Uuid],
     ) -> Result<Vec<Claim>, StoreError> {
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.transaction().await?;
         let mut claimed = query_as!(
             ClaimRow,
             r#"WITH waiting AS (
                  SELECT job, idx FROM items
-                 WHERE state IN ('queued', 'running') AND (state = 'queued' OR lease_until <= maoocr_now())
+                 WHERE state IN ('queued', 'running')
+                     AND (state = 'queued' AND ready_at <= maoocr_now() OR lease_until <= maoocr_now())
+                     AND job <> ALL($4::uuid[])
                  ORDER BY job, idx LIMIT $1
                  FOR UPDATE SKIP LOCKED
              )
              UPDATE items
-             SET state = 'running', worker = $2, lease_until = maoocr_now() + $3, attempt = attempt + 1
+             SET state = 'running', worker = $2, lease_until = maoocr_now() + $3, begun_at = NULL
              FROM waiting JOIN jobs ON jobs.id = waiting.job
              WHERE items.job = waiting.job AND items.idx = waiting.idx
              RETURNING items.job, items.idx, jobs.owner, items.name, jobs.requirements,
-                 items.picture AS "picture!", items.attempt"#,
+                 items.picture AS "picture!", items.attempt, items.retries"#,
             i64::from(max),
             worker,
             rows::millis(lease),
+            avoid,
         )
         .fetch_all(&mut *tx)
         .await?;
@@ -263,7 +379,7 @@ impl Store for Postgres {
         claimed.sort_unstable_by_key(|row| (row.job, row.idx));
         let mut jobs: Vec<Uuid> = claimed.iter().map(|row| row.job).collect();
         jobs.dedup();
-        // A job that is locked is being begun, finished or cancelled by another, who sets its state.
+        // A locked job is being started, finished or cancelled by another transaction, which sets its state.
         query!(
             "UPDATE jobs SET state = 'running', started_at = maoocr_now()
              WHERE id IN (SELECT id FROM jobs WHERE id = ANY($1) AND state = 'queued' FOR UPDATE SKIP LOCKED)",
@@ -275,6 +391,43 @@ impl Store for Postgres {
         rows::all(claimed)
     }
 
+    async fn begin(&self, worker: Uuid, item: ItemKey) -> Result<bool, StoreError> {
+        let begun = query!(
+            "UPDATE items SET begun_at = maoocr_now(), attempt = attempt + 1
+             WHERE job = $1 AND idx = $2 AND worker = $3 AND state = 'running' AND begun_at IS NULL",
+            item.job,
+            i64::from(item.index),
+            worker,
+        )
+        .execute(&self.0)
+        .await?;
+        Ok(begun.rows_affected() > 0)
+    }
+
+    async fn postpone(
+        &self,
+        worker: Uuid,
+        item: ItemKey,
+        wait: Duration,
+        failed: bool,
+    ) -> Result<bool, StoreError> {
+        let postponed = query!(
+            "UPDATE items
+             SET state = 'queued', worker = NULL, lease_until = NULL, ready_at = maoocr_now() + $4,
+                 attempt = attempt - CASE WHEN begun_at IS NULL THEN 0 ELSE 1 END, begun_at = NULL,
+                 retries = retries + $5
+             WHERE job = $1 AND idx = $2 AND worker = $3 AND state = 'running'",
+            item.job,
+            i64::from(item.index),
+            worker,
+            rows::millis(wait),
+            i64::from(failed),
+        )
+        .execute(&self.0)
+        .await?;
+        Ok(postponed.rows_affected() > 0)
+    }
+
     async fn renew(
         &self,
         worker: Uuid,
@@ -283,7 +436,7 @@ impl Store for Postgres {
     ) -> Result<Vec<ItemKey>, StoreError> {
         let jobs: Vec<Uuid> = items.iter().map(|key| key.job).collect();
         let indices: Vec<i64> = items.iter().map(|key| key.index.into()).collect();
-        // A lease that ran out and that nobody took can still be prolonged: its work isn't lost.
+        // An expired lease that nobody took can still be extended, so its work isn't lost.
         let held = query!(
             "UPDATE items SET lease_until = maoocr_now() + $4
              FROM (
@@ -321,7 +474,7 @@ impl Store for Postgres {
         outcome: Outcome,
     ) -> Result<bool, StoreError> {
         let ending = Ending::from(outcome);
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.transaction().await?;
         query!(
             "SELECT id FROM jobs WHERE id = $1 FOR NO KEY UPDATE",
             item.job
@@ -330,8 +483,8 @@ impl Store for Postgres {
         .await?;
         let finished = query!(
             "UPDATE items
-             SET state = $4, result = $5, error = $6, finished_at = maoocr_now(),
-                 picture = NULL, worker = NULL, lease_until = NULL
+             SET state = $4, answer = $7, result = $5, error = $6, finished_at = maoocr_now(),
+                 picture = CASE WHEN $4 = 'failed' THEN picture END, worker = NULL, lease_until = NULL
              WHERE job = $1 AND idx = $2 AND worker = $3 AND state = 'running' AND lease_until > maoocr_now()",
             item.job,
             i64::from(item.index),
@@ -339,6 +492,7 @@ impl Store for Postgres {
             ending.state,
             ending.result,
             ending.error,
+            ending.answer,
         )
         .execute(&mut *tx)
         .await?;
@@ -366,7 +520,9 @@ impl Store for Postgres {
 
     async fn release(&self, worker: Uuid) -> Result<u64, StoreError> {
         let released = query!(
-            "UPDATE items SET state = 'queued', worker = NULL, lease_until = NULL, attempt = attempt - 1
+            "UPDATE items
+             SET state = 'queued', worker = NULL, lease_until = NULL,
+                 attempt = attempt - CASE WHEN begun_at IS NULL THEN 0 ELSE 1 END, begun_at = NULL
              FROM (
                  SELECT job, idx FROM items WHERE worker = $1 AND state = 'running'
                  ORDER BY job, idx FOR UPDATE
@@ -380,17 +536,19 @@ impl Store for Postgres {
     }
 
     async fn backlog(&self) -> Result<u64, StoreError> {
+        let mut tx = self.transaction().await?;
         let waiting = query_scalar!(
             r#"SELECT COUNT(*) AS "waiting!" FROM items
              WHERE state IN ('queued', 'running') AND (state = 'queued' OR lease_until <= maoocr_now())"#
         )
-        .fetch_one(&self.0)
+        .fetch_one(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(waiting.unsigned_abs())
     }
 
     async fn remember(&self, entries: Vec<NewEntry>) -> Result<(), StoreError> {
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.transaction().await?;
         for entry in &entries {
             insert(&mut tx, entry).await?;
         }
@@ -407,6 +565,7 @@ impl Store for Postgres {
         let owner = rows::clean(owner);
         let before = before.unwrap_or(Uuid::max());
         let limit = i64::from(limit);
+        let mut tx = self.transaction().await?;
         let found = match query.filter(|q| !q.trim().is_empty()).map(Query::new) {
             None => {
                 query_as!(
@@ -417,7 +576,7 @@ impl Store for Postgres {
                     before,
                     limit,
                 )
-                .fetch_all(&self.0)
+                .fetch_all(&mut *tx)
                 .await?
             }
             Some(None) => Vec::new(),
@@ -434,10 +593,11 @@ impl Store for Postgres {
                     words.tsquery(),
                     &words.patterns(),
                 )
-                .fetch_all(&self.0)
+                .fetch_all(&mut *tx)
                 .await?
             }
         };
+        tx.commit().await?;
         Ok(found.into_iter().map(Summary::from).collect())
     }
 
@@ -466,21 +626,63 @@ impl Store for Postgres {
     }
 
     async fn forget(&self, owner: &str, id: Uuid) -> Result<bool, StoreError> {
+        let owner = rows::clean(owner);
+        let mut tx = self.transaction().await?;
         let forgotten = query!(
             "DELETE FROM entries WHERE id = $1 AND owner = $2",
             id,
-            rows::clean(owner)
+            owner
         )
-        .execute(&self.0)
+        .execute(&mut *tx)
         .await?;
+        if forgotten.rows_affected() > 0 {
+            query!("UPDATE items SET result = NULL WHERE answer = $1", id)
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
         Ok(forgotten.rows_affected() > 0)
     }
 
     async fn forget_all(&self, owner: &str) -> Result<u64, StoreError> {
-        let forgotten = query!("DELETE FROM entries WHERE owner = $1", rows::clean(owner))
-            .execute(&self.0)
+        let owner = rows::clean(owner);
+        let mut tx = self.transaction().await?;
+        query!(
+            "DELETE FROM jobs WHERE id IN (
+                 SELECT id FROM jobs WHERE owner = $1 AND state IN ('done', 'cancelled') ORDER BY id FOR UPDATE
+             )",
+            owner
+        )
+        .execute(&mut *tx)
+        .await?;
+        query!(
+            "UPDATE items SET result = NULL
+             FROM (
+                 SELECT items.job, items.idx FROM items JOIN jobs ON jobs.id = items.job
+                 WHERE jobs.owner = $1 AND items.state = 'done'
+                 ORDER BY items.job, items.idx FOR UPDATE OF items
+             ) AS read
+             WHERE items.job = read.job AND items.idx = read.idx",
+            owner
+        )
+        .execute(&mut *tx)
+        .await?;
+        let forgotten = query!("DELETE FROM entries WHERE owner = $1", owner)
+            .execute(&mut *tx)
             .await?;
+        tx.commit().await?;
         Ok(forgotten.rows_affected())
+    }
+
+    async fn first_use(&self, hash: &[u8; 32], until: i64) -> Result<bool, StoreError> {
+        let first = query!(
+            "INSERT INTO nonces (hash, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            &hash[..],
+            until,
+        )
+        .execute(&self.0)
+        .await?;
+        Ok(first.rows_affected() > 0)
     }
 
     async fn add_key(&self, key: NewKey) -> Result<(), StoreError> {
@@ -531,14 +733,25 @@ impl Store for Postgres {
         Ok(revoked.rows_affected() > 0)
     }
 
+    async fn forget_nonces(&self) -> Result<u64, StoreError> {
+        let forgotten = query!(
+            "DELETE FROM nonces WHERE hash IN (
+                 SELECT hash FROM nonces WHERE expires_at < maoocr_now() FOR UPDATE SKIP LOCKED
+             )"
+        )
+        .execute(&self.0)
+        .await?;
+        Ok(forgotten.rows_affected())
+    }
+
     async fn purge(
         &self,
         entries: Option<i64>,
         jobs: Option<i64>,
         receiving: i64,
     ) -> Result<Purged, StoreError> {
-        let mut tx = self.0.begin().await?;
-        // Another replica may purge at the same time: what it has locked is its own to delete.
+        let mut tx = self.transaction().await?;
+        // Another replica may purge at the same time and deletes what it has locked.
         let jobs = query!(
             "DELETE FROM jobs WHERE id IN (
                  SELECT id FROM jobs

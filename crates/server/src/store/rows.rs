@@ -1,4 +1,4 @@
-//! What both databases have in common: their rows, and how they become what the trait speaks of.
+//! What both databases share: their rows, and how they become the trait's types.
 
 use serde_json::Value;
 use sqlx::migrate::{MigrateError, Migrator};
@@ -88,6 +88,7 @@ pub struct ClaimRow {
     pub requirements: String,
     pub picture: Vec<u8>,
     pub attempt: i64,
+    pub retries: i64,
 }
 
 impl TryFrom<ClaimRow> for Claim {
@@ -104,6 +105,7 @@ impl TryFrom<ClaimRow> for Claim {
             requirements: json(&row.requirements)?,
             picture: row.picture,
             attempt: count(row.attempt)?,
+            retries: count(row.retries)?,
         })
     }
 }
@@ -189,13 +191,14 @@ impl TryFrom<KeyRow> for Key {
     }
 }
 
-/// An outcome as a picture's row has it.
+/// An outcome as stored in a picture's row.
 pub struct Ending {
     pub state: &'static str,
+    pub answer: Option<Uuid>,
     pub result: Option<String>,
     pub error: Option<String>,
     pub history: Vec<NewEntry>,
-    /// What the job's counters grow by.
+    /// Increments of the job's counters.
     pub done: i64,
     pub failed: i64,
 }
@@ -203,8 +206,13 @@ pub struct Ending {
 impl From<Outcome> for Ending {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Done { result, history } => Self {
+            Outcome::Done {
+                id,
+                result,
+                history,
+            } => Self {
                 state: "done",
+                answer: Some(id),
                 result: Some(result.to_string()),
                 error: None,
                 history,
@@ -213,6 +221,7 @@ impl From<Outcome> for Ending {
             },
             Outcome::Failed(problem) => Self {
                 state: "failed",
+                answer: None,
                 result: None,
                 error: Some(problem.to_string()),
                 history: Vec::new(),
@@ -223,7 +232,7 @@ impl From<Outcome> for Ending {
     }
 }
 
-/// Rows as what the trait speaks of; the first that can't be read is the error.
+/// Converts rows to the trait's types; the first that can't be read is the error.
 pub fn all<R, T>(rows: Vec<R>) -> Result<Vec<T>, StoreError>
 where
     T: TryFrom<R>,
@@ -239,17 +248,17 @@ pub fn missing(these: &[ItemKey], those: &[ItemKey]) -> Vec<ItemKey> {
     these.copied().collect()
 }
 
-/// Text that every database keeps.
+/// Text that every database can store.
 pub fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// How a text begins.
+/// The beginning of a text.
 pub fn preview(text: &str) -> String {
     clean(&text.chars().take(PREVIEW).collect::<String>())
 }
 
-/// Scopes as a key's row has them.
+/// Scopes as stored in a key's row.
 pub fn scopes(scopes: &[Scope]) -> String {
     Value::from_iter(scopes.iter().map(|s| serde_json::json!(s))).to_string()
 }
@@ -259,6 +268,18 @@ pub fn millis(time: std::time::Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4)
 }
 
+/// Bytes of a picture.
+pub fn length(picture: &[u8]) -> i64 {
+    i64::try_from(picture.len()).unwrap_or(i64::MAX)
+}
+
+/// Ids as a JSON array of hexadecimal digits, for SQLite, which takes no lists.
+#[cfg(feature = "sqlite")]
+pub fn hex(ids: &[Uuid]) -> String {
+    Value::from_iter(ids.iter().map(|id| id.simple().to_string())).to_string()
+}
+
+/// A number that can't be negative.
 pub fn count(number: i64) -> Result<u32, StoreError> {
     u32::try_from(number).map_err(|_| StoreError::Damaged("a number", number.to_string()))
 }
@@ -267,7 +288,7 @@ fn json(text: &str) -> Result<Value, StoreError> {
     serde_json::from_str(text).map_err(|e| StoreError::Damaged("JSON", e.to_string()))
 }
 
-/// Why tables could not be brought up to date.
+/// Why the tables could not be migrated.
 pub fn migration(error: MigrateError, known: &Migrator) -> StoreError {
     let newest = known.iter().map(|m| m.version).max().unwrap_or(0);
     match error {

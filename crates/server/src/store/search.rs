@@ -1,40 +1,40 @@
 //! Full-text search that finds the same in every database.
 //!
-//! Text becomes tokens here, not in the database, whose own ways differ by version and locale. A word is one token,
-//! folded: `Café` is `cafe`. In scripts that put no spaces between words every character is a token, and a word there
-//! is found as a phrase of them. SQLite looks phrases up by position. PostgreSQL keeps no more than 256 positions of
-//! a lexeme, which is few for 的 on a long page: there pairs of characters are lexemes of their own, without
-//! positions, and longer phrases are compared with the tokens themselves.
+//! Text is tokenised here rather than in the database, whose tokenisers differ by version and locale. A word is one
+//! token, folded: `Café` becomes `cafe`. In scripts without spaces between words, every character is a token, and a word
+//! is found as a phrase. SQLite finds phrases by position. PostgreSQL stores at most 256 positions per lexeme, too few
+//! for 的 on a long page; so there pairs of characters are lexemes of their own, without positions, and longer phrases
+//! are compared with the tokens themselves.
 
 use std::collections::HashSet;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Characters of a word that count. PostgreSQL has an end (2046 bytes), and nobody types more.
+/// Characters of a word that count. PostgreSQL has a limit (2046 bytes), and nobody types more.
 const WORD: usize = 64;
 /// Tokens of a query that count.
 const QUERY: usize = 64;
-/// Bytes of different lexemes in an entry; text beyond them is not searched. A `tsvector` ends at 2^20, which is more
-/// than a hundred dense pages.
+/// Bytes of distinct lexemes per entry; text beyond them isn't searchable. A `tsvector` holds 2^20, which is more than a
+/// hundred dense pages.
 const LEXEMES: usize = 1_000_000;
-/// Stands between the name and the text, so that no phrase reaches from one into the other. In no query: it is not
-/// alphanumeric. For SQLite, a token like any other.
+/// Separates the name from the text, so that no phrase spans both. It can't occur in a query, since it isn't
+/// alphanumeric. For SQLite it is a token like any other.
 const BARRIER: &str = "\u{e000}";
 
 /// A searchable piece of text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Token {
     text: String,
-    /// Of a script without spaces between words.
+    /// Whether its script has no spaces between words.
     character: bool,
 }
 
-/// Text as an entry's index has it.
+/// Text as stored in an entry's index.
 pub struct Index {
     /// Every token between two spaces, in order.
     pub words: String,
-    /// Every different token and pair of neighbouring characters.
+    /// Every distinct token and pair of neighbouring characters.
     #[cfg(feature = "postgres")]
     pub lexemes: Vec<String>,
 }
@@ -93,11 +93,11 @@ fn pair(first: &Token, second: &Token) -> Option<String> {
     (first.character && second.character).then(|| [&*first.text, &*second.text].concat())
 }
 
-/// What is looked for: every term.
+/// A query: all of its terms must match.
 #[derive(Debug)]
 pub struct Query(Vec<Term>);
 
-/// Tokens in a row; the last one may be the beginning of a word.
+/// Consecutive tokens; the last may be the beginning of a word.
 #[derive(Debug)]
 struct Term {
     tokens: Vec<Token>,
@@ -105,8 +105,7 @@ struct Term {
 }
 
 impl Query {
-    /// What stands between white space is a term, and the last term may go on. None where nothing is looked for that
-    /// could be found.
+    /// Terms are separated by white space, and the last may be incomplete. None if the query can't match anything.
     pub fn new(text: &str) -> Option<Self> {
         let mut left = QUERY;
         let mut terms: Vec<Term> = text
@@ -144,7 +143,7 @@ impl Query {
         lexemes.collect::<Vec<_>>().join(" & ")
     }
 
-    /// For PostgreSQL: patterns of `LIKE` for what lexemes alone don't tell.
+    /// For PostgreSQL: `LIKE` patterns for what lexemes alone can't tell.
     #[cfg(feature = "postgres")]
     pub fn patterns(&self) -> Vec<String> {
         let unsure = self.0.iter().filter(|term| match &term.tokens[..] {
@@ -166,7 +165,7 @@ impl Term {
         words.join(" ")
     }
 
-    /// Quoted. Tokens hold no quotes.
+    /// Quoted; tokens contain no quotes.
     #[cfg(feature = "postgres")]
     fn lexemes(&self) -> Vec<String> {
         let tokens = &self.tokens;
@@ -242,7 +241,7 @@ impl<I: Iterator<Item = char>> Iterator for Tokens<I> {
     }
 }
 
-/// Without accent and case. Upper case first: `ß` and `ſ` have none of their own.
+/// Strips accents and case. Upper case first, because `ß` and `ſ` have no capital of their own.
 fn fold(c: char) -> impl Iterator<Item = char> {
     let letters = std::iter::once(c).nfd();
     letters
@@ -252,7 +251,7 @@ fn fold(c: char) -> impl Iterator<Item = char> {
         .filter(|&c| c.is_alphanumeric() || is_combining_mark(c))
 }
 
-/// Of a script that puts no spaces between words, or, as in Korean, puts them around more than a word.
+/// Whether a character's script has no spaces between words or, like Korean, has them around more than a word.
 fn is_character(c: char) -> bool {
     let script = matches!(c,
         '\u{e00}'..='\u{eff}'          // Thai, Lao

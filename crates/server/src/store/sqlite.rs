@@ -1,8 +1,8 @@
 //! SQLite: one file for one machine.
 //!
-//! One connection writes, in transactions that take the write lock at their beginning: a transaction that reads first
-//! and writes later could find its snapshot outdated and fail. Others read beside it (WAL). Another process may hold
-//! the file open too.
+//! One connection writes, in transactions that take the write lock at the start: a transaction that reads first and
+//! writes later could find its snapshot outdated and fail. Others read concurrently (WAL). Another process may have the
+//! file open too.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -19,7 +19,7 @@ use super::rows::{self, ClaimRow, Ending, EntryRow, ItemRow, JobRow, KeyRow, Sum
 use super::search::{Index, Query};
 use super::{
     Claim, Created, Entry, Item, ItemKey, Job, Key, NewEntry, NewJob, NewKey, Outcome, Purged,
-    Store, StoreError, Summary,
+    Store, StoreError, Summary, Waiting,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections to one file.
 pub struct Sqlite {
     write: SqlitePool,
-    read: SqlitePool,
+    pub(super) read: SqlitePool,
 }
 
 impl Sqlite {
@@ -47,7 +47,7 @@ impl Sqlite {
         let began = Instant::now();
         loop {
             match Self::open_file(&path).await {
-                // Another process makes the same new file. SQLite doesn't wait where it changes the journal.
+                // Another process is creating the same file. SQLite doesn't wait while changing the journal mode.
                 Err(error) if is_busy(&error) && began.elapsed() < PATIENCE => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
@@ -84,7 +84,7 @@ impl Sqlite {
         Ok(Self { write, read })
     }
 
-    async fn begin(&self) -> Result<Transaction<'static, Driver>, StoreError> {
+    pub(super) async fn transaction(&self) -> Result<Transaction<'static, Driver>, StoreError> {
         Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
     }
 }
@@ -98,7 +98,7 @@ fn is_busy(error: &StoreError) -> bool {
     code.is_some_and(|code| code & 0xff == 5)
 }
 
-/// Makes the file, so that it is this user's alone from the beginning.
+/// Creates the file, private to this user from the start.
 fn make(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         let mut builder = std::fs::DirBuilder::new();
@@ -114,9 +114,28 @@ fn make(path: &Path) -> std::io::Result<()> {
     options.open(path).map(drop)
 }
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     rows::millis(since.unwrap_or_default())
+}
+
+/// A job of an owner, whose name is clean.
+async fn job(
+    executor: impl sqlx::SqliteExecutor<'_>,
+    owner: &str,
+    id: Uuid,
+) -> Result<Option<Job>, StoreError> {
+    let row = query_as!(
+        JobRow,
+        r#"SELECT id AS "id!: Uuid", owner, state, requirements, total, done, failed, created_at,
+                 started_at, finished_at
+             FROM jobs WHERE id = ?1 AND owner = ?2"#,
+        id,
+        owner,
+    )
+    .fetch_optional(executor)
+    .await?;
+    row.map(Job::try_from).transpose()
 }
 
 #[async_trait]
@@ -129,7 +148,7 @@ impl Store for Sqlite {
         let owner = rows::clean(&job.owner);
         let key = job.idempotency_key.as_deref().map(rows::clean);
         let (id, requirements, now) = (Uuid::now_v7(), job.requirements.to_string(), now());
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         let made = query_as!(
             JobRow,
             r#"INSERT INTO jobs (id, owner, idempotency_key, state, requirements, created_at)
@@ -167,12 +186,14 @@ impl Store for Sqlite {
     }
 
     async fn add_item(&self, item: ItemKey, name: &str, picture: &[u8]) -> Result<(), StoreError> {
-        let name = rows::clean(name);
-        let mut tx = self.begin().await?;
+        let (name, length) = (rows::clean(name), rows::length(picture));
+        let mut tx = self.transaction().await?;
         let counted = query!(
-            "UPDATE jobs SET total = total + 1 WHERE id = ?1 AND state = 'receiving' AND total = ?2",
+            "UPDATE jobs SET total = total + 1, bytes = bytes + ?3
+             WHERE id = ?1 AND state = 'receiving' AND total = ?2",
             item.job,
             item.index,
+            length,
         )
         .execute(&mut *tx)
         .await?;
@@ -191,9 +212,25 @@ impl Store for Sqlite {
         Ok(tx.commit().await?)
     }
 
+    async fn waiting(&self, owner: &str) -> Result<Waiting, StoreError> {
+        let owner = rows::clean(owner);
+        let row = query!(
+            r#"SELECT COALESCE(SUM(total - done - failed), 0) AS "pictures!: i64",
+                 COALESCE(SUM(bytes), 0) AS "bytes!: i64"
+             FROM jobs WHERE owner = ?1 AND state IN ('receiving', 'queued', 'running')"#,
+            owner,
+        )
+        .fetch_one(&self.read)
+        .await?;
+        Ok(Waiting {
+            pictures: row.pictures.unsigned_abs(),
+            bytes: row.bytes.unsigned_abs(),
+        })
+    }
+
     async fn start_job(&self, id: Uuid) -> Result<Job, StoreError> {
         let now = now();
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         let started = query!(
             "UPDATE jobs
              SET state = CASE total WHEN 0 THEN 'done' ELSE 'queued' END,
@@ -226,7 +263,7 @@ impl Store for Sqlite {
     }
 
     async fn abandon_job(&self, id: Uuid) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         query!("DELETE FROM jobs WHERE id = ?1 AND state = 'receiving'", id)
             .execute(&mut *tx)
             .await?;
@@ -234,18 +271,42 @@ impl Store for Sqlite {
     }
 
     async fn job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError> {
-        let owner = rows::clean(owner);
-        let row = query_as!(
+        job(&self.read, &rows::clean(owner), id).await
+    }
+
+    async fn jobs(
+        &self,
+        owner: &str,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
+        let (owner, before) = (rows::clean(owner), before.unwrap_or(Uuid::max()));
+        let found = query_as!(
             JobRow,
             r#"SELECT id AS "id!: Uuid", owner, state, requirements, total, done, failed, created_at,
                  started_at, finished_at
-             FROM jobs WHERE id = ?1 AND owner = ?2"#,
-            id,
+             FROM jobs WHERE owner = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"#,
             owner,
+            before,
+            limit,
         )
-        .fetch_optional(&self.read)
+        .fetch_all(&self.read)
         .await?;
-        row.map(Job::try_from).transpose()
+        rows::all(found)
+    }
+
+    async fn jobs_by_id(&self, ids: &[Uuid]) -> Result<Vec<Job>, StoreError> {
+        let ids = rows::hex(ids);
+        let found = query_as!(
+            JobRow,
+            r#"SELECT id AS "id!: Uuid", owner, state, requirements, total, done, failed, created_at,
+                 started_at, finished_at
+             FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each(?1))"#,
+            ids,
+        )
+        .fetch_all(&self.read)
+        .await?;
+        rows::all(found)
     }
 
     async fn items(&self, id: Uuid, first: u32, limit: u32) -> Result<Vec<Item>, StoreError> {
@@ -264,7 +325,7 @@ impl Store for Sqlite {
 
     async fn cancel_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError> {
         let (owner, now) = (rows::clean(owner), now());
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         let cancelled = query!(
             "UPDATE jobs SET state = 'cancelled', finished_at = ?3
              WHERE id = ?1 AND owner = ?2 AND state IN ('receiving', 'queued', 'running')",
@@ -285,16 +346,60 @@ impl Store for Sqlite {
             .execute(&mut *tx)
             .await?;
         }
+        let job = job(&mut *tx, &owner, id).await?;
+        tx.commit().await?;
+        Ok(job)
+    }
+
+    async fn retry_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError> {
+        let owner = rows::clean(owner);
+        let mut tx = self.transaction().await?;
+        // Those of earlier versions were not kept.
+        let again = query!(
+            "UPDATE items
+             SET state = 'queued', error = NULL, finished_at = NULL, attempt = 0, retries = 0, ready_at = 0
+             WHERE state = 'failed' AND picture IS NOT NULL AND job = (
+                 SELECT id FROM jobs WHERE id = ?1 AND owner = ?2 AND state IN ('queued', 'running', 'done')
+             )",
+            id,
+            owner,
+        )
+        .execute(&mut *tx)
+        .await?
+        .rows_affected()
+        .cast_signed();
+        if again > 0 {
+            query!(
+                "UPDATE jobs SET failed = failed - ?2, state = 'running', finished_at = NULL WHERE id = ?1",
+                id,
+                again,
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        let job = job(&mut *tx, &owner, id).await?;
+        tx.commit().await?;
+        Ok(job)
+    }
+
+    async fn delete_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError> {
+        let owner = rows::clean(owner);
+        let mut tx = self.transaction().await?;
         let row = query_as!(
             JobRow,
             r#"SELECT id AS "id!: Uuid", owner, state, requirements, total, done, failed, created_at,
                  started_at, finished_at
-             FROM jobs WHERE id = ?1 AND owner = ?2"#,
+             FROM jobs WHERE id = ?1 AND owner = ?2 AND state IN ('done', 'cancelled')"#,
             id,
             owner,
         )
         .fetch_optional(&mut *tx)
         .await?;
+        if row.is_some() {
+            query!("DELETE FROM jobs WHERE id = ?1", id)
+                .execute(&mut *tx)
+                .await?;
+        }
         tx.commit().await?;
         row.map(Job::try_from).transpose()
     }
@@ -304,32 +409,34 @@ impl Store for Sqlite {
         worker: Uuid,
         max: u32,
         lease: Duration,
+        avoid: &[Uuid],
     ) -> Result<Vec<Claim>, StoreError> {
-        let now = now();
+        let (now, avoid) = (now(), rows::hex(avoid));
         let until = now.saturating_add(rows::millis(lease));
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         let claimed = query_as!(
             ClaimRow,
             r#"SELECT items.job AS "job!: Uuid", items.idx, jobs.owner, items.name, jobs.requirements,
-                 items.picture AS "picture!", items.attempt + 1 AS "attempt!: i64"
+                 items.picture AS "picture!", items.attempt, items.retries
              FROM items JOIN jobs ON jobs.id = items.job
              WHERE items.state IN ('queued', 'running')
-                 AND (items.state = 'queued' OR items.lease_until <= ?1)
+                 AND (items.state = 'queued' AND items.ready_at <= ?1 OR items.lease_until <= ?1)
+                 AND items.job NOT IN (SELECT unhex(value) FROM json_each(?3))
              ORDER BY items.job, items.idx LIMIT ?2"#,
             now,
             max,
+            avoid,
         )
         .fetch_all(&mut *tx)
         .await?;
         for row in &claimed {
             query!(
-                "UPDATE items SET state = 'running', worker = ?3, lease_until = ?4, attempt = ?5
+                "UPDATE items SET state = 'running', worker = ?3, lease_until = ?4, begun_at = NULL
                  WHERE job = ?1 AND idx = ?2",
                 row.job,
                 row.idx,
                 worker,
                 until,
-                row.attempt,
             )
             .execute(&mut *tx)
             .await?;
@@ -345,6 +452,50 @@ impl Store for Sqlite {
         rows::all(claimed)
     }
 
+    async fn begin(&self, worker: Uuid, item: ItemKey) -> Result<bool, StoreError> {
+        let now = now();
+        let mut tx = self.transaction().await?;
+        let begun = query!(
+            "UPDATE items SET begun_at = ?4, attempt = attempt + 1
+             WHERE job = ?1 AND idx = ?2 AND worker = ?3 AND state = 'running' AND begun_at IS NULL",
+            item.job,
+            item.index,
+            worker,
+            now,
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(begun.rows_affected() > 0)
+    }
+
+    async fn postpone(
+        &self,
+        worker: Uuid,
+        item: ItemKey,
+        wait: Duration,
+        failed: bool,
+    ) -> Result<bool, StoreError> {
+        let ready = now().saturating_add(rows::millis(wait));
+        let mut tx = self.transaction().await?;
+        let postponed = query!(
+            "UPDATE items
+             SET state = 'queued', worker = NULL, lease_until = NULL, ready_at = ?4,
+                 attempt = attempt - CASE WHEN begun_at IS NULL THEN 0 ELSE 1 END, begun_at = NULL,
+                 retries = retries + ?5
+             WHERE job = ?1 AND idx = ?2 AND worker = ?3 AND state = 'running'",
+            item.job,
+            item.index,
+            worker,
+            ready,
+            failed,
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(postponed.rows_affected() > 0)
+    }
+
     async fn renew(
         &self,
         worker: Uuid,
@@ -353,9 +504,9 @@ impl Store for Sqlite {
     ) -> Result<Vec<ItemKey>, StoreError> {
         let until = now().saturating_add(rows::millis(lease));
         let mut held = Vec::new();
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         for item in items {
-            // A lease that ran out and that nobody took can still be prolonged: its work isn't lost.
+            // An expired lease that nobody took can still be extended, so its work isn't lost.
             let renewed = query!(
                 "UPDATE items SET lease_until = ?4
                  WHERE job = ?1 AND idx = ?2 AND worker = ?3 AND state = 'running'",
@@ -382,11 +533,11 @@ impl Store for Sqlite {
     ) -> Result<bool, StoreError> {
         let ending = Ending::from(outcome);
         let now = now();
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         let finished = query!(
             "UPDATE items
-             SET state = ?4, result = ?5, error = ?6, finished_at = ?7,
-                 picture = NULL, worker = NULL, lease_until = NULL
+             SET state = ?4, answer = ?8, result = ?5, error = ?6, finished_at = ?7,
+                 picture = CASE WHEN ?4 = 'failed' THEN picture END, worker = NULL, lease_until = NULL
              WHERE job = ?1 AND idx = ?2 AND worker = ?3 AND state = 'running' AND lease_until > ?7",
             item.job,
             item.index,
@@ -395,6 +546,7 @@ impl Store for Sqlite {
             ending.result,
             ending.error,
             now,
+            ending.answer,
         )
         .execute(&mut *tx)
         .await?;
@@ -422,9 +574,11 @@ impl Store for Sqlite {
     }
 
     async fn release(&self, worker: Uuid) -> Result<u64, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         let released = query!(
-            "UPDATE items SET state = 'queued', worker = NULL, lease_until = NULL, attempt = attempt - 1
+            "UPDATE items
+             SET state = 'queued', worker = NULL, lease_until = NULL,
+                 attempt = attempt - CASE WHEN begun_at IS NULL THEN 0 ELSE 1 END, begun_at = NULL
              WHERE worker = ?1 AND state = 'running'",
             worker,
         )
@@ -448,7 +602,7 @@ impl Store for Sqlite {
 
     async fn remember(&self, entries: Vec<NewEntry>) -> Result<(), StoreError> {
         let now = now();
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         for entry in &entries {
             insert(&mut tx, entry, now).await?;
         }
@@ -530,7 +684,7 @@ impl Store for Sqlite {
 
     async fn forget(&self, owner: &str, id: Uuid) -> Result<bool, StoreError> {
         let owner = rows::clean(owner);
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         let forgotten = query!(
             "DELETE FROM entries WHERE id = ?1 AND owner = ?2",
             id,
@@ -538,13 +692,31 @@ impl Store for Sqlite {
         )
         .execute(&mut *tx)
         .await?;
+        if forgotten.rows_affected() > 0 {
+            query!("UPDATE items SET result = NULL WHERE answer = ?1", id)
+                .execute(&mut *tx)
+                .await?;
+        }
         tx.commit().await?;
         Ok(forgotten.rows_affected() > 0)
     }
 
     async fn forget_all(&self, owner: &str) -> Result<u64, StoreError> {
         let owner = rows::clean(owner);
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
+        query!(
+            "DELETE FROM jobs WHERE owner = ?1 AND state IN ('done', 'cancelled')",
+            owner
+        )
+        .execute(&mut *tx)
+        .await?;
+        query!(
+            "UPDATE items SET result = NULL
+             WHERE state = 'done' AND job IN (SELECT id FROM jobs WHERE owner = ?1)",
+            owner
+        )
+        .execute(&mut *tx)
+        .await?;
         let forgotten = query!("DELETE FROM entries WHERE owner = ?1", owner)
             .execute(&mut *tx)
             .await?;
@@ -552,10 +724,24 @@ impl Store for Sqlite {
         Ok(forgotten.rows_affected())
     }
 
+    async fn first_use(&self, hash: &[u8; 32], until: i64) -> Result<bool, StoreError> {
+        let hash = &hash[..];
+        let mut tx = self.transaction().await?;
+        let first = query!(
+            "INSERT INTO nonces (hash, expires_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            hash,
+            until,
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(first.rows_affected() > 0)
+    }
+
     async fn add_key(&self, key: NewKey) -> Result<(), StoreError> {
         let (name, hash, now) = (rows::clean(&key.name), &key.hash[..], now());
         let scopes = rows::scopes(&key.scopes);
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         query!(
             "INSERT INTO keys (id, name, hash, scopes, rate, created_at, expires_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -598,7 +784,7 @@ impl Store for Sqlite {
 
     async fn revoke_key(&self, id: Uuid) -> Result<bool, StoreError> {
         let now = now();
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         let revoked = query!(
             "UPDATE keys SET revoked_at = ?2
              WHERE id = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
@@ -611,13 +797,23 @@ impl Store for Sqlite {
         Ok(revoked.rows_affected() > 0)
     }
 
+    async fn forget_nonces(&self) -> Result<u64, StoreError> {
+        let now = now();
+        let mut tx = self.transaction().await?;
+        let forgotten = query!("DELETE FROM nonces WHERE expires_at < ?1", now)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(forgotten.rows_affected())
+    }
+
     async fn purge(
         &self,
         entries: Option<i64>,
         jobs: Option<i64>,
         receiving: i64,
     ) -> Result<Purged, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.transaction().await?;
         let jobs = query!(
             "DELETE FROM jobs WHERE finished_at < ?1 OR (state = 'receiving' AND created_at < ?2)",
             jobs,

@@ -15,6 +15,8 @@ export function ocr(): OcrClient {
   client ??= new OcrClient({
     base,
     createWorker: () => new Worker(new URL("../worker.ts", import.meta.url), { type: "module", name: "engine" }),
+    createDocuments: () =>
+      new Worker(new URL("../documents-worker.ts", import.meta.url), { type: "module", name: "documents" }),
     remote: { base, ...(key && { token: key }) },
     // Larger than all the rest: fetched when it is used, or compared with the CPU.
     ...(GPU_VERSION && { gpu: { version: GPU_VERSION, createWorker: gpuWorker } }),

@@ -6,7 +6,6 @@ import { notify } from "./notices.svelte.ts";
 /** What went wrong and what to do, in the person's language. */
 export function explain(error: OcrError): string {
   const messages = t().errors;
-  if (error.code === "encrypted") return t().files.encrypted;
   const known = messages[error.code as keyof typeof messages];
   if (typeof known === "string") return known;
   // Whatever a server says when it wants to be asked later: its queue is full, it shuts down, a proxy finds none.

@@ -1,30 +1,58 @@
-// The app's words, in English and Chinese.
+// The app's words, in English and Chinese, simplified and traditional. A language is fetched when it is wanted.
 
 import { en, type Messages } from "./messages.en.ts";
-import { zh } from "./messages.zh.ts";
 
-export type Language = "en" | "zh";
+export const LANGUAGES = { en: "English", "zh-Hans": "简体中文", "zh-Hant": "繁體中文" } as const;
 
-const MESSAGES: Record<Language, Messages> = { en, zh };
+export type Language = keyof typeof LANGUAGES;
+
+const MESSAGES: Record<Language, () => Promise<Messages>> = {
+  en: async () => en,
+  "zh-Hans": async () => (await import("./messages.zh-hans.ts")).hans,
+  "zh-Hant": async () => (await import("./messages.zh-hant.ts")).hant,
+};
 
 let current = $state<Language>("en");
+let messages = $state.raw<Messages>(en);
 
 /** The language's messages: `t().read.copy`. */
 export function t(): Messages {
-  return MESSAGES[current];
+  return messages;
 }
 
 export function language(): Language {
   return current;
 }
 
-export function setLanguage(choice: Language | "auto"): void {
-  current = choice === "auto" ? preferred() : choice;
-  document.documentElement.lang = current === "zh" ? "zh-Hans" : "en";
+let wanted = 0;
+
+/** Settings of the first version say `zh`. */
+export async function setLanguage(choice: Language | "auto" | "zh"): Promise<void> {
+  const turn = ++wanted;
+  const next = choice === "auto" ? preferred() : choice === "zh" ? "zh-Hans" : choice;
+  // Offline, and never used before: English is always there.
+  const found = await MESSAGES[next]().catch(() => en);
+  if (turn !== wanted) return;
+  [current, messages] = [next, found];
+  document.documentElement.lang = next;
+  const manifest = document.querySelector<HTMLLinkElement>("link[rel=manifest]");
+  if (manifest) manifest.href = next === "en" ? "./manifest.webmanifest" : `./manifest.${next}.webmanifest`;
 }
 
+/** The first of the person's languages that there is. */
 function preferred(): Language {
-  return navigator.languages.find((tag) => /^(zh|en)\b/i.test(tag))?.startsWith("zh") ? "zh" : "en";
+  for (const tag of navigator.languages) {
+    if (/^en\b/i.test(tag)) return "en";
+    if (/^zh\b/i.test(tag)) return /hant|-(tw|hk|mo)\b/i.test(tag) ? "zh-Hant" : "zh-Hans";
+  }
+  return "en";
+}
+
+/** For dates and numbers: the person's own kind of the language, where there is one. */
+function locale(): string {
+  const [base] = current.split("-");
+  const own = navigator.languages.find((tag) => tag.split("-")[0]?.toLowerCase() === base);
+  return own ?? current;
 }
 
 const UNITS = [
@@ -37,18 +65,29 @@ export function bytes(count: number): string {
   const value = count / size;
   const digits = value < 10 && unit !== "kilobyte" ? 1 : 0;
   const style = { style: "unit", unit, maximumFractionDigits: digits } as const;
-  return new Intl.NumberFormat(current, style).format(value);
+  return new Intl.NumberFormat(locale(), style).format(value);
 }
 
 export function seconds(value: number): string {
   const style = { style: "unit", unit: "second", maximumFractionDigits: value < 10 ? 1 : 0 } as const;
-  return new Intl.NumberFormat(current, style).format(value);
+  return new Intl.NumberFormat(locale(), style).format(value);
 }
 
 export function percent(share: number): string {
-  return new Intl.NumberFormat(current, { style: "percent" }).format(share);
+  return new Intl.NumberFormat(locale(), { style: "percent" }).format(share);
 }
 
 export function when(time: number): string {
-  return new Intl.DateTimeFormat(current, { dateStyle: "medium", timeStyle: "short" }).format(time);
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(time);
+}
+
+/** As a part of file names, in local time: `2026-03-05 14.07.31`. */
+export function timeStamp(time = new Date()): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())].join("-");
+  return `${day} ${[time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(".")}`;
+}
+
+export function languageName(tag: string): string {
+  return new Intl.DisplayNames(current, { type: "language" }).of(tag) ?? tag;
 }

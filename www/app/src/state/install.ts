@@ -4,9 +4,9 @@ import { registerSW } from "virtual:pwa-register";
 
 import { ocr } from "./client.ts";
 import { t } from "./i18n.svelte.ts";
-import { queue, read, unfinished } from "./jobs.svelte.ts";
+import { queue, read, resume, unfinished } from "./queue.svelte.ts";
 import { notify } from "./notices.svelte.ts";
-import { settings } from "./settings.svelte.ts";
+import { requirements, settings } from "./settings.svelte.ts";
 import { updateReady } from "./update.svelte.ts";
 
 interface LaunchParams {
@@ -18,6 +18,8 @@ type Launching = Window & { launchQueue?: { setConsumer(consumer: (params: Launc
 
 /** Where the worker leaves shared files. */
 const SHARED = "maoocr-shared";
+/** Where it keeps what not every visitor uses. */
+const MODULES = "maoocr-modules";
 
 export function install(): void {
   let kept: () => void = () => undefined;
@@ -54,16 +56,28 @@ export function install(): void {
     if (files.length === 0 && targetURL) location.hash = new URL(targetURL).hash || location.hash;
     void Promise.all(files.map((handle) => handle.getFile())).then((opened) => read(opened));
   });
+  void resume();
   if (new URLSearchParams(location.search).has("shared")) void takeShared();
 }
 
 /** Once the page has nothing better to do: the next picture finds its engine started and its models here, also without
  * a network; then old models give room. `shell` comes about when the app itself is kept, on a first visit. */
+/** Whether the app was kept before this page was opened. */
+const returning = "serviceWorker" in navigator && navigator.serviceWorker.controller !== null;
+
+async function documentsKept(): Promise<boolean> {
+  const kept = await (await caches.open(MODULES)).keys();
+  return kept.some(({ url }) => url.includes("maoocr_documents_bg"));
+}
+
 async function prepare(shell: Promise<void>): Promise<void> {
   await ocr().warm(settings.runOn);
   if (settings.place === "server") return;
-  if (!(await ocr().stock({ ...settings.requirements }, settings.runOn))) return;
+  if (!(await ocr().stock(requirements(), settings.runOn))) return;
   await ocr().models.removeOutdated();
+  await ocr().rehearse(requirements(), settings.runOn);
+  // Who comes again may open a PDF offline, too.
+  if (returning && !(await documentsKept())) await ocr().documents.warm();
   await shell;
   notify(t().offline);
 }

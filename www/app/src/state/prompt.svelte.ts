@@ -15,6 +15,12 @@ addEventListener("appinstalled", () => {
   offer = null;
 });
 
+const apple = navigator as Navigator & { standalone?: boolean };
+
+/** In Safari on an iPhone or iPad, where nothing offers to install the app and sites are cleared after a while. */
+export const onIos =
+  apple.standalone === false && (/iP(hone|ad|od)/.test(navigator.userAgent) || navigator.maxTouchPoints > 1);
+
 export function installable(): boolean {
   return offer !== null;
 }

@@ -5,6 +5,7 @@ export type Screen =
   | { name: "read"; id: string }
   | { name: "queue" }
   | { name: "camera" }
+  | { name: "scan" }
   | { name: "history" }
   | { name: "settings" };
 
@@ -41,6 +42,7 @@ function parse(hash: string): Screen {
       return id ? { name, id } : { name: "home" };
     case "queue":
     case "camera":
+    case "scan":
     case "history":
     case "settings":
       return { name };

@@ -5,7 +5,10 @@ import type { Place, PlaceChoice, Requirements, RunOn } from "@maoocr/lib";
 import { setLanguage, type Language } from "./i18n.svelte.ts";
 
 export interface Settings {
-  requirements: Required<Requirements>;
+  mode: "fast" | "accurate";
+  /** BCP 47, or `auto`. */
+  reads: string;
+  document: NonNullable<Requirements["document_type"]>;
   place: PlaceChoice;
   runOn: RunOn;
   theme: "auto" | "light" | "dark";
@@ -17,14 +20,9 @@ export interface Settings {
 const KEY = "maoocr-settings";
 
 const DEFAULTS: Settings = {
-  requirements: {
-    document_type: "auto",
-    language: "auto",
-    accuracy_requirement: "medium",
-    speed_requirement: "medium",
-    real_time: false,
-    batch_processing: false,
-  },
+  mode: "fast",
+  reads: "auto",
+  document: "auto",
   // Nothing leaves the device unless the person chooses so.
   place: "device" satisfies Place,
   runOn: "auto",
@@ -38,11 +36,39 @@ export const settings = $state<Settings>(load());
 
 function load(): Settings {
   try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Settings>;
-    return { ...DEFAULTS, ...kept, requirements: { ...DEFAULTS.requirements, ...kept.requirements } };
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Settings> & Earlier;
+    const { requirements: before, ...rest } = kept;
+    return { ...DEFAULTS, ...(before && chosenBefore(before)), ...rest };
   } catch {
     return structuredClone(DEFAULTS);
   }
+}
+
+/** What settings of the first version said. */
+interface Earlier {
+  requirements?: Requirements;
+}
+
+function chosenBefore({ accuracy_requirement, language, document_type }: Requirements): Partial<Settings> {
+  return {
+    mode: accuracy_requirement === "high" ? "accurate" : "fast",
+    reads: language ?? "auto",
+    document: document_type ?? "auto",
+  };
+}
+
+/** What the settings ask of a picture's reading. */
+export function requirements(): Requirements {
+  return asked(settings.mode, settings.reads, settings.document);
+}
+
+export function asked(mode: Settings["mode"], reads: string, document: Settings["document"]): Requirements {
+  return {
+    document_type: document,
+    language: reads,
+    accuracy_requirement: mode === "accurate" ? "high" : "medium",
+    speed_requirement: "medium",
+  };
 }
 
 /** Keeps changes and shows them; called once, within the app's root. */
@@ -59,5 +85,5 @@ export function applySettings(): void {
     if (settings.theme === "auto") delete root.dataset["theme"];
     else root.dataset["theme"] = settings.theme;
   });
-  $effect(() => setLanguage(settings.language));
+  $effect(() => void setLanguage(settings.language));
 }

@@ -7,7 +7,7 @@ mod activation;
 mod attention;
 mod blend;
 mod conv;
-mod pool;
+mod pooling;
 mod reduce;
 
 use burn_backend::ops::FloatTensorOps;
@@ -295,7 +295,7 @@ fn run(
             };
             let out = [shape[0], shape[2], shape[3], shape[1]];
             let x = picture(operands[0].take())?;
-            Some(Value::picture(pool::pool(
+            Some(Value::picture(pooling::pool(
                 &x,
                 *kind,
                 window,

@@ -5,7 +5,7 @@ use burn_flex::{Flex, FlexDevice};
 use super::super::session::BurnSession;
 use super::super::wgpu::tests::device;
 use super::*;
-use crate::graph::{Binary, Constant, Graph, Node, Pool, ValueId};
+use crate::graph::{Binary, Constant, Graph, Node, Output, Pool, ValueId};
 use crate::{Session, Tensor};
 
 fn numbers(count: usize, seed: usize) -> Vec<f32> {
@@ -34,7 +34,10 @@ impl Build {
     fn node(&mut self, op: Op, inputs: &[ValueId]) -> ValueId {
         let output = self.0.values;
         self.0.values += 1;
-        self.0.output = output;
+        self.0.outputs = vec![Output {
+            name: String::new(),
+            value: output,
+        }];
         self.0.nodes.push(Node {
             name: format!("{}", self.0.nodes.len()),
             op,

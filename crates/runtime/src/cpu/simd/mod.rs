@@ -4,7 +4,7 @@
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -101,9 +101,13 @@ pub(super) trait Kernel {
     unsafe fn run<S: Simd>(self) -> Self::Output;
 }
 
-/// An instruction set of this build.
+/// An instruction set of this processor. Only detection makes one, so whoever has one may run its instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Isa {
+pub struct Isa(Set);
+
+/// Those of this build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Set {
     /// Plain Rust.
     Scalar,
     /// AVX2 with fused multiply-add, vectors of 8.
@@ -116,28 +120,30 @@ pub enum Isa {
     #[cfg(target_arch = "aarch64")]
     Neon,
     /// WebAssembly's simd128, vectors of 4.
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     Simd128,
 }
 
 impl Isa {
+    /// Plain Rust, which every processor runs.
+    pub const SCALAR: Self = Self(Set::Scalar);
+
     /// Those this processor has, the best one first.
     pub fn available() -> Vec<Self> {
         let mut found = Vec::new();
+        // What `x86` switches on for each.
         #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma") {
-                found.push(Self::Avx512);
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if is_x86_feature_detected!("avx512f") {
+                found.push(Self(Set::Avx512));
             }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                found.push(Self::Avx2);
-            }
+            found.push(Self(Set::Avx2));
         }
         #[cfg(target_arch = "aarch64")]
-        found.push(Self::Neon);
+        found.push(Self(Set::Neon));
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        found.push(Self::Simd128);
-        found.push(Self::Scalar);
+        found.push(Self(Set::Simd128));
+        found.push(Self::SCALAR);
         found
     }
 
@@ -148,33 +154,33 @@ impl Isa {
 
     /// Floats in a vector.
     pub fn lanes(self) -> usize {
-        match self {
-            Self::Scalar => Scalar::LANES,
+        match self.0 {
+            Set::Scalar => Scalar::LANES,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => x86::Avx2::LANES,
+            Set::Avx2 => x86::Avx2::LANES,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => x86::Avx512::LANES,
+            Set::Avx512 => x86::Avx512::LANES,
             #[cfg(target_arch = "aarch64")]
-            Self::Neon => neon::Neon::LANES,
-            #[cfg(target_arch = "wasm32")]
-            Self::Simd128 => wasm::Simd128::LANES,
+            Set::Neon => neon::Neon::LANES,
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Set::Simd128 => wasm::Simd128::LANES,
         }
     }
 
     /// For people.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Scalar => "scalar",
+        match self.0 {
+            Set::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "AVX2",
+            Set::Avx2 => "AVX2",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => "AVX-512",
+            Set::Avx512 => "AVX-512",
             #[cfg(target_arch = "aarch64")]
-            Self::Neon => "NEON",
-            #[cfg(target_arch = "wasm32")]
-            Self::Simd128 if wasm::RELAXED => "relaxed simd128",
-            #[cfg(target_arch = "wasm32")]
-            Self::Simd128 => "simd128",
+            Set::Neon => "NEON",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Set::Simd128 if wasm::RELAXED => "relaxed simd128",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Set::Simd128 => "simd128",
         }
     }
 
@@ -208,7 +214,7 @@ impl Isa {
         let mut least = f64::INFINITY;
         for _ in 0..20 {
             let began = web_time::Instant::now();
-            // SAFETY: only sets that the processor has are handed out.
+            // SAFETY: the kernel has no pointers.
             std::hint::black_box(unsafe { self.run(Peak(std::hint::black_box(rounds))) });
             least = least.min(began.elapsed().as_secs_f64());
         }
@@ -218,29 +224,34 @@ impl Isa {
     /// Runs a kernel with this instruction set.
     ///
     /// # Safety
-    /// This processor has it, and the kernel's pointers are good.
+    /// The kernel's pointers are good. That this processor has the instructions, `self` proves.
     #[inline]
     pub(super) unsafe fn run<K: Kernel>(self, kernel: K) -> K::Output {
         // SAFETY: the caller's.
         unsafe {
-            match self {
-                Self::Scalar => kernel.run::<Scalar>(),
+            match self.0 {
+                Set::Scalar => kernel.run::<Scalar>(),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => x86::avx2(kernel),
+                Set::Avx2 => x86::avx2(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => x86::avx512(kernel),
+                Set::Avx512 => x86::avx512(kernel),
                 #[cfg(target_arch = "aarch64")]
-                Self::Neon => kernel.run::<neon::Neon>(),
-                #[cfg(target_arch = "wasm32")]
-                Self::Simd128 => kernel.run::<wasm::Simd128>(),
+                Set::Neon => kernel.run::<neon::Neon>(),
+                #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                Set::Simd128 => kernel.run::<wasm::Simd128>(),
             }
         }
     }
 }
 
 /// An instruction set's products of small integers, for the instruction sets where these are faster than floats.
+/// Only detection makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DotIsa {
+pub struct DotIsa(DotSet);
+
+/// Those of this build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum DotSet {
     /// AVX-512 VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
@@ -254,7 +265,7 @@ pub enum DotIsa {
     #[cfg(target_arch = "aarch64")]
     NeonDotprod,
     /// WebAssembly's simd128, with numbers of 16 bits.
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     Simd128,
 }
 
@@ -265,22 +276,22 @@ impl DotIsa {
         #[cfg(target_arch = "x86_64")]
         {
             let isas = Isa::available();
-            if isas.contains(&Isa::Avx512) && is_x86_feature_detected!("avx512vnni") {
-                found.push(Self::Avx512Vnni);
+            if isas.contains(&Isa(Set::Avx512)) && is_x86_feature_detected!("avx512vnni") {
+                found.push(Self(DotSet::Avx512Vnni));
             }
-            if isas.contains(&Isa::Avx2) && is_x86_feature_detected!("avxvnni") {
-                found.push(Self::AvxVnni);
-            }
-            if isas.contains(&Isa::Avx2) {
-                found.push(Self::Avx2);
+            if isas.contains(&Isa(Set::Avx2)) {
+                if is_x86_feature_detected!("avxvnni") {
+                    found.push(Self(DotSet::AvxVnni));
+                }
+                found.push(Self(DotSet::Avx2));
             }
         }
         #[cfg(target_arch = "aarch64")]
         if std::arch::is_aarch64_feature_detected!("dotprod") {
-            found.push(Self::NeonDotprod);
+            found.push(Self(DotSet::NeonDotprod));
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        found.push(Self::Simd128);
+        found.push(Self(DotSet::Simd128));
         found
     }
 
@@ -293,31 +304,31 @@ impl DotIsa {
 
     /// The instruction set for what stays in floats.
     pub fn isa(self) -> Isa {
-        match self {
+        match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => Isa::Avx512,
+            DotSet::Avx512Vnni => Isa(Set::Avx512),
             #[cfg(target_arch = "x86_64")]
-            Self::AvxVnni | Self::Avx2 => Isa::Avx2,
+            DotSet::AvxVnni | DotSet::Avx2 => Isa(Set::Avx2),
             #[cfg(target_arch = "aarch64")]
-            Self::NeonDotprod => Isa::Neon,
-            #[cfg(target_arch = "wasm32")]
-            Self::Simd128 => Isa::Simd128,
+            DotSet::NeonDotprod => Isa(Set::Neon),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            DotSet::Simd128 => Isa(Set::Simd128),
         }
     }
 
     /// For people.
     pub fn name(self) -> &'static str {
-        match self {
+        match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => "AVX-512 VNNI",
+            DotSet::Avx512Vnni => "AVX-512 VNNI",
             #[cfg(target_arch = "x86_64")]
-            Self::AvxVnni => "AVX-VNNI",
+            DotSet::AvxVnni => "AVX-VNNI",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "AVX2",
+            DotSet::Avx2 => "AVX2",
             #[cfg(target_arch = "aarch64")]
-            Self::NeonDotprod => "NEON dotprod",
-            #[cfg(target_arch = "wasm32")]
-            Self::Simd128 => "simd128",
+            DotSet::NeonDotprod => "NEON dotprod",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            DotSet::Simd128 => "simd128",
         }
     }
 
@@ -329,41 +340,41 @@ impl DotIsa {
                 offset: D::OFFSET,
             }
         }
-        match self {
+        match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => of::<x86::Avx512Vnni>(),
+            DotSet::Avx512Vnni => of::<x86::Avx512Vnni>(),
             #[cfg(target_arch = "x86_64")]
-            Self::AvxVnni => of::<x86::AvxVnni>(),
+            DotSet::AvxVnni => of::<x86::AvxVnni>(),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => of::<x86::Avx2Madd>(),
+            DotSet::Avx2 => of::<x86::Avx2Madd>(),
             #[cfg(target_arch = "aarch64")]
-            Self::NeonDotprod => of::<neon::Dotprod>(),
-            #[cfg(target_arch = "wasm32")]
-            Self::Simd128 => of::<wasm::Simd128>(),
+            DotSet::NeonDotprod => of::<neon::Dotprod>(),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            DotSet::Simd128 => of::<wasm::Simd128>(),
         }
     }
 
     /// Runs a kernel.
     ///
     /// # Safety
-    /// This processor has the instructions, and the kernel's pointers are good.
+    /// The kernel's pointers are good. That this processor has the instructions, `self` proves.
     #[inline]
     pub(super) unsafe fn run<K: DotKernel>(self, kernel: K) {
         // On a processor without any there is no value of this type.
         let _ = &kernel;
         // SAFETY: the caller's.
         unsafe {
-            match self {
+            match self.0 {
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512Vnni => x86::avx512_vnni(kernel),
+                DotSet::Avx512Vnni => x86::avx512_vnni(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Self::AvxVnni => x86::avx_vnni(kernel),
+                DotSet::AvxVnni => x86::avx_vnni(kernel),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => x86::avx2_madd(kernel),
+                DotSet::Avx2 => x86::avx2_madd(kernel),
                 #[cfg(target_arch = "aarch64")]
-                Self::NeonDotprod => neon::dotprod(kernel),
-                #[cfg(target_arch = "wasm32")]
-                Self::Simd128 => kernel.run::<wasm::Simd128>(),
+                DotSet::NeonDotprod => neon::dotprod(kernel),
+                #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                DotSet::Simd128 => kernel.run::<wasm::Simd128>(),
             }
         }
     }

@@ -1,0 +1,244 @@
+//! Files → pages: pictures, TIFFs, PDFs and folders of them, one page at a time.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use anyhow::{Context, Error, Result, bail};
+use clap::{Args, ValueEnum};
+use maoocr_engine::imaging::{self, Limits};
+use maoocr_engine::page::{Page, PageRanges};
+use maoocr_engine::reading::LayerUse;
+use maoocr_pdf::{Options, Pdf};
+
+use crate::{Usage, recognize};
+
+/// Options for files with pages.
+#[derive(Args, Clone)]
+pub struct PageArguments {
+    /// Pages to read, such as 1-3,7,10- [default: all].
+    #[arg(long, value_name = "PAGES")]
+    pub pages: Option<PageRanges>,
+    /// Password of an encrypted PDF; `-` reads it from standard input.
+    #[arg(long, value_name = "PASSWORD")]
+    pub password: Option<String>,
+    /// When to use the text that a PDF contains instead of reading its pages.
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub text_layer: LayerName,
+    /// Most seconds to open a PDF, and to draw each of its pages.
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
+    page_seconds: u16,
+    /// Most pages of a file.
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_pages: u32,
+}
+
+/// A use of text layers as an option's value.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum LayerName {
+    /// If it agrees with what the page shows.
+    Auto,
+    /// If there is any.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl From<LayerName> for LayerUse {
+    fn from(name: LayerName) -> Self {
+        match name {
+            LayerName::Auto => Self::Auto,
+            LayerName::Always => Self::Always,
+            LayerName::Never => Self::Never,
+        }
+    }
+}
+
+impl PageArguments {
+    /// Reads the password from standard input where the options say so.
+    pub fn resolved(mut self) -> Result<Self> {
+        if self.password.as_deref() == Some("-") {
+            let mut line = String::new();
+            std::io::stdin()
+                .read_line(&mut line)
+                .context("reading the password")?;
+            self.password = Some(line.trim_end_matches(['\r', '\n']).into());
+        }
+        Ok(self)
+    }
+
+    /// Limits with the pages these options allow.
+    pub fn limits(&self, limits: Limits) -> Limits {
+        Limits {
+            max_pages: self.max_pages as usize,
+            ..limits
+        }
+    }
+
+    /// How a PDF is opened.
+    pub fn pdf(&self, limits: &Limits) -> Options {
+        Options {
+            password: self.password.clone().unwrap_or_default(),
+            limits: limits.clone(),
+            seconds: Some(self.page_seconds.into()),
+        }
+    }
+
+    /// Positions from 0 of the pages chosen of `count`.
+    pub fn chosen(&self, count: usize) -> Result<Vec<usize>> {
+        let Some(ranges) = &self.pages else {
+            return Ok((0..count).collect());
+        };
+        let chosen = ranges.chosen(count);
+        if chosen.is_empty() {
+            bail!(Usage(format!(
+                "--pages chooses none of the {count} pages there are"
+            )));
+        }
+        Ok(chosen)
+    }
+}
+
+/// A file's pages, or those of all files of a folder.
+pub struct Document {
+    /// As people name it.
+    pub name: String,
+    /// In reading order.
+    files: Vec<PathBuf>,
+}
+
+/// A page, or why it is missing.
+pub struct Item {
+    /// Position among the pages that are read, from 0.
+    pub sequence: usize,
+    /// What was to be read.
+    pub page: Result<Page>,
+    /// The picture's file and its page there, from 0; none of a PDF.
+    pub source: Option<(Arc<Vec<u8>>, usize)>,
+}
+
+impl Document {
+    /// A file, a folder of pages, or `-` for standard input.
+    pub fn of(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let files = if path.is_dir() {
+            let files = crate::batch::documents(path)?;
+            if files.is_empty() {
+                bail!("{name}: there is no picture and no PDF in the folder");
+            }
+            files
+        } else {
+            vec![path.to_path_buf()]
+        };
+        Ok(Self { name, files })
+    }
+
+    /// The only file of the document.
+    pub fn file(&self) -> Option<&Path> {
+        match self.files.as_slice() {
+            [file] => Some(file),
+            _ => None,
+        }
+    }
+
+    /// Its pages, made on a thread of their own, one ahead of who takes them.
+    pub fn pages(&self, arguments: PageArguments, limits: Limits) -> Receiver<Item> {
+        let (sender, receiver) = sync_channel(0);
+        let files = self.files.clone();
+        let many = files.len() > 1;
+        std::thread::spawn(move || {
+            let mut out = Out {
+                sender,
+                sequence: 0,
+                offset: 0,
+            };
+            for file in files {
+                let name = file.display().to_string();
+                let result = send(&file, &arguments, &limits, many, &mut out);
+                match result {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => {
+                        if !out.send(Err(error.context(name)), None) {
+                            return;
+                        }
+                    }
+                }
+            }
+        });
+        receiver
+    }
+}
+
+struct Out {
+    sender: SyncSender<Item>,
+    sequence: usize,
+    /// Pages of the files before.
+    offset: usize,
+}
+
+impl Out {
+    /// Whether somebody still takes pages.
+    fn send(&mut self, page: Result<Page>, source: Option<(Arc<Vec<u8>>, usize)>) -> bool {
+        let item = Item {
+            sequence: self.sequence,
+            page,
+            source,
+        };
+        self.sequence += 1;
+        self.sender.send(item).is_ok()
+    }
+}
+
+/// Sends a file's pages; false where nobody takes them any more.
+fn send(
+    file: &Path,
+    arguments: &PageArguments,
+    limits: &Limits,
+    many: bool,
+    out: &mut Out,
+) -> Result<bool> {
+    let bytes = Arc::new(recognize::read(file, limits.max_bytes)?);
+    let named = |error: Error| error.context(file.display().to_string());
+    if maoocr_pdf::is_pdf(&bytes) {
+        let pdf = Pdf::open(bytes, arguments.pdf(limits))?;
+        let chosen = arguments.chosen(pdf.count())?;
+        let offset = out.offset;
+        out.offset += pdf.count();
+        for index in chosen {
+            let page = pdf.page(index).map(|mut page| {
+                page.index += offset;
+                page
+            });
+            if !out.send(page.map_err(|e| named(e.into())), None) {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
+    }
+    let mut found = false;
+    let mut source = imaging::open(&bytes, limits)?;
+    let mut index = 0;
+    while let Some(page) = source.next_page() {
+        let here = index;
+        index += 1;
+        if !many && arguments.pages.as_ref().is_some_and(|p| !p.holds(here + 1)) {
+            page?;
+            continue;
+        }
+        found = true;
+        let page = page.map(|mut page| {
+            page.index = out.offset;
+            page
+        });
+        out.offset += 1;
+        let source = Some((bytes.clone(), here));
+        if !out.send(page.map_err(|e| named(e.into())), source) {
+            return Ok(false);
+        }
+    }
+    if !found {
+        bail!(Usage("--pages chooses none of the pages there are".into()));
+    }
+    Ok(true)
+}

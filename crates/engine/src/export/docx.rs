@@ -1,0 +1,558 @@
+//! A Word document (ECMA-376, WordprocessingML): headings, paragraphs, lists, tables, pictures, the page's size.
+
+use std::fmt::Write as _;
+use std::io::{Cursor, Write};
+
+use zip::ZipWriter;
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+
+use super::xml::escaped;
+use super::{Meta, goes_on, is_furniture, joint};
+use crate::document::{Document, ListItem, PageText, Picture, Region, RegionKind, Table};
+
+/// Twentieths of a point an inch.
+const TWIPS: f32 = 1440.0;
+/// English metric units of a twentieth of a point.
+const EMU: u64 = 635;
+/// Word's own limit for a page's sides, twips.
+const MAX_SIDE: u32 = 31_680;
+/// Resolution of a page that states none, pixels an inch.
+const USUAL_DPI: f32 = 200.0;
+const MARGIN: u32 = 1134;
+
+/// A document as DOCX.
+///
+/// # Errors
+/// What the container can't hold.
+pub fn docx(document: &Document, meta: &Meta) -> Result<Vec<u8>, ZipError> {
+    let mut body = Body::default();
+    for page in &document.pages {
+        body.page(page);
+    }
+    let size = document.pages.first().map_or((11_906, 16_838), page_size);
+    let body = body.finish(size);
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut part = |name: &str, content: &[u8]| {
+        zip.start_file(name, SimpleFileOptions::default())?;
+        zip.write_all(content)?;
+        Ok::<(), ZipError>(())
+    };
+    part("[Content_Types].xml", CONTENT_TYPES.as_bytes())?;
+    part("_rels/.rels", RELATIONSHIPS.as_bytes())?;
+    part("docProps/core.xml", core(meta).as_bytes())?;
+    part("word/document.xml", body.document.as_bytes())?;
+    part("word/styles.xml", styles(meta).as_bytes())?;
+    part("word/numbering.xml", numbering(&body.lists).as_bytes())?;
+    part(
+        "word/_rels/document.xml.rels",
+        body.relationships().as_bytes(),
+    )?;
+    for (number, picture) in body.pictures.iter().enumerate() {
+        part(&format!("word/media/image{}.png", number + 1), &picture.png)?;
+    }
+    Ok(zip.finish()?.into_inner())
+}
+
+/// Width and height of A4 (ISO 216) and Letter (ANSI A), inches.
+const PAPERS: [(f32, f32); 2] = [(8.27, 11.69), (8.5, 11.0)];
+
+/// Pixels an inch of a page: as its file states, else what makes it a usual sheet, if its sides are in that proportion.
+fn resolution(page: &PageText) -> f32 {
+    let (width, height) = (page.width.max(1) as f32, page.height.max(1) as f32);
+    let (short, long) = (width.min(height), width.max(height));
+    let sheet = PAPERS
+        .iter()
+        .find(|(w, h)| (long / short / (h / w) - 1.0).abs() < 0.015)
+        .map(|(w, _)| short / w);
+    page.dpi.or(sheet).unwrap_or(USUAL_DPI).max(1.0)
+}
+
+/// A page's width and height, twips.
+fn page_size(page: &PageText) -> (u32, u32) {
+    let dpi = resolution(page);
+    let side = |px: u32| ((px as f32 / dpi * TWIPS) as u32).clamp(1440, MAX_SIDE);
+    (side(page.width), side(page.height))
+}
+
+#[derive(Default)]
+struct Body {
+    document: String,
+    /// The last paragraph, which may go on.
+    open: Option<String>,
+    pictures: Vec<std::sync::Arc<Picture>>,
+    /// Of each list, whether each level is numbered and where it begins.
+    lists: Vec<Vec<(bool, u32)>>,
+    size: (u32, u32),
+    dpi: f32,
+}
+
+impl Body {
+    fn close(&mut self) {
+        if let Some(text) = self.open.take() {
+            self.paragraph(None, &text);
+        }
+    }
+
+    fn paragraph(&mut self, style: Option<&str>, text: &str) {
+        let style = style.map_or(String::new(), |s| format!("<w:pStyle w:val=\"{s}\"/>"));
+        let direction = if text.chars().any(is_leftward) {
+            "<w:bidi/>"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            self.document,
+            "<w:p><w:pPr>{style}{direction}</w:pPr>{}</w:p>",
+            runs(text)
+        );
+    }
+
+    fn page(&mut self, page: &PageText) {
+        self.size = page_size(page);
+        self.dpi = resolution(page);
+        if page.regions.is_empty() {
+            self.close();
+            for paragraph in page.text.split("\n\n").filter(|p| !p.trim().is_empty()) {
+                self.paragraph(None, paragraph);
+            }
+        }
+        for region in page.regions.iter().filter(|r| !is_furniture(r.kind)) {
+            self.region(region);
+        }
+    }
+
+    fn region(&mut self, region: &Region) {
+        if region.kind == RegionKind::Paragraph {
+            match &mut self.open {
+                Some(open) if goes_on(region) => {
+                    open.push_str(joint(open, &region.text));
+                    open.push_str(&region.text);
+                }
+                _ => {
+                    self.close();
+                    self.open = Some(region.text.clone());
+                }
+            }
+            return;
+        }
+        self.close();
+        match region.kind {
+            RegionKind::Title => self.paragraph(Some("Title"), &region.text),
+            RegionKind::Heading => {
+                let level = region.level.unwrap_or(2).clamp(1, 6);
+                self.paragraph(Some(&format!("Heading{level}")), &region.text);
+            }
+            RegionKind::List if !region.items.is_empty() => self.list(&region.items),
+            RegionKind::Figure | RegionKind::Formula if region.picture.is_some() => {
+                if let Some(picture) = &region.picture {
+                    self.picture(picture.clone());
+                }
+            }
+            RegionKind::Code => self.paragraph(Some("Code"), region.text.trim_end()),
+            RegionKind::Caption => self.paragraph(Some("Caption"), &region.text),
+            RegionKind::Footnote => self.paragraph(Some("FootnoteText"), &region.text),
+            RegionKind::Unread => {}
+            _ => match &region.table {
+                Some(table) => self.table(table),
+                None => self.paragraph(None, &region.text),
+            },
+        }
+    }
+
+    fn list(&mut self, items: &[ListItem]) {
+        const LEVELS: usize = 9;
+        let mut levels = vec![(false, 1); LEVELS];
+        let mut known = [false; LEVELS];
+        for item in items {
+            let level = usize::from(item.level).min(LEVELS - 1);
+            if !std::mem::replace(&mut known[level], true) {
+                levels[level] = (item.number.is_some(), item.number.unwrap_or(1));
+            }
+        }
+        self.lists.push(levels);
+        let list = self.lists.len();
+        for item in items {
+            let level = usize::from(item.level).min(LEVELS - 1);
+            let _ = writeln!(
+                self.document,
+                "<w:p><w:pPr><w:pStyle w:val=\"ListParagraph\"/><w:numPr><w:ilvl w:val=\"{level}\"/>\
+                 <w:numId w:val=\"{list}\"/></w:numPr></w:pPr>{}</w:p>",
+                runs(&item.text)
+            );
+        }
+    }
+
+    fn table(&mut self, table: &Table) {
+        if table.rows == 0 || table.columns == 0 {
+            return;
+        }
+        let width = self.size.0.saturating_sub(2 * MARGIN).max(1440) / table.columns as u32;
+        let mut out = String::from(
+            "<w:tbl><w:tblPr><w:tblStyle w:val=\"TableGrid\"/><w:tblW w:w=\"0\" w:type=\"auto\"/></w:tblPr><w:tblGrid>",
+        );
+        for _ in 0..table.columns {
+            let _ = write!(out, "<w:gridCol w:w=\"{width}\"/>");
+        }
+        out.push_str("</w:tblGrid>\n");
+        // Each place of the grid belongs to one cell, or to none.
+        let mut places = vec![None; table.rows * table.columns];
+        for (index, cell) in table.cells.iter().enumerate() {
+            let rows = cell.row..(cell.row + cell.row_span).min(table.rows);
+            for row in rows {
+                let columns = cell.column..(cell.column + cell.column_span).min(table.columns);
+                for column in columns {
+                    places[row * table.columns + column] = Some(index);
+                }
+            }
+        }
+        for row in 0..table.rows {
+            let head = row < table.header_rows;
+            out.push_str("<w:tr>");
+            if head {
+                out.push_str("<w:trPr><w:tblHeader/></w:trPr>");
+            }
+            let mut column = 0;
+            while column < table.columns {
+                let place = places[row * table.columns + column];
+                let same = |c: &usize| place.is_some() && places[row * table.columns + *c] == place;
+                let span = (column..table.columns).take_while(same).count().max(1);
+                let cell = place.map(|index| &table.cells[index]);
+                out.push_str("<w:tc><w:tcPr>");
+                let _ = write!(
+                    out,
+                    "<w:tcW w:w=\"{}\" w:type=\"dxa\"/>",
+                    width * span as u32
+                );
+                if span > 1 {
+                    let _ = write!(out, "<w:gridSpan w:val=\"{span}\"/>");
+                }
+                let begins = cell.is_none_or(|c| c.row == row);
+                if cell.is_some_and(|c| c.row_span > 1) {
+                    let value = if begins { "restart" } else { "continue" };
+                    let _ = write!(out, "<w:vMerge w:val=\"{value}\"/>");
+                }
+                out.push_str("</w:tcPr>");
+                let text = cell.filter(|_| begins).map_or("", |c| c.text.as_str());
+                let bold = if head { "<w:rPr><w:b/></w:rPr>" } else { "" };
+                // A cell has at least one paragraph.
+                let mut rows = text.lines().peekable();
+                if rows.peek().is_none() {
+                    out.push_str("<w:p/>");
+                }
+                for line in rows {
+                    let _ = write!(
+                        out,
+                        "<w:p><w:r>{bold}<w:t xml:space=\"preserve\">{}</w:t></w:r></w:p>",
+                        escaped(line)
+                    );
+                }
+                out.push_str("</w:tc>");
+                column += span;
+            }
+            out.push_str("</w:tr>\n");
+        }
+        // Word joins tables that nothing parts.
+        out.push_str("</w:tbl>\n<w:p/>\n");
+        self.document.push_str(&out);
+    }
+
+    fn picture(&mut self, picture: std::sync::Arc<Picture>) {
+        let room = self.size.0.saturating_sub(2 * MARGIN).max(1440) as f32;
+        let natural = picture.width as f32 / self.dpi * TWIPS;
+        let scale = (room / natural.max(1.0)).min(1.0) / self.dpi * TWIPS;
+        let emu = |px: u32| ((px as f32 * scale) as u64).max(1) * EMU;
+        let (w, h) = (emu(picture.width), emu(picture.height));
+        self.pictures.push(picture);
+        let n = self.pictures.len();
+        let _ = writeln!(
+            self.document,
+            "<w:p><w:r><w:drawing><wp:inline distT=\"0\" distB=\"0\" distL=\"0\" distR=\"0\">\
+             <wp:extent cx=\"{w}\" cy=\"{h}\"/><wp:docPr id=\"{n}\" name=\"Picture {n}\"/>\
+             <a:graphic><a:graphicData uri=\"http://schemas.openxmlformats.org/drawingml/2006/picture\">\
+             <pic:pic><pic:nvPicPr><pic:cNvPr id=\"{n}\" name=\"image{n}.png\"/><pic:cNvPicPr/></pic:nvPicPr>\
+             <pic:blipFill><a:blip r:embed=\"picture{n}\"/><a:stretch><a:fillRect/></a:stretch></pic:blipFill>\
+             <pic:spPr><a:xfrm><a:off x=\"0\" y=\"0\"/><a:ext cx=\"{w}\" cy=\"{h}\"/></a:xfrm>\
+             <a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom></pic:spPr></pic:pic>\
+             </a:graphicData></a:graphic></wp:inline></w:drawing></w:r></w:p>"
+        );
+    }
+
+    fn finish(mut self, (width, height): (u32, u32)) -> Self {
+        self.close();
+        let landscape = if width > height {
+            " w:orient=\"landscape\""
+        } else {
+            ""
+        };
+        self.document = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
+             <w:document xmlns:w=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\" \
+             xmlns:r=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships\" \
+             xmlns:wp=\"http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing\" \
+             xmlns:a=\"http://schemas.openxmlformats.org/drawingml/2006/main\" \
+             xmlns:pic=\"http://schemas.openxmlformats.org/drawingml/2006/picture\"><w:body>\n{}\
+             <w:sectPr><w:pgSz w:w=\"{width}\" w:h=\"{height}\"{landscape}/>\
+             <w:pgMar w:top=\"{MARGIN}\" w:right=\"{MARGIN}\" w:bottom=\"{MARGIN}\" w:left=\"{MARGIN}\" \
+             w:header=\"567\" w:footer=\"567\" w:gutter=\"0\"/></w:sectPr></w:body></w:document>",
+            self.document
+        );
+        self
+    }
+
+    fn relationships(&self) -> String {
+        const TYPE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+        let mut out = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
+             <Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">\
+             <Relationship Id=\"styles\" Type=\"{TYPE}/styles\" Target=\"styles.xml\"/>\
+             <Relationship Id=\"numbering\" Type=\"{TYPE}/numbering\" Target=\"numbering.xml\"/>"
+        );
+        for n in 1..=self.pictures.len() {
+            let _ = write!(
+                out,
+                "<Relationship Id=\"picture{n}\" Type=\"{TYPE}/image\" Target=\"media/image{n}.png\"/>"
+            );
+        }
+        out.push_str("</Relationships>");
+        out
+    }
+}
+
+/// Letters of scripts that run from right to left.
+fn is_leftward(c: char) -> bool {
+    matches!(u32::from(c), 0x590..=0x8ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff)
+}
+
+fn runs(text: &str) -> String {
+    let mut out = String::new();
+    let right = if text.chars().any(is_leftward) {
+        "<w:rPr><w:rtl/></w:rPr>"
+    } else {
+        ""
+    };
+    for (index, line) in text.trim_matches('\n').lines().enumerate() {
+        let brk = if index > 0 { "<w:br/>" } else { "" };
+        let _ = write!(
+            out,
+            "<w:r>{right}{brk}<w:t xml:space=\"preserve\">{}</w:t></w:r>",
+            escaped(line)
+        );
+    }
+    out
+}
+
+const CONTENT_TYPES: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
+    <Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\">\
+    <Default Extension=\"rels\" ContentType=\"application/vnd.openxmlformats-package.relationships+xml\"/>\
+    <Default Extension=\"xml\" ContentType=\"application/xml\"/>\
+    <Default Extension=\"png\" ContentType=\"image/png\"/>\
+    <Override PartName=\"/word/document.xml\" \
+    ContentType=\"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml\"/>\
+    <Override PartName=\"/word/styles.xml\" \
+    ContentType=\"application/vnd.openxmlformats-officedocument.wordprocessingml.styles+xml\"/>\
+    <Override PartName=\"/word/numbering.xml\" \
+    ContentType=\"application/vnd.openxmlformats-officedocument.wordprocessingml.numbering+xml\"/>\
+    <Override PartName=\"/docProps/core.xml\" \
+    ContentType=\"application/vnd.openxmlformats-package.core-properties+xml\"/></Types>";
+
+const RELATIONSHIPS: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
+    <Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">\
+    <Relationship Id=\"document\" \
+    Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument\" \
+    Target=\"word/document.xml\"/>\
+    <Relationship Id=\"core\" \
+    Type=\"http://schemas.openxmlformats.org/package/2006/relationships/metadata/core-properties\" \
+    Target=\"docProps/core.xml\"/></Relationships>";
+
+fn core(meta: &Meta) -> String {
+    let date = if meta.date.is_empty() {
+        String::new()
+    } else {
+        let date = escaped(&meta.date);
+        format!("<dcterms:created xsi:type=\"dcterms:W3CDTF\">{date}</dcterms:created>")
+    };
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
+         <cp:coreProperties xmlns:cp=\"http://schemas.openxmlformats.org/package/2006/metadata/core-properties\" \
+         xmlns:dc=\"http://purl.org/dc/elements/1.1/\" xmlns:dcterms=\"http://purl.org/dc/terms/\" \
+         xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><dc:title>{}</dc:title>{date}</cp:coreProperties>",
+        escaped(&meta.title)
+    )
+}
+
+fn styles(meta: &Meta) -> String {
+    let language = meta.language.as_deref().map_or(String::new(), |l| {
+        format!("<w:lang w:val=\"{}\"/>", escaped(l))
+    });
+    let mut out = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
+         <w:styles xmlns:w=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\">\
+         <w:docDefaults><w:rPrDefault><w:rPr><w:sz w:val=\"22\"/>{language}</w:rPr></w:rPrDefault>\
+         <w:pPrDefault><w:pPr><w:spacing w:after=\"120\"/></w:pPr></w:pPrDefault></w:docDefaults>\
+         <w:style w:type=\"paragraph\" w:default=\"1\" w:styleId=\"Normal\"><w:name w:val=\"Normal\"/></w:style>"
+    );
+    let mut style = |id: &str, name: &str, paragraph: &str, run: &str| {
+        let _ = write!(
+            out,
+            "<w:style w:type=\"paragraph\" w:styleId=\"{id}\"><w:name w:val=\"{name}\"/>\
+             <w:basedOn w:val=\"Normal\"/><w:pPr>{paragraph}</w:pPr><w:rPr>{run}</w:rPr></w:style>"
+        );
+    };
+    style("Title", "Title", "", "<w:b/><w:sz w:val=\"40\"/>");
+    for level in 1..=6 {
+        let size = 36 - 3 * level;
+        style(
+            &format!("Heading{level}"),
+            &format!("heading {level}"),
+            &format!(
+                "<w:keepNext/><w:spacing w:before=\"240\" w:after=\"120\"/><w:outlineLvl w:val=\"{}\"/>",
+                level - 1
+            ),
+            &format!("<w:b/><w:sz w:val=\"{size}\"/>"),
+        );
+    }
+    style("Caption", "caption", "", "<w:i/>");
+    style("FootnoteText", "footnote text", "", "<w:sz w:val=\"18\"/>");
+    style(
+        "ListParagraph",
+        "List Paragraph",
+        "<w:ind w:left=\"720\"/>",
+        "",
+    );
+    style(
+        "Code",
+        "Code",
+        "",
+        "<w:rFonts w:ascii=\"Courier New\" w:hAnsi=\"Courier New\" w:cs=\"Courier New\"/>",
+    );
+    let mut borders = String::new();
+    for side in ["top", "left", "bottom", "right", "insideH", "insideV"] {
+        let _ = write!(
+            borders,
+            "<w:{side} w:val=\"single\" w:sz=\"4\" w:space=\"0\" w:color=\"auto\"/>"
+        );
+    }
+    let _ = write!(
+        out,
+        "<w:style w:type=\"table\" w:styleId=\"TableGrid\"><w:name w:val=\"Table Grid\"/>\
+         <w:tblPr><w:tblBorders>{borders}</w:tblBorders></w:tblPr></w:style></w:styles>"
+    );
+    out
+}
+
+fn numbering(lists: &[Vec<(bool, u32)>]) -> String {
+    let mut out = String::from(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n\
+         <w:numbering xmlns:w=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\">",
+    );
+    for (index, levels) in lists.iter().enumerate() {
+        let _ = write!(out, "<w:abstractNum w:abstractNumId=\"{index}\">");
+        for (level, (numbered, start)) in levels.iter().enumerate() {
+            let (format, text) = if *numbered {
+                ("decimal", format!("%{}.", level + 1))
+            } else {
+                ("bullet", "•".into())
+            };
+            let _ = write!(
+                out,
+                "<w:lvl w:ilvl=\"{level}\"><w:start w:val=\"{start}\"/><w:numFmt w:val=\"{format}\"/>\
+                 <w:lvlText w:val=\"{text}\"/><w:pPr><w:ind w:left=\"{}\" w:hanging=\"360\"/></w:pPr></w:lvl>",
+                720 + 360 * level
+            );
+        }
+        out.push_str("</w:abstractNum>");
+    }
+    for index in 0..lists.len() {
+        let _ = write!(
+            out,
+            "<w:num w:numId=\"{}\"><w:abstractNumId w:val=\"{index}\"/></w:num>",
+            index + 1
+        );
+    }
+    out.push_str("</w:numbering>");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::export::sample;
+
+    fn part(bytes: &[u8], name: &str) -> String {
+        let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+        let mut text = String::new();
+        zip.by_name(name)
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        text
+    }
+
+    #[test]
+    fn it_has_everything_the_document_has() {
+        let meta = Meta {
+            title: "Fish & chips".into(),
+            ..Meta::default()
+        };
+        let bytes = docx(&sample::document(), &meta).unwrap();
+        let document = part(&bytes, "word/document.xml");
+        for wanted in [
+            "<w:pStyle w:val=\"Title\"/></w:pPr><w:r><w:t xml:space=\"preserve\">Fish &amp; &lt;Chips&gt;",
+            "<w:pStyle w:val=\"Heading2\"/>",
+            "<w:ilvl w:val=\"1\"/><w:numId w:val=\"1\"/>",
+            "<w:gridSpan w:val=\"2\"/>",
+            "r:embed=\"picture1\"",
+            "A paragraph that goes on over the page.",
+            // 800 by 1000 pixels at 150 an inch.
+            "<w:pgSz w:w=\"7680\" w:h=\"9600\"/>",
+        ] {
+            assert!(document.contains(wanted), "{wanted}\n{document}");
+        }
+        assert!(!document.contains("Running head"));
+        assert_eq!(document.matches("<w:tbl>").count(), 2);
+        assert_eq!(
+            document.matches("<w:tc>").count(),
+            document.matches("</w:tc>").count()
+        );
+        assert!(part(&bytes, "word/_rels/document.xml.rels").contains("media/image1.png"));
+        assert!(part(&bytes, "docProps/core.xml").contains("Fish &amp; chips"));
+        assert!(part(&bytes, "word/numbering.xml").contains("%2."));
+    }
+
+    #[test]
+    fn a_page_in_the_proportion_of_a_sheet_is_one() {
+        let mut page = sample::document().pages[0].clone();
+        page.dpi = None;
+        for ((width, height), sheet) in [
+            ((1242, 1757), (11_906, 16_838)),
+            ((2200, 1700), (15_840, 12_240)),
+            ((800, 800), (5_760, 5_760)),
+        ] {
+            (page.width, page.height) = (width, height);
+            let size = page_size(&page);
+            let near = |a: u32, b: u32| a.abs_diff(b) < b / 100;
+            assert!(near(size.0, sheet.0) && near(size.1, sheet.1), "{size:?}");
+        }
+    }
+
+    #[test]
+    fn cells_over_rows_go_on() {
+        let mut document = sample::document();
+        let table = document.pages[0].regions[4].table.as_mut().unwrap();
+        // The first cell of the second row takes the place of the one below.
+        table.cells.remove(4);
+        table.cells[2].row_span = 2;
+        let document = part(
+            &docx(&document, &Meta::default()).unwrap(),
+            "word/document.xml",
+        );
+        assert!(document.contains("<w:vMerge w:val=\"restart\"/>"));
+        assert!(
+            document.contains("<w:vMerge w:val=\"continue\"/></w:tcPr><w:p/>"),
+            "{document}"
+        );
+    }
+}

@@ -1,0 +1,431 @@
+//! Pages that are drawn here: what stands where is known.
+
+use super::*;
+use crate::document::Word;
+use crate::geometry::{Point, Quad};
+
+/// A page with lines of text, drawn as rows of upright strokes: letters as far as ink is concerned.
+struct Drawn {
+    image: Image,
+    lines: Vec<Line>,
+}
+
+impl Drawn {
+    fn new(width: u32, height: u32) -> Self {
+        Self {
+            image: Image {
+                width,
+                height,
+                rgb: vec![255; (width * height * 3) as usize],
+            },
+            lines: Vec::new(),
+        }
+    }
+
+    fn fill(&mut self, x0: u32, y0: u32, x1: u32, y1: u32, shade: u8) {
+        for y in y0..y1 {
+            for x in x0..x1 {
+                let at = ((y * self.image.width + x) * 3) as usize;
+                self.image.rgb[at..at + 3].fill(shade);
+            }
+        }
+    }
+
+    /// Text with its top left at a place: each character takes half the height, its stroke `weight` px.
+    fn heavy(&mut self, text: &str, x: u32, y: u32, height: u32, weight: u32) {
+        let advance = height / 2;
+        let mut words = Vec::new();
+        let mut from = 0;
+        for (i, c) in text.chars().enumerate() {
+            let left = x + i as u32 * advance;
+            if c == ' ' {
+                from = i + 1;
+                continue;
+            }
+            self.fill(left + 2, y + 3, left + 2 + weight, y + height - 3, 0);
+            self.fill(
+                left + 4 + weight,
+                y + height / 3,
+                left + 4 + 2 * weight,
+                y + height - 3,
+                0,
+            );
+            if text.chars().nth(i + 1).is_none_or(|n| n == ' ') {
+                let word: String = text.chars().skip(from).take(i + 1 - from).collect();
+                words.push(Word {
+                    text: word,
+                    confidence: 0.95,
+                    quad: Quad::from_rect(
+                        (x + from as u32 * advance) as f32,
+                        y as f32,
+                        (left + advance) as f32,
+                        (y + height) as f32,
+                    ),
+                });
+            }
+        }
+        let width = text.chars().count() as u32 * advance;
+        self.lines.push(Line {
+            text: text.into(),
+            confidence: 0.95,
+            quad: Quad::from_rect(x as f32, y as f32, (x + width) as f32, (y + height) as f32),
+            words,
+            vertical: false,
+        });
+    }
+
+    fn text(&mut self, text: &str, x: u32, y: u32) {
+        self.heavy(text, x, y, 20, 2);
+    }
+
+    fn prose(&mut self, x: u32, y: u32, rows: u32, characters: usize) {
+        for i in 0..rows {
+            let row =
+                "the boats were tied three deep along the quay and nobody spoke above a whisper";
+            let row: String = row.chars().take(characters).collect();
+            self.text(row.trim_end(), x, y + 26 * i);
+        }
+    }
+
+    fn analyse(self) -> PageText {
+        analyse(&self.image, self.lines, None, &StructureOptions::default())
+    }
+}
+
+fn kinds(page: &PageText) -> Vec<RegionKind> {
+    page.regions.iter().map(|r| r.kind).collect()
+}
+
+fn rows(table: &crate::document::Table) -> Vec<Vec<&str>> {
+    (0..table.rows)
+        .map(|r| {
+            let cells = table.cells.iter().filter(|c| c.row == r);
+            cells.map(|c| c.text.as_str()).collect()
+        })
+        .collect()
+}
+
+/// A grid of 3 × 3 fields of 160 × 40 px whose first row is one cell.
+fn ruled() -> Drawn {
+    let mut page = Drawn::new(900, 700);
+    for i in 0..4 {
+        page.fill(100, 200 + 40 * i, 582, 202 + 40 * i, 0);
+        let top = if i == 0 || i == 3 { 200 } else { 240 };
+        page.fill(100 + 160 * i, top, 102 + 160 * i, 322, 0);
+    }
+    page.text("Rainfall", 110, 210);
+    for (r, row) in [["a1", "b1", "c1"], ["a2", "", "c2"]].iter().enumerate() {
+        for (c, cell) in row.iter().enumerate() {
+            if !cell.is_empty() {
+                page.text(cell, 110 + 160 * c as u32, 250 + 40 * r as u32);
+            }
+        }
+    }
+    page.prose(100, 400, 4, 70);
+    page
+}
+
+#[test]
+fn a_ruled_table_keeps_its_spans_and_empty_cells() {
+    let page = ruled().analyse();
+    let table = page
+        .regions
+        .iter()
+        .find_map(|r| r.table.as_ref())
+        .expect("a table");
+    assert_eq!((table.rows, table.columns), (3, 3));
+    assert_eq!(
+        rows(table),
+        [
+            vec!["Rainfall"],
+            vec!["a1", "b1", "c1"],
+            vec!["a2", "", "c2"]
+        ]
+    );
+    assert_eq!(table.cells[0].column_span, 3);
+    assert_eq!(kinds(&page), [RegionKind::Table, RegionKind::Paragraph]);
+}
+
+#[test]
+fn a_line_that_runs_through_a_rule_is_cut() {
+    let mut page = ruled();
+    let (first, second) = (page.lines[1].clone(), page.lines[2].clone());
+    assert_eq!((first.text.as_str(), second.text.as_str()), ("a1", "b1"));
+    page.lines[1] = Line {
+        text: "a1 b1".into(),
+        words: [first.words, second.words].concat(),
+        quad: Quad([
+            first.quad.0[0],
+            second.quad.0[1],
+            second.quad.0[2],
+            first.quad.0[3],
+        ]),
+        ..first
+    };
+    page.lines.remove(2);
+    let page = page.analyse();
+    let table = page
+        .regions
+        .iter()
+        .find_map(|r| r.table.as_ref())
+        .expect("a table");
+    assert_eq!(rows(table)[1], ["a1", "b1", "c1"]);
+}
+
+#[test]
+fn a_leaning_page_has_the_same_table() {
+    let drawn = ruled();
+    let (sin, cos) = 1.5f32.to_radians().sin_cos();
+    let mut turned = Drawn::new(900, 700);
+    let source = |x: f32, y: f32| (x * cos + y * sin, y * cos - x * sin);
+    for y in 0..700 {
+        for x in 0..900 {
+            let (u, v) = source(x as f32, y as f32);
+            if (0.0..899.0).contains(&u) && (0.0..699.0).contains(&v) {
+                let from = (v.round() as usize * 900 + u.round() as usize) * 3;
+                let to = (y * 900 + x) * 3;
+                turned.image.rgb[to..to + 3].copy_from_slice(&drawn.image.rgb[from..from + 3]);
+            }
+        }
+    }
+    let lean =
+        |q: Quad| Quad(q.0.map(|p| Point::new(p.x * cos - p.y * sin, p.x * sin + p.y * cos)));
+    turned.lines = drawn.lines;
+    for line in &mut turned.lines {
+        line.quad = lean(line.quad);
+        line.words.iter_mut().for_each(|w| w.quad = lean(w.quad));
+    }
+    let page = turned.analyse();
+    let table = page
+        .regions
+        .iter()
+        .find_map(|r| r.table.as_ref())
+        .expect("a table");
+    assert_eq!(
+        rows(table),
+        [
+            vec!["Rainfall"],
+            vec!["a1", "b1", "c1"],
+            vec!["a2", "", "c2"]
+        ]
+    );
+}
+
+#[test]
+fn a_table_without_upright_rules_is_read_by_alignment() {
+    let mut page = Drawn::new(900, 700);
+    for y in [100, 132, 290] {
+        page.fill(100, y, 700, y + 2, 0);
+    }
+    for (r, row) in [
+        ["Stop", "Trips", "Change"],
+        ["Welton", "3,807", "-7.7"],
+        ["Eastham", "3,339", "10.7"],
+        ["Lindale", "", "2.9"],
+        ["Ravensby", "6,533", "-2.5"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        for (c, cell) in row.iter().enumerate() {
+            if !cell.is_empty() {
+                page.text(cell, 110 + 220 * c as u32, 107 + 36 * r as u32);
+            }
+        }
+    }
+    page.prose(100, 400, 4, 70);
+    let page = page.analyse();
+    let table = page
+        .regions
+        .iter()
+        .find_map(|r| r.table.as_ref())
+        .expect("a table");
+    assert_eq!((table.rows, table.columns, table.header_rows), (5, 3, 1));
+    assert_eq!(rows(table)[3], ["Lindale", "", "2.9"]);
+}
+
+/// Lines of a table whose cells have several, with some room around them, and that table's size.
+fn borderless(room: u32) -> PageText {
+    let mut page = Drawn::new(610 + 2 * room, 220 + 2 * room);
+    let rows = [
+        [&["Question"][..], &["never"], &["seldom"], &["often"]],
+        [
+            &["Tablets help", "against fear"],
+            &["7.1"],
+            &["4"],
+            &["33.3"],
+        ],
+        [&["They are safe", "for most"], &["45"], &["35"], &["12"]],
+        [
+            &["They only calm", "people down"],
+            &["68.7"],
+            &["19.2"],
+            &["6"],
+        ],
+    ];
+    let mut y = room;
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            for (line, text) in cell.iter().enumerate() {
+                let x = room + [0, 330, 440, 550][column];
+                page.text(text, x, y + 26 * line as u32);
+            }
+        }
+        y += 10 + 26 * row[0].len() as u32;
+    }
+    page.analyse()
+}
+
+#[test]
+fn a_picture_cut_closely_around_a_table_is_one() {
+    let page = borderless(8);
+    assert_eq!(kinds(&page), [RegionKind::Table]);
+    let table = page.regions[0].table.as_ref().unwrap();
+    assert_eq!((table.rows, table.columns), (4, 4));
+    assert_eq!(
+        rows(table)[1],
+        ["Tablets help\nagainst fear", "7.1", "4", "33.3"]
+    );
+    // So closely are columns of text cut out, too.
+    let mut page = Drawn::new(900, 340);
+    page.prose(10, 10, 12, 38);
+    page.prose(480, 10, 12, 38);
+    let found = kinds(&page.analyse());
+    assert!(!found.contains(&RegionKind::Table), "{found:?}");
+}
+
+#[test]
+fn a_grid_is_a_table_though_sentences_are_in_it() {
+    let mut page = Drawn::new(1000, 700);
+    for i in 0..4 {
+        page.fill(60, 100 + 100 * i, 932, 102 + 100 * i, 0);
+    }
+    for x in [60, 490, 930] {
+        page.fill(x, 100, x + 2, 402, 0);
+    }
+    for row in 0..3 {
+        page.prose(75, 112 + 100 * row, 1 + row % 2, 38);
+        page.prose(505, 112 + 100 * row, 3, 38);
+    }
+    page.prose(60, 480, 4, 70);
+    let page = page.analyse();
+    let tables: Vec<_> = page
+        .regions
+        .iter()
+        .filter_map(|r| r.table.as_ref())
+        .collect();
+    assert_eq!(tables.len(), 1, "{:?}", kinds(&page));
+    assert_eq!((tables[0].rows, tables[0].columns), (3, 2));
+}
+
+#[test]
+fn two_columns_of_text_are_no_table() {
+    let mut page = Drawn::new(900, 700);
+    page.prose(40, 60, 12, 38);
+    page.prose(460, 60, 12, 38);
+    let page = page.analyse();
+    assert!(
+        page.regions.iter().all(|r| r.kind == RegionKind::Paragraph),
+        "{:?}",
+        kinds(&page)
+    );
+}
+
+#[test]
+fn headings_lists_figures_captions_and_page_numbers() {
+    let mut page = Drawn::new(900, 1200);
+    page.heavy("The harbour report", 100, 100, 36, 5);
+    page.prose(100, 170, 4, 70);
+    page.heavy("2 Findings", 100, 300, 24, 4);
+    page.text("1. Switch the pump off", 120, 340);
+    page.text("2. Close the valve", 120, 366);
+    page.fill(150, 430, 450, 600, 90);
+    page.text("Figure 1. The pump", 150, 612);
+    page.prose(100, 660, 5, 70);
+    page.text("17", 440, 1150);
+    let page = page.analyse();
+    use RegionKind::*;
+    assert_eq!(
+        kinds(&page),
+        [
+            Title, Paragraph, Heading, List, Figure, Caption, Paragraph, PageNumber
+        ]
+    );
+    let items: Vec<(Option<u32>, &str)> = page.regions[3]
+        .items
+        .iter()
+        .map(|i| (i.number, i.text.as_str()))
+        .collect();
+    assert_eq!(
+        items,
+        [
+            (Some(1), "Switch the pump off"),
+            (Some(2), "Close the valve")
+        ]
+    );
+    assert_eq!(page.regions[4].caption, Some(5));
+    let picture = page.regions[4].picture.as_ref().expect("a cut-out");
+    assert!(picture.png.starts_with(b"\x89PNG") && picture.width.abs_diff(300) < 16);
+}
+
+#[test]
+fn a_bullet_that_was_not_read_is_seen() {
+    let mut page = Drawn::new(900, 500);
+    for (i, item) in [
+        "the angular velocity",
+        "the velocity of the ball",
+        "the impact",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let y = 60 + 30 * i as u32;
+        page.fill(104, y + 8, 110, y + 14, 0);
+        page.text(item, 126, y);
+    }
+    page.prose(100, 200, 4, 70);
+    let page = page.analyse();
+    assert_eq!(kinds(&page), [RegionKind::List, RegionKind::Paragraph]);
+    assert_eq!(page.regions[0].items.len(), 3);
+}
+
+#[test]
+fn every_line_is_in_one_region() {
+    for page in [ruled(), Drawn::new(1, 1), Drawn::new(40, 2000)] {
+        let lines = page.lines.len();
+        let page = page.analyse();
+        let mut seen: Vec<usize> = page.regions.iter().flat_map(|r| r.lines.clone()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..lines).collect::<Vec<_>>());
+    }
+}
+
+mod any {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn no_page_is_too_strange(
+            corners in prop::collection::vec(prop::array::uniform8(any::<f32>()), 0..12),
+            noise in prop::collection::vec(any::<u8>(), 64 * 48 * 3),
+            whole_table in any::<bool>(),
+        ) {
+            let image = Image { width: 64, height: 48, rgb: noise };
+            let lines: Vec<Line> = corners
+                .iter()
+                .map(|&[a, b, c, d, e, f, g, h]| Line {
+                    text: "3. x".into(),
+                    confidence: 0.9,
+                    quad: Quad([Point::new(a, b), Point::new(c, d), Point::new(e, f), Point::new(g, h)]),
+                    words: Vec::new(),
+                    vertical: false,
+                })
+                .collect();
+            let count = lines.len();
+            let options = StructureOptions { pictures: true, whole_table };
+            prop_assert_eq!(analyse(&image, lines, None, &options).lines.len(), count);
+        }
+    }
+}

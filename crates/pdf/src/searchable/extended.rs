@@ -1,0 +1,591 @@
+//! An update to a PDF that lays text over its pages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hayro::kurbo::{Affine, Rect};
+use lopdf::{
+    Dictionary, Document, IncrementalDocument, LoadOptions, Object, ObjectId, Stream, dictionary,
+};
+use maoocr_engine::document::{PageText, RegionKind};
+
+use super::content::{without_actual_text, without_unseen};
+use super::font::{self, Encoder};
+use super::muted::Muted;
+use super::{WriteError, deflated, text};
+
+/// What a page carries already, and what becomes of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Layer {
+    /// No text.
+    Absent,
+    /// Unseen text of an older reading: taken out. With `all` there is nothing but unseen text, whatever hides it.
+    Unseen {
+        /// Nothing on the page is painted text.
+        all: bool,
+    },
+    /// Painted text whose maps to Unicode lie: it stays to be seen, and is not found any more.
+    Lying,
+}
+
+/// A PDF being added to.
+pub struct Extended {
+    file: IncrementalDocument,
+    pages: Vec<ObjectId>,
+    encoder: Encoder,
+    font: ObjectId,
+    muted: Muted,
+    headings: Vec<(usize, u8, String, f32)>,
+    changed: bool,
+}
+
+/// Streams that are rewritten may unpack to so much, bytes.
+const MAX_STREAM: usize = 256 << 20;
+/// Pages' trees nest at most so deep.
+const MAX_DEPTH: usize = 64;
+
+impl Extended {
+    /// Reads a file's structure.
+    ///
+    /// # Errors
+    /// Where it is too damaged to be added to.
+    pub fn open(bytes: &Arc<Vec<u8>>, password: &str) -> Result<Self, WriteError> {
+        let options = LoadOptions {
+            max_decompressed_size: Some(MAX_STREAM),
+            ..LoadOptions::with_password(password)
+        };
+        let document = Document::load_mem_with_options(bytes, options)?;
+        let pages: Vec<ObjectId> = document.page_iter().collect();
+        let mut file = IncrementalDocument::create_from(bytes.to_vec(), document);
+        let font = file.new_document.new_object_id();
+        Ok(Self {
+            file,
+            pages,
+            encoder: Encoder::default(),
+            font,
+            muted: Muted::default(),
+            headings: Vec::new(),
+            changed: false,
+        })
+    }
+
+    /// How many pages the file has, as far as its structure tells.
+    pub fn count(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// Lays a page's text over it.
+    ///
+    /// # Errors
+    /// Where the file has no such page or its structure is damaged there.
+    pub fn add(&mut self, index: usize, page: &PageText, layer: Layer) -> Result<(), WriteError> {
+        let id = *self.pages.get(index).ok_or(WriteError::NoPage(index + 1))?;
+        let name = self.font_name(id);
+        let stream = text::stream(page, self.to_user(id, page)?, &name, &mut self.encoder);
+        if stream.is_empty() && layer == Layer::Absent {
+            return Ok(());
+        }
+        self.changed = true;
+        self.file.opt_clone_object_to_new_document(id)?;
+        match layer {
+            Layer::Absent => {}
+            Layer::Unseen { all } => self.rewrite(id, &|content| without_unseen(content, all))?,
+            Layer::Lying => {
+                self.muted.page(&mut self.file, id)?;
+                self.rewrite(id, &without_actual_text)?;
+                self.rewrite(id, &|content| without_unseen(content, false))?;
+                self.mute_properties(id)?;
+            }
+        }
+        if stream.is_empty() {
+            return Ok(());
+        }
+        let font = self.font;
+        self.resource(id, b"Font", &name, font)?;
+        // The page's own description may leave anything behind.
+        let before = self.stream(b"q\n");
+        let after = self.stream(format!("\nQ\n{stream}").as_bytes());
+        let mut contents = vec![before.into()];
+        contents.extend(self.contents(id));
+        contents.push(after.into());
+        self.dictionary(id)?.set("Contents", contents);
+        Ok(())
+    }
+
+    /// Turns a page as it is shown, clockwise, degrees, beside what it is turned already.
+    ///
+    /// # Errors
+    /// Where the file has no such page.
+    pub fn turn(&mut self, index: usize, degrees: u16) -> Result<(), WriteError> {
+        let id = *self.pages.get(index).ok_or(WriteError::NoPage(index + 1))?;
+        let now = self.inherited(id, b"Rotate").and_then(|o| o.as_i64().ok());
+        let turned = (now.unwrap_or(0) + i64::from(degrees)).rem_euclid(360);
+        self.file.opt_clone_object_to_new_document(id)?;
+        self.dictionary(id)?.set("Rotate", turned);
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Remembers a page's headings for the outline.
+    pub fn outline(&mut self, index: usize, page: &PageText) {
+        for region in &page.regions {
+            let level = match region.kind {
+                RegionKind::Title => 0,
+                RegionKind::Heading => region.level.unwrap_or(1),
+                _ => continue,
+            };
+            let top = region.quad.bounds()[1] / page.height.max(1) as f32;
+            let title = region.text.split_whitespace().collect::<Vec<_>>().join(" ");
+            self.headings.push((index, level, title, top));
+        }
+    }
+
+    /// The file with what was added. Where nothing was, it is the file as it came.
+    ///
+    /// # Errors
+    /// Where its structure can't be added to.
+    pub fn finish(mut self) -> Result<Vec<u8>, WriteError> {
+        self.write_outline()?;
+        if !self.changed {
+            return Ok(self.file.get_prev_documents_bytes().to_vec());
+        }
+        if !self.encoder.is_empty() {
+            self.write_font();
+        }
+        let mut out = Vec::new();
+        self.file
+            .save_to(&mut out)
+            .map_err(|e| WriteError::Structure(e.to_string()))?;
+        Ok(out)
+    }
+
+    fn dictionary(&mut self, id: ObjectId) -> Result<&mut Dictionary, WriteError> {
+        Ok(self.file.new_document.get_object_mut(id)?.as_dict_mut()?)
+    }
+
+    fn stream(&mut self, content: &[u8]) -> ObjectId {
+        let mut stream = Stream::new(dictionary! {"Filter" => "FlateDecode"}, deflated(content));
+        stream.allows_compression = false;
+        self.file.new_document.add_object(stream)
+    }
+
+    /// An object as it is by now.
+    fn object(&self, id: ObjectId) -> Option<&Object> {
+        let new = self.file.new_document.get_object(id).ok();
+        new.or_else(|| self.file.get_prev_documents().get_object(id).ok())
+    }
+
+    fn resolved<'a>(&'a self, object: &'a Object) -> Option<&'a Object> {
+        let mut object = object;
+        for _ in 0..MAX_DEPTH {
+            match object {
+                Object::Reference(id) => object = self.object(*id)?,
+                other => return Some(other),
+            }
+        }
+        None
+    }
+
+    /// An entry of a page, or of what it is below.
+    fn inherited(&self, page: ObjectId, key: &[u8]) -> Option<&Object> {
+        let mut id = page;
+        for _ in 0..MAX_DEPTH {
+            let dictionary = self.object(id)?.as_dict().ok()?;
+            if let Ok(value) = dictionary.get(key) {
+                return self.resolved(value);
+            }
+            id = dictionary.get(b"Parent").ok()?.as_reference().ok()?;
+        }
+        None
+    }
+
+    fn contents(&self, page: ObjectId) -> Vec<Object> {
+        let dictionary = self.object(page).and_then(|o| o.as_dict().ok());
+        let Some(contents) = dictionary.and_then(|d| d.get(b"Contents").ok()) else {
+            return Vec::new();
+        };
+        match self.resolved(contents) {
+            Some(Object::Array(streams)) => streams.clone(),
+            Some(Object::Stream(_)) => vec![contents.clone()],
+            _ => Vec::new(),
+        }
+    }
+
+    /// A name that no font of the page has.
+    fn font_name(&self, page: ObjectId) -> String {
+        let fonts = self
+            .inherited(page, b"Resources")
+            .and_then(|r| self.resolved(r.as_dict().ok()?.get(b"Font").ok()?))
+            .and_then(|f| f.as_dict().ok());
+        let taken = |name: &str| fonts.is_some_and(|f| f.has(name.as_bytes()));
+        let mut name = String::from("MaoOCR");
+        while taken(&name) {
+            name.push('x');
+        }
+        name
+    }
+
+    /// Adds to a page's resources.
+    fn resource(
+        &mut self,
+        page: ObjectId,
+        kind: &[u8],
+        name: &str,
+        id: ObjectId,
+    ) -> Result<(), WriteError> {
+        let kinds = {
+            let resources = self.file.get_or_create_resources(page)?.as_dict_mut()?;
+            match resources.get(kind) {
+                Ok(Object::Reference(id)) => Some(*id),
+                Ok(Object::Dictionary(_)) => None,
+                _ => {
+                    resources.set(kind, Dictionary::new());
+                    None
+                }
+            }
+        };
+        let dictionary = match kinds {
+            Some(kinds) => {
+                self.file.opt_clone_object_to_new_document(kinds)?;
+                self.dictionary(kinds)?
+            }
+            None => {
+                let resources = self.file.get_or_create_resources(page)?.as_dict_mut()?;
+                resources.get_mut(kind)?.as_dict_mut()?
+            }
+        };
+        dictionary.set(name, id);
+        Ok(())
+    }
+
+    /// From the pixels of a page as it is shown to its user space.
+    fn to_user(&self, id: ObjectId, page: &PageText) -> Result<Affine, WriteError> {
+        let media = self.rect(id, b"MediaBox");
+        let crop = self.rect(id, b"CropBox").or(media);
+        let (media, crop) = match (media, crop) {
+            (Some(media), Some(crop)) => (media, crop),
+            // What hayro takes for a page without a size.
+            _ => (A4, A4),
+        };
+        let shown = crop.intersect(media);
+        let shown = if shown.width() < 1e-3 || shown.height() < 1e-3 {
+            Rect::from_origin_size(shown.origin(), A4.size())
+        } else {
+            shown
+        };
+        let turn = self.inherited(id, b"Rotate").and_then(|o| o.as_i64().ok());
+        let size = (f64::from(page.width.max(1)), f64::from(page.height.max(1)));
+        Ok(to_user(shown, turn.unwrap_or(0), size))
+    }
+
+    fn rect(&self, page: ObjectId, key: &[u8]) -> Option<Rect> {
+        let numbers: Vec<f64> = self
+            .inherited(page, key)?
+            .as_array()
+            .ok()?
+            .iter()
+            .filter_map(|n| self.resolved(n)?.as_float().ok())
+            .map(f64::from)
+            .collect();
+        match numbers[..] {
+            [a, b, c, d] => Some(Rect::new(a, b, c, d).abs()),
+            _ => None,
+        }
+    }
+
+    /// Takes `/ActualText` out of a page's named property lists.
+    fn mute_properties(&mut self, page: ObjectId) -> Result<(), WriteError> {
+        let resources = self
+            .inherited(page, b"Resources")
+            .and_then(|r| r.as_dict().ok());
+        let properties = resources.and_then(|r| self.resolved(r.get(b"Properties").ok()?));
+        let Some(Object::Dictionary(properties)) = properties else {
+            return Ok(());
+        };
+        let mut muted = Dictionary::new();
+        for (name, value) in properties {
+            let mut value = value.clone();
+            if let Some(Object::Dictionary(list)) = self.resolved(&value)
+                && list.has(b"ActualText")
+            {
+                let mut list = list.clone();
+                list.remove(b"ActualText");
+                value = Object::Dictionary(list);
+            }
+            muted.set(name.clone(), value);
+        }
+        let resources = self.file.get_or_create_resources(page)?.as_dict_mut()?;
+        resources.set("Properties", muted);
+        Ok(())
+    }
+
+    /// Rewrites the content of a page and of the forms it shows, where there is anything to change.
+    fn rewrite(
+        &mut self,
+        page: ObjectId,
+        change: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
+    ) -> Result<(), WriteError> {
+        let content = {
+            let mut content = Vec::new();
+            for part in self.contents(page) {
+                if let Some(Object::Stream(stream)) = self.resolved(&part) {
+                    content.extend(plain(stream)?);
+                    content.push(b'\n');
+                }
+            }
+            content
+        };
+        if let Some(rest) = change(&content) {
+            let stream = self.stream(&rest);
+            self.dictionary(page)?.set("Contents", stream);
+        }
+        let mut forms = Vec::new();
+        if let Some(Object::Dictionary(resources)) = self.inherited(page, b"Resources") {
+            self.forms(resources, &mut forms, 0);
+        }
+        for id in forms {
+            let Some(Object::Stream(form)) = self.object(id) else {
+                continue;
+            };
+            let Some(rest) = change(&plain(form)?) else {
+                continue;
+            };
+            let mut dictionary = form.dict.clone();
+            dictionary.remove(b"DecodeParms");
+            dictionary.set("Filter", "FlateDecode");
+            let mut stream = Stream::new(dictionary, deflated(&rest));
+            stream.allows_compression = false;
+            self.file.new_document.set_object(id, stream);
+        }
+        Ok(())
+    }
+
+    fn forms(&self, resources: &Dictionary, found: &mut Vec<ObjectId>, depth: usize) {
+        let Some(Object::Dictionary(named)) = resources
+            .get(b"XObject")
+            .ok()
+            .and_then(|o| self.resolved(o))
+        else {
+            return;
+        };
+        for (_, value) in named {
+            let Ok(id) = value.as_reference() else {
+                continue;
+            };
+            if let Some(Object::Stream(form)) = self.object(id)
+                && form.dict.get(b"Subtype").and_then(Object::as_name).ok() == Some(b"Form")
+                && !found.contains(&id)
+            {
+                found.push(id);
+                let inner = form.dict.get(b"Resources").ok();
+                if let Some(Object::Dictionary(inner)) = inner.and_then(|o| self.resolved(o))
+                    && depth < 8
+                {
+                    self.forms(inner, found, depth + 1);
+                }
+            }
+        }
+    }
+
+    fn write_font(&mut self) {
+        let file = font::file();
+        let length = file.len() as i64;
+        let packed = |dictionary: Dictionary, data: &[u8]| {
+            let mut dictionary = dictionary;
+            dictionary.set("Filter", "FlateDecode");
+            let mut stream = Stream::new(dictionary, deflated(data));
+            stream.allows_compression = false;
+            stream
+        };
+        let new = &mut self.file.new_document;
+        let file = new.add_object(packed(dictionary! {"Length1" => length}, &file));
+        let map = new.add_object(packed(Dictionary::new(), &font::cid_to_gid()));
+        let unicode = self.encoder.to_unicode();
+        let unicode = new.add_object(packed(Dictionary::new(), unicode.as_bytes()));
+        let (ascent, descent) = (i64::from(font::ASCENT), i64::from(font::DESCENT));
+        let descriptor = new.add_object(dictionary! {
+            "Type" => "FontDescriptor",
+            "FontName" => font::NAME,
+            // Symbolic and of one width.
+            "Flags" => 5,
+            "FontBBox" => vec![0.into(), descent.into(), i64::from(font::ADVANCE).into(), ascent.into()],
+            "ItalicAngle" => 0,
+            "Ascent" => ascent,
+            "Descent" => descent,
+            "CapHeight" => ascent,
+            "StemV" => 80,
+            "FontFile2" => file,
+        });
+        let descendant = new.add_object(dictionary! {
+            "Type" => "Font",
+            "Subtype" => "CIDFontType2",
+            "BaseFont" => font::NAME,
+            "CIDSystemInfo" => dictionary! {
+                "Registry" => Object::string_literal("Adobe"),
+                "Ordering" => Object::string_literal("Identity"),
+                "Supplement" => 0,
+            },
+            "FontDescriptor" => descriptor,
+            "DW" => i64::from(font::ADVANCE),
+            "CIDToGIDMap" => map,
+        });
+        let font = dictionary! {
+            "Type" => "Font",
+            "Subtype" => "Type0",
+            "BaseFont" => font::NAME,
+            "Encoding" => "Identity-H",
+            "DescendantFonts" => vec![descendant.into()],
+            "ToUnicode" => unicode,
+        };
+        new.set_object(self.font, font);
+    }
+
+    /// Writes the headings as an outline, where the file has none.
+    fn write_outline(&mut self) -> Result<(), WriteError> {
+        let Ok(root) = self
+            .file
+            .get_prev_documents()
+            .trailer
+            .get(b"Root")?
+            .as_reference()
+        else {
+            return Ok(());
+        };
+        let catalog = self.object(root).and_then(|o| o.as_dict().ok());
+        if self.headings.is_empty() || catalog.is_none_or(|c| c.has(b"Outlines")) {
+            return Ok(());
+        }
+        self.changed = true;
+        let headings = std::mem::take(&mut self.headings);
+        let top = self.file.new_document.new_object_id();
+        let ids: Vec<ObjectId> = headings
+            .iter()
+            .map(|_| self.file.new_document.new_object_id())
+            .collect();
+        let levels: Vec<u8> = headings.iter().map(|h| h.1).collect();
+        let parents = parents(&levels);
+        let mut children: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
+        for (index, parent) in parents.iter().enumerate() {
+            children.entry(*parent).or_default().push(index);
+        }
+        for (index, (page, _, title, down)) in headings.iter().enumerate() {
+            let page_id = self.pages[*page];
+            let height = self
+                .rect(page_id, b"CropBox")
+                .or(self.rect(page_id, b"MediaBox"));
+            let y = height.map_or(0.0, |r| r.y1 - f64::from(*down) * r.height()) as f32;
+            let siblings = &children[&parents[index]];
+            let place = siblings.iter().position(|i| *i == index).unwrap_or(0);
+            let mut item = dictionary! {
+                "Title" => text_string(title),
+                "Parent" => parents[index].map_or(top, |p| ids[p]),
+                "Dest" => vec![page_id.into(), "XYZ".into(), Object::Null, y.into(), Object::Null],
+            };
+            if place > 0 {
+                item.set("Prev", ids[siblings[place - 1]]);
+            }
+            if let Some(next) = siblings.get(place + 1) {
+                item.set("Next", ids[*next]);
+            }
+            if let Some(below) = children.get(&Some(index)) {
+                item.set("First", ids[below[0]]);
+                item.set("Last", ids[below[below.len() - 1]]);
+                // Closed: how many would be seen.
+                item.set("Count", -(below.len() as i64));
+            }
+            self.file.new_document.set_object(ids[index], item);
+        }
+        let first = &children[&None];
+        let outlines = dictionary! {
+            "Type" => "Outlines",
+            "First" => ids[first[0]],
+            "Last" => ids[first[first.len() - 1]],
+            "Count" => first.len() as i64,
+        };
+        self.file.new_document.set_object(top, outlines);
+        self.file.opt_clone_object_to_new_document(root)?;
+        self.dictionary(root)?.set("Outlines", top);
+        Ok(())
+    }
+}
+
+const A4: Rect = Rect::new(0.0, 0.0, 595.276, 841.89);
+
+/// From pixels of a page of that size, as it is shown, to the user space that `shown` is a part of, turned clockwise by
+/// `turn` degrees.
+fn to_user(shown: Rect, turn: i64, size: (f64, f64)) -> Affine {
+    let turn = turn.rem_euclid(360);
+    let (w, h) = match turn {
+        90 | 270 => (shown.height(), shown.width()),
+        _ => (shown.width(), shown.height()),
+    };
+    let points = Affine::scale_non_uniform(w / size.0, h / size.1);
+    let turned = match turn {
+        90 => Affine::new([0.0, 1.0, 1.0, 0.0, shown.x0, shown.y0]),
+        180 => Affine::new([-1.0, 0.0, 0.0, 1.0, shown.x1, shown.y0]),
+        270 => Affine::new([0.0, -1.0, -1.0, 0.0, shown.x1, shown.y1]),
+        _ => Affine::new([1.0, 0.0, 0.0, -1.0, shown.x0, shown.y1]),
+    };
+    turned * points
+}
+
+/// A stream's content, unpacked.
+pub(super) fn plain(stream: &Stream) -> Result<Vec<u8>, WriteError> {
+    if stream.dict.has(b"Filter") {
+        Ok(stream.decompressed_content_with_limit(MAX_STREAM)?)
+    } else {
+        Ok(stream.content.clone())
+    }
+}
+
+/// A text string (ISO 32000-1, 7.9.2.2): UTF-16 with its mark.
+fn text_string(text: &str) -> Object {
+    let mut bytes = vec![0xfe, 0xff];
+    bytes.extend(text.encode_utf16().flat_map(u16::to_be_bytes));
+    Object::String(bytes, lopdf::StringFormat::Hexadecimal)
+}
+
+/// For each level the nearest one before it that is higher up.
+fn parents(levels: &[u8]) -> Vec<Option<usize>> {
+    let mut open: Vec<usize> = Vec::new();
+    let mut parents = Vec::with_capacity(levels.len());
+    for (index, level) in levels.iter().enumerate() {
+        while open.last().is_some_and(|o| levels[*o] >= *level) {
+            open.pop();
+        }
+        parents.push(open.last().copied());
+        open.push(index);
+    }
+    parents
+}
+
+#[cfg(test)]
+mod tests {
+    use hayro::kurbo::Point;
+
+    use super::*;
+
+    #[test]
+    fn pixels_find_their_place_however_the_page_is_turned() {
+        let shown = Rect::new(10.0, 20.0, 110.0, 220.0);
+        // The upper left corner as shown, and one to its right.
+        for (turn, size, corner, right) in [
+            (0, (200.0, 400.0), (10.0, 220.0), (11.0, 220.0)),
+            (90, (400.0, 200.0), (10.0, 20.0), (10.0, 21.0)),
+            (180, (200.0, 400.0), (110.0, 20.0), (109.0, 20.0)),
+            (-90, (400.0, 200.0), (110.0, 220.0), (110.0, 219.0)),
+        ] {
+            let map = to_user(shown, turn, size);
+            assert_eq!(map * Point::ZERO, Point::from(corner), "{turn}");
+            assert_eq!(map * Point::new(2.0, 0.0), Point::from(right), "{turn}");
+        }
+    }
+
+    #[test]
+    fn headings_nest() {
+        assert_eq!(
+            parents(&[0, 1, 2, 2, 1, 3, 0]),
+            [None, Some(0), Some(1), Some(1), Some(0), Some(4), None]
+        );
+    }
+}

@@ -1,0 +1,302 @@
+//! A PDF as a source of pages.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hayro::hayro_interpret::interpret_page;
+use hayro::hayro_interpret::{Context, InterpreterCache, InterpreterSettings, TransformExt};
+use hayro::hayro_syntax::{self as syntax, DecryptionError, LoadPdfError};
+use hayro::kurbo::Rect;
+use maoocr_engine::imaging::{ImagingError, Limits};
+use maoocr_engine::page::{Page, PageError, Rule, Source, TextLayer};
+
+use crate::bounds;
+use crate::fonts::Fonts;
+use crate::geometry;
+use crate::raster::{self, POINTS, Scale};
+use crate::survey::{Findings, Stop, Survey, too_slow};
+
+/// How a PDF is opened and drawn.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The user's or the owner's; empty for none.
+    pub password: String,
+    /// What the file and its pages may cost.
+    pub limits: Limits,
+    /// Time to open the file, and to draw a page, s; none for as long as it takes. WebAssembly can't stop what draws,
+    /// there it bounds the first walk over a page only.
+    pub seconds: Option<f64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            password: String::new(),
+            limits: Limits::default(),
+            seconds: Some(60.0),
+        }
+    }
+}
+
+/// An open file. It can be shared between threads.
+pub struct Pdf {
+    inner: Arc<syntax::Pdf>,
+    options: Options,
+    /// Pages that are still being drawn though nobody waits for them any more.
+    runaways: AtomicUsize,
+}
+
+/// What all streams of a file may unpack to while it is decrypted, bytes.
+const MAX_UNPACKED: usize = 512 << 20;
+/// Runaway pages of a file after which its other pages are refused.
+const MAX_RUNAWAYS: usize = 2;
+
+/// Whether bytes are those of a PDF: its mark stands in the first 1024 (ISO 32000-1, annex H, note 13).
+pub fn is_pdf(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(1024)];
+    head.windows(5).any(|w| w == b"%PDF-")
+}
+
+impl Pdf {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// Where it is damaged beyond repair, encrypted with another password, too large, or has too many pages.
+    pub fn open(bytes: Arc<Vec<u8>>, options: Options) -> Result<Self, ImagingError> {
+        let limits = &options.limits;
+        if bytes.is_empty() {
+            return Err(ImagingError::Empty);
+        }
+        if bytes.len() > limits.max_bytes {
+            return Err(ImagingError::TooLarge {
+                bytes: bytes.len(),
+                limit: limits.max_bytes,
+            });
+        }
+        let password = options.password.clone();
+        let max_pages = limits.max_pages;
+        let work = move || {
+            let pdf = match syntax::Pdf::new_with_password(bytes.clone(), &password) {
+                Err(LoadPdfError::Decryption(DecryptionError::PasswordProtected))
+                    if !password.is_empty() =>
+                {
+                    let plain = decrypted(&bytes, &password);
+                    let plain = plain.ok_or(ImagingError::Password { given: true })?;
+                    syntax::Pdf::new(plain).map_err(|error| refusal(error, true))?
+                }
+                opened => opened.map_err(|error| refusal(error, !password.is_empty()))?,
+            };
+            let pages = pdf.pages().len();
+            if pages == 0 {
+                return Err(damaged("it has no pages"));
+            }
+            if pages > max_pages {
+                return Err(ImagingError::TooManyPages { limit: max_pages });
+            }
+            bounds::streams(&pdf)?;
+            Ok(Arc::new(pdf))
+        };
+        let slow = || ImagingError::TooComplex {
+            what: format!(
+                "opening the file takes longer than {} s",
+                options.seconds.unwrap_or_default()
+            ),
+        };
+        let inner = within(options.seconds, work).ok_or_else(slow)??;
+        Ok(Self {
+            inner,
+            options,
+            runaways: AtomicUsize::new(0),
+        })
+    }
+
+    /// How many pages it has.
+    pub fn count(&self) -> usize {
+        self.inner.pages().len()
+    }
+
+    /// Draws a page, by its position from 0.
+    ///
+    /// # Errors
+    /// Each loses this page only.
+    pub fn page(&self, index: usize) -> Result<Page, PageError> {
+        let failed = |error| PageError {
+            index: Some(index),
+            error,
+        };
+        if self.runaways.load(Ordering::Relaxed) >= MAX_RUNAWAYS {
+            let what = "two pages before it never ended".into();
+            return Err(failed(ImagingError::TooComplex { what }));
+        }
+        let (pdf, options) = (self.inner.clone(), self.options.clone());
+        let work = move || page(&pdf, index, &options);
+        match within(self.options.seconds, work) {
+            Some(result) => result.map_err(failed),
+            None => {
+                self.runaways.fetch_add(1, Ordering::Relaxed);
+                Err(failed(too_slow(self.options.seconds.unwrap_or_default())))
+            }
+        }
+    }
+
+    /// The pages at `indices`, one after the other.
+    pub fn pages(self: &Arc<Self>, indices: Vec<usize>) -> Pages {
+        Pages {
+            pdf: self.clone(),
+            indices: indices.into_iter(),
+        }
+    }
+}
+
+/// Some pages of a [`Pdf`].
+pub struct Pages {
+    pdf: Arc<Pdf>,
+    indices: std::vec::IntoIter<usize>,
+}
+
+impl Source for Pages {
+    fn count(&self) -> Option<usize> {
+        Some(self.indices.len())
+    }
+
+    fn next_page(&mut self) -> Option<Result<Page, PageError>> {
+        self.indices.next().map(|index| self.pdf.page(index))
+    }
+}
+
+fn page(pdf: &syntax::Pdf, index: usize, options: &Options) -> Result<Page, ImagingError> {
+    let no_page = || damaged("the page isn't there");
+    let page = pdf.pages().get(index).ok_or_else(no_page)?;
+    let findings = survey(page, options)?;
+    let (image, scale) = raster::raster(page, &findings, &options.limits)?;
+    let dpi = ((scale.x + scale.y) / 2.0 * POINTS) as f32;
+    Ok(Page {
+        image,
+        index,
+        dpi: Some(dpi),
+        text_layer: Some(in_pixels(findings.layer, scale)),
+    })
+}
+
+fn survey(page: &syntax::page::Page<'_>, options: &Options) -> Result<Findings, ImagingError> {
+    let (width, height) = page.render_dimensions();
+    let size = (f64::from(width), f64::from(height));
+    let fonts = Fonts::of_page(page.resources());
+    let mut device = Survey::new(&options.limits, size, fonts, options.seconds);
+    let cache = InterpreterCache::new();
+    let mut context = Context::new(
+        page.initial_transform(true).to_kurbo(),
+        Rect::new(0.0, 0.0, size.0, size.1),
+        &cache,
+        page.xref(),
+        InterpreterSettings::default(),
+    );
+    let walk = AssertUnwindSafe(|| interpret_page(page, &mut context, &mut device));
+    match catch_unwind(walk) {
+        Ok(()) => Ok(device.finish()),
+        Err(cause) => Err(match cause.downcast::<Stop>() {
+            Ok(stop) => stop.0,
+            Err(_) => damaged("the reader of PDFs gave up on the page"),
+        }),
+    }
+}
+
+fn in_pixels(layer: TextLayer, scale: Scale) -> TextLayer {
+    let (x, y) = (scale.x as f32, scale.y as f32);
+    let mean = (x + y) / 2.0;
+    let mut layer = layer;
+    for glyph in &mut layer.glyphs {
+        glyph.quad = geometry::scaled(&glyph.quad, x, y);
+        glyph.size *= mean;
+    }
+    for quad in &mut layer.pictures {
+        *quad = geometry::scaled(quad, x, y);
+    }
+    for rule in &mut layer.rules {
+        *rule = Rule {
+            from: [rule.from[0] * x, rule.from[1] * y],
+            to: [rule.to[0] * x, rule.to[1] * y],
+            thickness: rule.thickness * mean,
+        };
+    }
+    layer
+}
+
+/// The file without its encryption. Up to revision 4, passwords are in PDFDocEncoding (ISO 32000-1, 7.6.3.3), and the
+/// owner's opens the file too: hayro knows the user's in ASCII, lopdf all of them.
+fn decrypted(bytes: &[u8], password: &str) -> Option<Arc<Vec<u8>>> {
+    // Nobody has looked at its streams yet, and any of them may hold objects.
+    let streams = bytes.windows(6).filter(|word| *word == b"stream").count();
+    let options = lopdf::LoadOptions {
+        max_decompressed_size: Some(MAX_UNPACKED / streams.max(1)),
+        ..lopdf::LoadOptions::with_password(password)
+    };
+    let mut document = lopdf::Document::load_mem_with_options(bytes, options).ok()?;
+    let mut plain = Vec::with_capacity(bytes.len());
+    document.save_to(&mut plain).ok()?;
+    Some(Arc::new(plain))
+}
+
+fn refusal(error: LoadPdfError, given: bool) -> ImagingError {
+    match error {
+        LoadPdfError::Decryption(DecryptionError::PasswordProtected) => {
+            ImagingError::Password { given }
+        }
+        LoadPdfError::Decryption(DecryptionError::UnsupportedAlgorithm) => {
+            ImagingError::Unsupported {
+                format: "PDF",
+                what: "its kind of encryption".into(),
+            }
+        }
+        LoadPdfError::Decryption(_) => damaged("its encryption makes no sense"),
+        LoadPdfError::Invalid => damaged("it has no readable list of pages"),
+    }
+}
+
+fn damaged(detail: &str) -> ImagingError {
+    ImagingError::Malformed {
+        format: "PDF",
+        detail: detail.into(),
+    }
+}
+
+/// Does something that may never end, on a thread of its own: none if it takes longer. A panic is an error.
+#[cfg(not(target_family = "wasm"))]
+fn within<T: Send + 'static>(
+    seconds: Option<f64>,
+    work: impl FnOnce() -> Result<T, ImagingError> + Send + 'static,
+) -> Option<Result<T, ImagingError>> {
+    /// Files nest objects deeply.
+    const STACK: usize = 16 << 20;
+    let Some(seconds) = seconds else {
+        return Some(fenced(work));
+    };
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new()
+        .name("pdf".into())
+        .stack_size(STACK)
+        .spawn(move || {
+            // Nobody may be waiting any more.
+            let _ = sender.send(fenced(work));
+        });
+    if thread.is_err() {
+        return Some(Err(ImagingError::OutOfMemory { needed: None }));
+    }
+    receiver
+        .recv_timeout(std::time::Duration::from_secs_f64(seconds))
+        .ok()
+}
+
+#[cfg(target_family = "wasm")]
+fn within<T>(
+    _: Option<f64>,
+    work: impl FnOnce() -> Result<T, ImagingError>,
+) -> Option<Result<T, ImagingError>> {
+    Some(fenced(work))
+}
+
+fn fenced<T>(work: impl FnOnce() -> Result<T, ImagingError>) -> Result<T, ImagingError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(damaged("the reader of PDFs gave up on it")))
+}

@@ -1,0 +1,74 @@
+//! What this server takes and gives.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::export::{self, FormDescription};
+use crate::problem::Problem;
+
+/// What this server takes and gives.
+#[derive(Serialize, ToSchema)]
+pub struct Capabilities {
+    /// Media types of files that are read.
+    pub inputs: Vec<&'static str>,
+    /// Forms of answers: values of `format`, or media types in `Accept`.
+    pub formats: Vec<FormDescription>,
+    /// What is refused beyond.
+    pub limits: CapabilityLimits,
+}
+
+/// Limits of one file.
+#[derive(Serialize, ToSchema)]
+pub struct CapabilityLimits {
+    /// Bytes.
+    pub file_bytes: u64,
+    /// Millions of pixels of a page.
+    pub megapixels: u64,
+    /// Pages of a file in a job.
+    pub pages: u16,
+    /// Pages of a request whose caller waits.
+    pub pages_at_once: u16,
+    /// Files of a job.
+    pub job_files: u32,
+}
+
+/// List what this server takes and gives
+#[utoipa::path(
+    get,
+    path = "/api/capabilities",
+    tag = "server",
+    responses(
+        (status = 200, description = "Inputs, forms of answers and limits", body = Capabilities),
+        (status = "4XX", description = "No key, or an invalid one", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "An internal error, or the database does not respond", body = Problem, content_type = "application/problem+json")
+    ),
+    security((), ("key" = []), ("header" = []))
+)]
+pub async fn list(State(app): State<Arc<App>>) -> Json<Capabilities> {
+    let config = &app.config;
+    Json(Capabilities {
+        inputs: vec![
+            "application/pdf",
+            "image/bmp",
+            "image/gif",
+            "image/jpeg",
+            "image/png",
+            "image/tiff",
+            "image/webp",
+            "image/x-portable-anymap",
+        ],
+        formats: export::described(),
+        limits: CapabilityLimits {
+            file_bytes: config.file_bytes() as u64,
+            megapixels: config.max_megapixels,
+            pages: config.max_pages,
+            pages_at_once: config.max_pages_at_once,
+            job_files: config.max_batch,
+        },
+    })
+}

@@ -1,0 +1,372 @@
+//! Files of one or many pages → what each page says: pictures, TIFFs and PDFs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use maoocr_engine::answer::Answer;
+use maoocr_engine::document::{Document, PageText, Region, RegionKind};
+use maoocr_engine::imaging::{self, Format, Limits};
+use maoocr_engine::layer::Verdict;
+use maoocr_engine::page::{PageError, PageRanges, Source};
+use maoocr_engine::pipeline::{Engine, EngineError, Observer};
+use maoocr_engine::plan::Plan;
+use maoocr_engine::reading::LayerUse;
+use maoocr_engine::structure::StructureOptions;
+use maoocr_pdf::{Options, Pdf, is_pdf};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::export;
+use crate::problem::Problem;
+
+/// Longest time to open a PDF, and to draw each of its pages, s.
+pub(crate) const PAGE_SECONDS: f64 = 30.0;
+
+/// When to use the text that a PDF contains.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TextLayer {
+    /// If it agrees with what the page shows.
+    #[default]
+    Auto,
+    /// If there is any.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl From<TextLayer> for LayerUse {
+    fn from(when: TextLayer) -> Self {
+        match when {
+            TextLayer::Auto => Self::Auto,
+            TextLayer::Always => Self::Always,
+            TextLayer::Never => Self::Never,
+        }
+    }
+}
+
+/// The media type of a file that can be read, by its content.
+///
+/// # Errors
+/// It is of another format.
+pub fn media_type(file: &[u8]) -> Result<&'static str, Problem> {
+    if is_pdf(file) {
+        return Ok("application/pdf");
+    }
+    Ok(match Format::sniff(file)? {
+        Format::Jpeg => "image/jpeg",
+        Format::Png => "image/png",
+        Format::WebP => "image/webp",
+        Format::Gif => "image/gif",
+        Format::Bmp => "image/bmp",
+        Format::Tiff => "image/tiff",
+        Format::Pnm => "image/x-portable-anymap",
+    })
+}
+
+/// How a file's pages are read.
+#[derive(Clone, Default)]
+pub struct PageOptions {
+    /// Which pages; all if nobody says.
+    pub pages: Option<PageRanges>,
+    /// The password of an encrypted PDF; empty if there is none.
+    pub password: String,
+    /// When to use the text that a PDF contains.
+    pub text_layer: TextLayer,
+    /// Whether headings, lists, tables and other regions are found in pictures, too. In PDFs they always are.
+    pub structure: bool,
+    /// Whether the answer's form has a single page.
+    pub single: bool,
+}
+
+impl fmt::Debug for PageOptions {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageOptions")
+            .field("pages", &self.pages)
+            .field("text_layer", &self.text_layer)
+            .field("structure", &self.structure)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PageOptions {
+    /// Whether regions are looked for in a file.
+    fn structured(&self, file: &[u8]) -> bool {
+        self.structure || is_pdf(file)
+    }
+
+    /// What of them the answer for a file depends on, for the cache's key.
+    pub fn fingerprint(&self, file: &[u8]) -> String {
+        let structure = self.structured(file);
+        let Self {
+            pages,
+            password,
+            text_layer,
+            ..
+        } = self;
+        format!("{pages:?} {password:?} {text_layer:?} {structure}")
+    }
+}
+
+/// What the text of a PDF's page was found to be.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerState {
+    /// It is what the page shows: the answer's text is from there.
+    Sound,
+    /// There is none.
+    Absent,
+    /// Nobody looked, as the caller wished.
+    Ignored,
+    /// It is too little or too faulty.
+    Poor,
+    /// Its characters are not what the page shows.
+    Lies,
+}
+
+/// The text that a PDF's page has of its own.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+pub struct OwnText {
+    /// What it was found to be.
+    pub state: LayerState,
+    /// Whether some of it is painted, not only laid unseen over the page.
+    pub painted: bool,
+}
+
+/// A page that was read.
+pub struct ReadPage {
+    /// Position in the file, from 0.
+    pub index: usize,
+    /// The text that the page has of its own, in a PDF.
+    pub own: Option<OwnText>,
+    /// As for a picture.
+    pub answer: Answer,
+    /// With regions, if they were looked for.
+    pub text: Option<PageText>,
+}
+
+impl ReadPage {
+    /// The JSON of callers: the answer's fields, of which the regions, where there are any, are the blocks.
+    pub fn into_json(self) -> Value {
+        // Plain data always serialises.
+        let json = |value: Result<Value, serde_json::Error>| value.unwrap_or(Value::Null);
+        let mut page = json(serde_json::to_value(self.answer));
+        let text = self.text.map(|text| json(serde_json::to_value(text)));
+        if let (Value::Object(page), Some(Value::Object(text))) = (&mut page, text) {
+            page.extend(text);
+        }
+        if self.index > 0 {
+            page["index"] = self.index.into();
+        }
+        if let Some(own) = self.own {
+            page["text_layer"] = json(serde_json::to_value(own));
+        }
+        page
+    }
+}
+
+/// Why a file can't be read.
+pub enum ReadError {
+    /// A page, or the whole file.
+    Page(PageError),
+    /// The engine failed, or was told to stop.
+    Engine(EngineError),
+    /// The choice of pages matches nothing, or too much for one answer.
+    Choice(Problem),
+}
+
+impl From<PageError> for ReadError {
+    fn from(error: PageError) -> Self {
+        Self::Page(error)
+    }
+}
+
+/// An observer that is told of pages, too.
+pub trait Reader: Observer {
+    /// A page was read; `of` is the number of pages to read, where it is known.
+    fn page(&mut self, read: usize, of: Option<usize>);
+}
+
+/// Most pages of a PDF of which some are chosen.
+const MAX_PAGES: usize = 20_000;
+
+/// Limits for a PDF whose chosen pages are counted, not all of them. To count a TIFF's is more work.
+pub fn countless(limits: &Limits) -> Limits {
+    Limits {
+        max_pages: MAX_PAGES,
+        ..limits.clone()
+    }
+}
+
+/// Reads a file's pages one after the other; at most `most` of them.
+///
+/// # Errors
+/// The first page that can't be read, or more pages than that.
+pub async fn read(
+    engine: &Engine,
+    file: &Bytes,
+    options: &PageOptions,
+    (plan, limits, most): (&Plan, &Limits, usize),
+    watch: &mut impl Reader,
+) -> Result<Vec<ReadPage>, ReadError> {
+    let whole = |error| PageError { index: None, error };
+    let most = if options.single { 1 } else { most };
+    let ranges = options.pages.as_ref();
+    let too_many = |count: usize| {
+        if options.single {
+            return ReadError::Choice(export::single_page());
+        }
+        let detail = format!(
+            "{count} pages are more than the {most} that one answer holds: choose some with `pages`, or send the file \
+             as a job"
+        );
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_pages", detail);
+        ReadError::Choice(problem.field("pages"))
+    };
+    let none = || {
+        let detail = "`pages` chooses none of the pages there are";
+        ReadError::Choice(Problem::unprocessable("no_pages", detail).field("pages"))
+    };
+    let pdf = is_pdf(file);
+    let structured = options.structured(file);
+    let structure = structured.then(|| StructureOptions {
+        pictures: false,
+        ..StructureOptions::default()
+    });
+    let mut source: Box<dyn Source + '_> = if pdf {
+        let document = Pdf::open(
+            Arc::new(file.to_vec()),
+            Options {
+                password: options.password.clone(),
+                limits: countless(limits),
+                seconds: Some(PAGE_SECONDS),
+            },
+        )
+        .map_err(whole)?;
+        let count = document.count();
+        let chosen = ranges.map_or_else(|| (0..count).collect(), |r| r.chosen(count));
+        if chosen.is_empty() {
+            return Err(none());
+        }
+        if chosen.len() > most {
+            return Err(too_many(chosen.len()));
+        }
+        Box::new(Arc::new(document).pages(chosen))
+    } else {
+        // Before anything is read: a file that says how many pages it has is refused for them at once.
+        let count = imaging::probe(file, limits).map_err(whole)?.pages;
+        let chosen = (1..=count).filter(|&number| ranges.is_none_or(|ranges| ranges.holds(number)));
+        match chosen.count() {
+            0 => return Err(none()),
+            chosen if chosen > most => return Err(too_many(chosen)),
+            _ => imaging::open(file, limits).map_err(whole)?,
+        }
+    };
+    let of = source.count().filter(|_| pdf || ranges.is_none());
+    let mut pages = Vec::new();
+    let mut count = 0;
+    while let Some(page) = source.next_page() {
+        if watch.cancelled() {
+            return Err(ReadError::Engine(EngineError::Cancelled));
+        }
+        let mut page = page?;
+        if !pdf {
+            page.index = count;
+            count += 1;
+            if ranges.is_some_and(|ranges| !ranges.holds(count)) {
+                continue;
+            }
+        }
+        if pages.len() == most {
+            return Err(too_many(most + 1));
+        }
+        let index = page.index;
+        let read = engine
+            .read_document_page(
+                page,
+                options.text_layer.into(),
+                structure.as_ref(),
+                plan,
+                watch,
+            )
+            .await
+            .map_err(ReadError::Engine)?;
+        let state = match read.layer {
+            _ if options.text_layer == TextLayer::Never => LayerState::Ignored,
+            Verdict::Sound => LayerState::Sound,
+            Verdict::Absent => LayerState::Absent,
+            Verdict::Poor => LayerState::Poor,
+            Verdict::Lies => LayerState::Lies,
+        };
+        pages.push(ReadPage {
+            index,
+            own: pdf.then_some(OwnText {
+                state,
+                painted: read.painted,
+            }),
+            answer: read.answer,
+            text: structured.then_some(read.text),
+        });
+        watch.page(pages.len(), of);
+    }
+    if pages.is_empty() {
+        return Err(none());
+    }
+    Ok(pages)
+}
+
+/// The document in an answer's JSON. Pages that were read without looking for regions have paragraphs.
+///
+/// # Errors
+/// It is no answer of this version.
+pub fn of_json(answer: &Value) -> Result<Document, serde_json::Error> {
+    let pages = match answer.get("pages") {
+        Some(Value::Array(pages)) => pages.as_slice(),
+        _ => std::slice::from_ref(answer),
+    };
+    let pages = pages
+        .iter()
+        .map(|page| {
+            let mut page: PageText = PageText::deserialize(page)?;
+            for region in &mut page.regions {
+                if region.text.is_empty() && region.kind == RegionKind::Paragraph {
+                    region.text = paragraph(region, &page.lines);
+                }
+            }
+            Ok(page)
+        })
+        .collect::<Result<_, serde_json::Error>>()?;
+    Ok(Document { pages })
+}
+
+fn paragraph(region: &Region, lines: &[maoocr_engine::document::Line]) -> String {
+    let texts = region.lines.iter().filter_map(|&line| lines.get(line));
+    texts
+        .map(|line| line.text.as_str())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Choice(problem) => problem,
+            ReadError::Engine(error) => error.into(),
+            ReadError::Page(error) => error.into(),
+        }
+    }
+}
+
+impl From<PageError> for Problem {
+    fn from(error: PageError) -> Self {
+        let detail = error.to_string();
+        Self {
+            detail,
+            ..error.error.into()
+        }
+    }
+}

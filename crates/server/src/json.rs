@@ -1,0 +1,291 @@
+//! JSON from callers, parsed into types. Nothing is kept of what no type names, so that a body takes no more memory
+//! parsed than it does as text.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use maoocr_engine::page::PageRanges;
+use maoocr_engine::plan::{RequirementError, Requirements};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{
+    Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
+};
+use serde_json::{Map, Value};
+
+use crate::problem::Problem;
+
+/// Longest name or value in the requirements, characters; the rest is cut off.
+const WORD: usize = 64;
+/// Most fields of the requirements; of more, one is unknown or appears twice.
+const FIELDS: usize = 16;
+/// Most elements of a list.
+const ELEMENTS: usize = 10_000;
+
+/// Parses JSON.
+///
+/// # Errors
+/// A problem that says where parsing failed.
+pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        // A message quotes what it doesn't expect, however long that is.
+        let why: String = error.to_string().chars().take(500).collect();
+        if error.is_data() {
+            Problem::unprocessable("invalid_json", format!("invalid JSON body: {why}"))
+        } else {
+            Problem::bad_request("invalid_json", format!("the body is not JSON: {why}"))
+        }
+    })
+}
+
+/// Text that stays in the body unless it has escapes.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// A list of at most 10,000 elements.
+#[derive(Debug)]
+pub struct List<T>(pub Vec<T>);
+
+impl<'a, T: Deserialize<'a>> Deserialize<'a> for List<T> {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        struct Elements<T>(PhantomData<T>);
+        impl<'a, T: Deserialize<'a>> Visitor<'a> for Elements<T> {
+            type Value = List<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {ELEMENTS} elements")
+            }
+
+            fn visit_seq<A: SeqAccess<'a>>(self, mut from: A) -> Result<List<T>, A::Error> {
+                let mut list = Vec::new();
+                while let Some(element) = from.next_element()? {
+                    if list.len() == ELEMENTS {
+                        return Err(A::Error::invalid_length(ELEMENTS + 1, &self));
+                    }
+                    list.push(element);
+                }
+                Ok(List(list))
+            }
+        }
+        from.deserialize_seq(Elements(PhantomData))
+    }
+}
+
+/// Positions of pages from 0: a list, or text such as `0,2-4`.
+#[derive(Debug)]
+pub struct Positions(pub PageRanges);
+
+impl<'a> Deserialize<'a> for Positions {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'a> Visitor<'a> for Either {
+            type Value = Positions;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("positions of pages, counted from 0: a list, or text such as \"0,2-4\"")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Positions, E> {
+                let wrong = || E::invalid_value(Unexpected::Str(&word(text)), &self);
+                let number = |n: &str| n.trim().parse::<u32>().map_err(|_| wrong());
+                let mut ranges = Vec::new();
+                for part in text.split(',') {
+                    let (from, to) = part.split_once('-').unwrap_or((part, part));
+                    let (from, to) = (number(from)?, number(to)?);
+                    if from > to || ranges.len() == ELEMENTS {
+                        return Err(wrong());
+                    }
+                    ranges.push(from as usize..=to as usize);
+                }
+                Ok(Positions(PageRanges::of_ranges(ranges)))
+            }
+
+            fn visit_seq<A: SeqAccess<'a>>(self, from: A) -> Result<Positions, A::Error> {
+                let list = List::<u32>::deserialize(SeqAccessDeserializer::new(from))?;
+                Ok(Positions(PageRanges::of(
+                    list.0.into_iter().map(|i| i as usize),
+                )))
+            }
+        }
+        from.deserialize_any(Either)
+    }
+}
+
+/// Requirements as a caller wrote them: an object of a few short values. Anything larger is kept only as far as an error
+/// needs to name it.
+#[derive(Clone, Debug)]
+pub struct JsonRequirements(Value);
+
+impl JsonRequirements {
+    /// Checks names and values.
+    ///
+    /// # Errors
+    /// The first field that is unknown or has an unknown value.
+    pub fn check(&self) -> Result<Requirements, RequirementError> {
+        Requirements::from_json(&self.0)
+    }
+}
+
+impl<'a> Deserialize<'a> for JsonRequirements {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Shallow { inside: false }).map(Self)
+    }
+}
+
+/// The requirements, or the default where there are none.
+///
+/// # Errors
+/// As for [`JsonRequirements::check`].
+pub fn requirements(json: Option<&JsonRequirements>) -> Result<Requirements, Problem> {
+    let checked = json.map(JsonRequirements::check).transpose();
+    Ok(checked.map_err(Problem::from)?.unwrap_or_default())
+}
+
+/// Requirements in the JSON of a part.
+///
+/// # Errors
+/// It is not JSON, or a field or value is unknown.
+pub fn requirements_of(text: &[u8]) -> Result<Requirements, Problem> {
+    let value: JsonRequirements = serde_json::from_slice(text).map_err(|e| {
+        let detail = format!("the requirements are not JSON: {e}");
+        Problem::unprocessable("invalid_requirements", detail).field("requirements")
+    })?;
+    Ok(value.check()?)
+}
+
+/// A value, or an object of values. Lists and deeper objects become empty ones.
+struct Shallow {
+    inside: bool,
+}
+
+struct Inside(Value);
+
+impl<'a> Deserialize<'a> for Inside {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Shallow { inside: true }).map(Self)
+    }
+}
+
+fn word(text: &str) -> String {
+    text.chars().take(WORD).collect()
+}
+
+impl<'a> Visitor<'a> for Shallow {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(word(value)))
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut from: A) -> Result<Value, A::Error> {
+        while from.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Array(Vec::new()))
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut from: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = from.next_key::<Text<'a>>()? {
+            if self.inside || fields.len() == FIELDS {
+                from.next_value::<IgnoredAny>()?;
+            } else {
+                fields.insert(word(&name.0), from.next_value::<Inside>()?.0);
+            }
+        }
+        Ok(Value::Object(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_requirements_only_short_values_are_kept() {
+        let kept = |text: &str| serde_json::from_str::<JsonRequirements>(text).unwrap().0;
+        let usual = "{\"language\": \"english\", \"real_time\": true}";
+        assert_eq!(
+            kept(usual),
+            json!({"language": "english", "real_time": true})
+        );
+        assert_eq!(
+            kept("{\"a\": [[1]], \"b\": {\"c\": {}}}"),
+            json!({"a": [], "b": {}})
+        );
+        assert_eq!(kept("[1, [2]]"), json!([]));
+        let long = format!("{{\"{0}\": \"{0}\"}}", "n".repeat(1 << 20));
+        assert_eq!(kept(&long), json!({"n".repeat(WORD): "n".repeat(WORD)}));
+        let many: Vec<String> = (0..100_000).map(|n| format!("\"{n}\": {n}")).collect();
+        let many = format!("{{{}}}", many.join(","));
+        assert_eq!(kept(&many).as_object().unwrap().len(), FIELDS);
+        // Depth is bounded: an error, not an overflow of the stack.
+        let deep = format!("{{\"a\": {}", "[".repeat(1 << 20));
+        assert!(serde_json::from_str::<JsonRequirements>(&deep).is_err());
+    }
+
+    #[test]
+    fn what_is_unknown_is_named() {
+        let field = |text: &str| requirements_of(text.as_bytes()).unwrap_err().field.unwrap();
+        assert_eq!(field("{\"langauge\": [{}]}"), "langauge");
+        assert_eq!(field("{\"language\": [\"english\"]}"), "language");
+        assert_eq!(field("{\"real_time\": \"yes\"}"), "real_time");
+        assert_eq!(field("[]"), "requirements");
+        assert_eq!(field("{"), "requirements");
+        assert!(requirements_of(b"{}").is_ok());
+    }
+
+    #[test]
+    fn text_stays_in_the_body() {
+        let text: Text = parse(b"\"abc\"").unwrap();
+        assert!(matches!(text.0, Cow::Borrowed("abc")));
+        let text: Text = parse(b"\"a\\u0062\"").unwrap();
+        assert_eq!(text.0, "ab");
+    }
+
+    #[test]
+    fn positions_are_a_list_or_ranges() {
+        let chosen = |text: &str| parse::<Positions>(text.as_bytes()).map(|p| p.0.chosen(6));
+        assert_eq!(chosen("[0, 2]").unwrap(), [0, 2]);
+        assert_eq!(chosen("\"0,2-4\"").unwrap(), [0, 2, 3, 4]);
+        assert_eq!(chosen("[]").unwrap(), [0; 0]);
+        for wrong in ["\"\"", "\"a\"", "\"3-1\"", "\"1-\"", "[-1]", "3", "null"] {
+            assert_eq!(chosen(wrong).unwrap_err().code, "invalid_json", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_list_has_an_end() {
+        let list = |count: usize| {
+            parse::<List<u8>>(format!("[{}0]", "0,".repeat(count - 1)).as_bytes())
+                .map(|l| l.0.len())
+        };
+        assert_eq!(list(ELEMENTS).unwrap(), ELEMENTS);
+        assert_eq!(list(ELEMENTS + 1).unwrap_err().code, "invalid_json");
+    }
+}

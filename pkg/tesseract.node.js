@@ -1,0 +1,7 @@
+// The calls of tesseract.js, in Node.js.
+
+import { MaoOCR } from "./node.js";
+import { calls } from "./dist/tesseract.js";
+
+export const { createWorker, recognize, createScheduler } = calls(() => new MaoOCR({ workers: 1 }));
+export default { createWorker, recognize, createScheduler };

@@ -1,0 +1,259 @@
+//! PDFs, pages and forms of answers, as callers of each interface get them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maoocr_tests::{Limits, binary, run, samples};
+use reqwest::multipart::{Form, Part};
+use serde_json::{Value, json};
+
+use crate::contract::text_of;
+use crate::jobs;
+use crate::stand::{Server, Stand, problem};
+
+/// A PDF of two scanned pages, as `maoocr pdf` makes it of pictures.
+pub fn pdf(folder: &Path) -> PathBuf {
+    let pages = folder.join("pages");
+    std::fs::create_dir_all(&pages).unwrap();
+    for (number, sample) in ["photo.png", "dark.png"].into_iter().enumerate() {
+        std::fs::copy(samples().join(sample), pages.join(format!("{number}.png"))).unwrap();
+    }
+    let pdf = folder.join("two.pdf");
+    let made = Command::new(binary().unwrap())
+        .args(["pdf", "--offline", "--device", "cpu"])
+        .arg(&pages)
+        .arg("-o")
+        .arg(&pdf)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    pdf
+}
+
+/// What `maoocr recognize` writes of a file.
+fn native(file: &Path, more: &[&str]) -> String {
+    let file = file.display().to_string();
+    let mut arguments = vec!["recognize", "--offline", "--device", "cpu", &file];
+    arguments.extend(more);
+    run(&arguments, &Limits::default()).unwrap().stdout
+}
+
+async fn sent(server: &Server, query: &str, pdf: &[u8]) -> reqwest::Response {
+    let request = server
+        .post(&format!("/api/ocr/recognize{query}"))
+        .header("content-type", "application/pdf")
+        .body(pdf.to_vec());
+    request.send().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pdf_reads_as_by_the_command_in_every_form() {
+    let stand = Stand::sqlite();
+    let file = pdf(stand.folder());
+    let bytes = std::fs::read(&file).unwrap();
+    let text = text_of(&file);
+    let once = (
+        text.matches("Region-based").count(),
+        text.matches("Compiling serde").count(),
+    );
+    assert!(once.0 > 0 && once.1 > 0, "{text}");
+    let server = stand.server(&["--cache", "64"]).await;
+
+    let answer = sent(&server, "", &bytes).await;
+    assert_eq!(answer.status(), 200);
+    let answer: Value = answer.json().await.unwrap();
+    let pages = answer["pages"].as_array().unwrap();
+    assert_eq!(pages.len(), 2);
+    assert_eq!(pages[1]["index"], 1);
+    assert!(pages[0]["blocks"][0]["text"].is_string(), "{}", pages[0]);
+    let id = answer["id"].as_str().unwrap();
+
+    for form in ["md", "html", "hocr", "alto", "tsv", "csv"] {
+        let wanted = native(&file, &["--format", form]);
+        let got = sent(&server, &format!("?format={form}"), &bytes).await;
+        assert_eq!(got.status(), 200, "{form}");
+        assert_eq!(got.headers()["x-maoocr-cache"], "hit", "{form}");
+        let got = got.text().await.unwrap();
+        let later = server.get(&format!("/api/history/{id}?format={form}"));
+        let later = later.send().await.unwrap().text().await.unwrap();
+        if form == "md" || form == "csv" {
+            assert_eq!(got.trim_end(), wanted.trim_end(), "{form}");
+        }
+        // The command names the file and shows pictures in HTML; boxes are rounded in answers.
+        for text in [&got, &later] {
+            let whole = ["Region-based", "Finished"]
+                .iter()
+                .all(|word| text.contains(word));
+            assert!(whole || form == "csv", "{form}: {text}");
+        }
+    }
+    let request = server
+        .post("/api/ocr/recognize")
+        .header("accept", "text/markdown")
+        .multipart(
+            Form::new()
+                .part("image", Part::bytes(bytes.clone()).file_name("two.pdf"))
+                .text("pages", "2"),
+        );
+    let response = request.send().await.unwrap();
+    let kind = response.headers()["content-type"]
+        .to_str()
+        .unwrap()
+        .to_string();
+    assert_eq!(kind, "text/markdown; charset=utf-8");
+    let second = native(&file, &["--format", "md", "--pages", "2"]);
+    assert_eq!(response.text().await.unwrap().trim_end(), second.trim_end());
+
+    // As a PDF, whose text is there once: what an older program laid over the pages makes way.
+    for query in ["?format=pdf", "?format=pdf&text_layer=never"] {
+        let made = sent(&server, query, &bytes).await;
+        assert_eq!(made.headers()["content-type"], "application/pdf");
+        let place = stand.folder().join("made.pdf");
+        std::fs::write(&place, made.bytes().await.unwrap()).unwrap();
+        let text = text_of(&place);
+        let count = |word: &str| text.matches(word).count();
+        assert_eq!(
+            (count("Region-based"), count("Compiling serde")),
+            once,
+            "{query}"
+        );
+    }
+    let gone = server.get(&format!("/api/history/{id}?format=pdf"));
+    let (status, code, _) = problem(gone.send().await.unwrap()).await;
+    assert_eq!((status, code.as_str()), (422, "original_not_kept"));
+
+    let capabilities = server.json("/api/capabilities").await;
+    let names: Vec<&str> = capabilities["formats"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|form| form["name"].as_str())
+        .collect();
+    assert!(names.contains(&"alto"), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn choices_that_cannot_be_met_are_refused_by_name() {
+    let stand = Stand::sqlite();
+    let file = pdf(stand.folder());
+    let bytes = std::fs::read(&file).unwrap();
+    let locked = stand.folder().join("locked.pdf");
+    let made = Command::new("qpdf")
+        .args(["--encrypt", "secret", "owner", "256", "--"])
+        .arg(&file)
+        .arg(&locked)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let locked = std::fs::read(&locked).unwrap();
+    let server = stand
+        .server(&["--max-pages-at-once", "1", "--max-pages", "1"])
+        .await;
+
+    for (query, status, code) in [
+        ("?format=page", 422, "single_page"),
+        ("", 413, "too_many_pages"),
+        ("?pages=1-2", 413, "too_many_pages"),
+        ("?pages=7", 422, "no_pages"),
+        ("?pages=0", 422, "invalid_pages"),
+        ("?pages=1&format=doc", 422, "invalid_format"),
+        ("?pages=1&text_layer=maybe", 422, "invalid_text_layer"),
+    ] {
+        let (got, name, refused) = problem(sent(&server, query, &bytes).await).await;
+        assert_eq!((got, name.as_str()), (status, code), "{query}");
+        assert!(refused["field"].is_string(), "{query}: {refused}");
+    }
+    let one = sent(&server, "?pages=2", &bytes).await;
+    assert_eq!(one.status(), 200);
+
+    let (status, _, refused) = problem(sent(&server, "?pages=1", &locked).await).await;
+    assert_eq!(status, 422, "{refused}");
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.contains("password"), "{detail}");
+    let read = sent(&server, "?pages=1&password=secret", &locked).await;
+    assert_eq!(read.status(), 200);
+
+    // Passwords beyond ASCII, in files whose encryption has an encoding of its own for them.
+    for bits in ["128", "256"] {
+        let odd = stand.folder().join("odd.pdf");
+        let made = Command::new("qpdf")
+            .args([
+                "--allow-weak-crypto",
+                "--encrypt",
+                "Motörhead",
+                "Ärger",
+                bits,
+                "--",
+            ])
+            .arg(&file)
+            .arg(&odd)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let odd = std::fs::read(&odd).unwrap();
+        for (password, wanted) in [
+            ("Mot%C3%B6rhead", 200),
+            ("%C3%84rger", 200),
+            ("Motorhead", 422),
+        ] {
+            let query = format!("?pages=1&password={password}");
+            let got = sent(&server, &query, &odd).await;
+            assert_eq!(got.status(), wanted, "{bits} {password}");
+            if wanted == 422 {
+                assert_eq!(problem(got).await.1, "password_wrong", "{bits}");
+            }
+        }
+    }
+
+    // A TIFF is refused for its pages before any is read: all of them were counted.
+    let second = stand.server(&["--max-pages-at-once", "1"]).await;
+    let refused = second.recognize(crate::api::tiff(&["dark.png"; 12])).await;
+    let (status, code, refused) = problem(refused).await;
+    assert_eq!((status, code.as_str()), (413, "too_many_pages"));
+    assert!(
+        refused["detail"].as_str().unwrap().starts_with("12 pages"),
+        "{refused}"
+    );
+
+    // Cut off, and not even one.
+    for broken in [&bytes[..bytes.len() / 3], b"%PDF-1.7\n%%EOF"] {
+        let (status, _, refused) = problem(sent(&server, "?pages=1", broken).await).await;
+        assert!(status < 500, "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_and_other_peoples_clients_send_pdfs_too() {
+    for stand in Stand::both() {
+        let file = pdf(stand.folder());
+        let bytes = std::fs::read(&file).unwrap();
+        let server = stand.server(&["--max-pages-at-once", "1"]).await;
+        // A job takes more pages than an answer that is waited for.
+        let form = Form::new().part("image", Part::bytes(bytes.clone()).file_name("two.pdf"));
+        let place = jobs::create(&server, form).await;
+        let job = jobs::done(&server, &place).await;
+        let text = job["results"][0]["document"]["text"]
+            .as_str()
+            .unwrap_or_default();
+        assert!(
+            text.contains("Region-based") && text.contains("Compiling serde"),
+            "{job}"
+        );
+
+        let url = format!("data:application/pdf;base64,{}", STANDARD.encode(&bytes));
+        let request = json!({
+            "model": "any", "pages": [1],
+            "document": {"type": "document_url", "document_url": url},
+        });
+        let answer = server.post("/v1/ocr").json(&request).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(answer["pages"].as_array().unwrap().len(), 1);
+        assert_eq!(answer["pages"][0]["index"], 1);
+        let markdown = answer["pages"][0]["markdown"].as_str().unwrap();
+        let wanted = native(&file, &["--format", "md", "--pages", "2"]);
+        assert_eq!(markdown.trim_end(), wanted.trim_end());
+    }
+}

@@ -1,0 +1,106 @@
+// Where the extension draws in a page: one element with a closed shadow tree, above everything else.
+
+import type { Settings } from "../settings.ts";
+import { STYLES } from "./styles.ts";
+
+export interface Host {
+  element: HTMLElement;
+  root: ShadowRoot;
+  /** Takes it away; whoever waits for that is told once. */
+  close: () => void;
+  /** Aborted when it is closed. */
+  closed: AbortSignal;
+}
+
+let current: Host | null = null;
+
+export function closeHost(): void {
+  current?.close();
+}
+
+/** Opens it anew: there is one at a time. */
+export function openHost(theme: Settings["theme"]): Host {
+  closeHost();
+  const element = document.createElement("div");
+  // Nothing of the page's style reaches in.
+  element.style.cssText = "all: initial !important; position: fixed !important; inset: 0 !important; border: 0 !important; margin: 0 !important; padding: 0 !important; width: 100vw !important; height: 100vh !important; background: none !important; overflow: visible !important; pointer-events: none !important; z-index: 2147483647 !important;"; // prettier-ignore
+  element.dir = "ltr";
+  element.lang = chrome.i18n.getUILanguage();
+  const root = element.attachShadow({ mode: "closed" });
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(STYLES);
+  root.adoptedStyleSheets = [sheet];
+  const focused = document.activeElement;
+  const ended = new AbortController();
+  const host: Host = {
+    element,
+    root,
+    closed: ended.signal,
+    close: () => {
+      if (ended.signal.aborted) return;
+      ended.abort();
+      element.remove();
+      if (current === host) current = null;
+      if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+    },
+  };
+  if (theme !== "auto") element.style.setProperty("color-scheme", theme, "important");
+  else element.style.setProperty("color-scheme", "light dark", "important");
+  document.documentElement.append(element);
+  // The top layer lies above dialogs and what is shown on the full screen.
+  if ("popover" in element) {
+    element.popover = "manual";
+    element.showPopover();
+  }
+  window.addEventListener("keydown", (event) => event.key === "Escape" && (swallow(event), host.close()), {
+    capture: true,
+    signal: host.closed,
+  });
+  current = host;
+  return host;
+}
+
+/** The page doesn't hear of it. */
+export function swallow(event: Event): void {
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}
+
+/** An element with attributes, text and children. */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  name: K,
+  attributes: Record<string, string> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+export function button(label: string, press: () => void, attributes: Record<string, string> = {}): HTMLButtonElement {
+  const element = make("button", { type: "button", ...attributes }, label);
+  element.addEventListener("click", press);
+  return element;
+}
+
+/** Onto the clipboard. Pages without https have no `clipboard`. */
+export async function copy(text: string, root: ShadowRoot): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const field = make("textarea", { "aria-hidden": "true", class: "aside" });
+    field.value = text;
+    root.append(field);
+    field.select();
+    const copied = document.execCommand("copy");
+    field.remove();
+    return copied;
+  }
+}
+
+/** Once what was drawn before is on the screen. */
+export function drawn(): Promise<void> {
+  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())));
+}

@@ -1,0 +1,168 @@
+// The engine's side of a port: takes what is to be read, gets its pixels, tells of lines, keeps the result.
+
+import { OcrClient, OcrError, type Document, type Frame } from "@maoocr/lib";
+
+import { keep } from "./history.ts";
+import { isAsk, READ, type Ask, type Source, type ToBackground, type Told } from "./messages.ts";
+import { requirementsOf, type Settings } from "./settings.ts";
+
+/** Without anything to read for so long the document closes and gives back all of its memory, ms. */
+const IDLE = 5 * 60_000;
+/** Firefox ends a background that calls nothing of its interface for a while, 30 s by default. ms */
+const HEARTBEAT = 1000;
+/** Longest side of a small picture, px. */
+const THUMBNAIL = 160;
+
+let running = 0;
+let closing: ReturnType<typeof setTimeout> | undefined;
+let client: { of: string; ocr: OcrClient } | null = null;
+
+/** Asks the background; rejected with what it couldn't do. */
+export type AskBackground = (message: ToBackground) => Promise<unknown>;
+
+/** Answers ports from now on. */
+export function hostEngine(background: AskBackground): void {
+  chrome.runtime.onConnect.addListener((port) => {
+    if (port.name !== READ || port.sender?.id !== chrome.runtime.id) return;
+    const stop = new AbortController();
+    port.onDisconnect.addListener(() => stop.abort());
+    port.onMessage.addListener((ask: unknown) => void answer(port, ask, background, stop.signal));
+  });
+  rest();
+}
+
+async function answer(
+  port: chrome.runtime.Port,
+  ask: unknown,
+  background: AskBackground,
+  signal: AbortSignal,
+): Promise<void> {
+  const tell = (told: Told): void => {
+    if (!signal.aborted) port.postMessage(told);
+  };
+  running += 1;
+  clearTimeout(closing);
+  const stir = (): void => void chrome.runtime.getPlatformInfo?.();
+  stir();
+  const beat = setInterval(stir, HEARTBEAT);
+  try {
+    if (!isAsk(ask)) throw new OcrError("invalid_argument", "no such request");
+    tell(await read(ask, port.sender ?? {}, background, signal, tell));
+  } catch (thrown) {
+    const { code, message } = OcrError.from(thrown);
+    tell({ failed: { code, message } });
+  } finally {
+    clearInterval(beat);
+    running -= 1;
+    if (running === 0) rest();
+  }
+}
+
+/** An offscreen document may close itself. */
+function rest(): void {
+  closing = setTimeout(() => {
+    if (running === 0 && location.pathname.endsWith("offscreen.html")) window.close();
+  }, IDLE);
+}
+
+async function read(
+  { source, title }: Ask,
+  sender: chrome.runtime.MessageSender,
+  background: AskBackground,
+  signal: AbortSignal,
+  tell: (told: Told) => void,
+): Promise<Told> {
+  const settings = (await background({ kind: "settings" })) as Settings;
+  const bitmap = await picture(source, sender, background);
+  try {
+    let [found, seen] = [0, 0];
+    const { documents } = await ocr(settings).recognize(frameOf(bitmap), {
+      ...{ requirements: requirementsOf(settings), place: settings.place, alone: running === 1, signal },
+      onStarted: () => tell({ started: true }),
+      onDetected: (boxes) => tell({ lines: (seen = 0), of: (found = boxes.length) }),
+      onLine: () => tell({ lines: Math.min(++seen, found), of: found }),
+    });
+    const [document] = documents;
+    if (!document) throw new OcrError("internal", "no page");
+    if (settings.keepHistory && !sender.tab?.incognito && document.text) await keepResult(document, title, bitmap);
+    return { document };
+  } finally {
+    bitmap.close();
+  }
+}
+
+/** A history that is full or locked is no reason to keep a text back. */
+async function keepResult(document: Document, title: string, bitmap: ImageBitmap): Promise<void> {
+  try {
+    const thumbnail = await shrunk(bitmap);
+    await keep({ id: crypto.randomUUID(), at: Date.now(), title: title.slice(0, 300), document, thumbnail });
+  } catch (thrown) {
+    console.warn("MaoOCR's history:", thrown); // eslint-disable-line no-console -- there is nobody to tell
+  }
+}
+
+/** The client for these settings; another server is another client. */
+function ocr({ server, key }: Settings): OcrClient {
+  const of = JSON.stringify([server, key]);
+  if (client?.of !== of) {
+    client?.ocr.reset();
+    const createWorker = () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "engine" });
+    const remote = server ? { remote: { base: new URL(server), ...(key && { token: key }) } } : {};
+    client = { of, ocr: new OcrClient({ base: new URL(chrome.runtime.getURL("")), createWorker, ...remote }) };
+  }
+  return client.ocr;
+}
+
+async function picture(
+  source: Source,
+  sender: chrome.runtime.MessageSender,
+  background: AskBackground,
+): Promise<ImageBitmap> {
+  if ("pixels" in source) return decoded(source.pixels);
+  const own = sender.url?.startsWith(chrome.runtime.getURL("")) ?? false;
+  // A page's script gets what its own tab shows, the extension's pages whatever they name.
+  if ("tab" in source && !own) throw new OcrError("invalid_argument", "not from here");
+  const [tab, window] = "tab" in source ? [source.tab, source.window] : [sender.tab?.id, sender.tab?.windowId];
+  if (tab === undefined || window === undefined) throw new OcrError("unreadable", "there is no such tab");
+  const whole = await decoded((await background({ kind: "capture", tab, window })) as string);
+  if ("tab" in source) return whole;
+  const { part, viewport } = source;
+  const scale = whole.width / viewport.width;
+  const left = Math.max(0, Math.round(part.x * scale));
+  const top = Math.max(0, Math.round(part.y * scale));
+  const right = Math.min(whole.width, Math.round((part.x + part.width) * scale));
+  const bottom = Math.min(whole.height, Math.round((part.y + part.height) * scale));
+  if (right - left < 1 || bottom - top < 1) throw new OcrError("empty", "nothing of it is in view");
+  const bitmap = await createImageBitmap(whole, left, top, right - left, bottom - top);
+  whole.close();
+  return bitmap;
+}
+
+/** `data:` addresses aren't fetched: the pages' policy allows none. */
+async function decoded(address: string): Promise<ImageBitmap> {
+  const [head = "", base64 = ""] = address.split(",", 2);
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  const type = /^data:(image\/[\w.+-]+);base64$/.exec(head)?.[1];
+  if (!type) throw new OcrError("invalid_argument", "no picture");
+  return createImageBitmap(new Blob([bytes], { type }));
+}
+
+function drawn(bitmap: ImageBitmap, width: number, height: number): OffscreenCanvasRenderingContext2D {
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  if (!context) throw new OcrError("out_of_memory", "no canvas of this size");
+  context.drawImage(bitmap, 0, 0, width, height);
+  return context;
+}
+
+function frameOf(bitmap: ImageBitmap): Frame {
+  const { width, height } = bitmap;
+  const { data } = drawn(bitmap, width, height).getImageData(0, 0, width, height);
+  return { data: new Uint8ClampedArray(data.buffer), width, height };
+}
+
+async function shrunk(bitmap: ImageBitmap): Promise<Blob> {
+  const scale = Math.min(1, THUMBNAIL / Math.max(bitmap.width, bitmap.height));
+  const side = (length: number): number => Math.max(1, Math.round(length * scale));
+  const { canvas } = drawn(bitmap, side(bitmap.width), side(bitmap.height));
+  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.8 });
+}

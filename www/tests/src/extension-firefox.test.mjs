@@ -1,0 +1,117 @@
+// The extension in Firefox, by way of the browser's own menus: it reads what the command reads, and asks nobody.
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, before, test } from "node:test";
+
+import { commandsText, DIST, lines, PATIENCE, sites } from "./extension.mjs";
+import { launchFirefox } from "./firefox.mjs";
+
+// On CI it is there: xtask installs it.
+const skip =
+  existsSync(process.env.FIREFOX ?? "/usr/bin/firefox-esr") || process.env.CI ? false : "Firefox isn't installed";
+const TEXT = commandsText("dark.png");
+const IMAGE = "Text from this picture";
+const PICK = "Text from a part of the page…";
+
+let site = null;
+let firefox = null;
+before(async () => {
+  if (skip) return;
+  site = await sites();
+  // The background is to end soon, but not because a busy machine lets a heartbeat wait.
+  firefox = await launchFirefox(join(DIST, "firefox"), { idle: 5000 });
+});
+afterEach(async () => {
+  if (!skip) assert.deepEqual(await firefox.asked(), []);
+});
+after(async () => {
+  await firefox?.end();
+  site?.stop();
+});
+
+/** What is drawn into the page. */
+const seen = () =>
+  firefox.page(() => {
+    const root = [...document.documentElement.children].map((element) => element.openOrClosedShadowRoot).find(Boolean);
+    return (
+      root && {
+        rows: [...root.querySelectorAll(".row")].map((row) => row.textContent),
+        field: root.querySelector("textarea:not([hidden])")?.value ?? "",
+        says: root.querySelector(".says")?.textContent ?? "",
+        wrong: root.querySelector(".wrong") !== null,
+        picking: root.querySelector(".layer") !== null,
+      }
+    );
+  });
+
+async function until(condition) {
+  for (const end = Date.now() + PATIENCE; ; await new Promise((next) => setTimeout(next, 100))) {
+    const found = await seen();
+    const value = found && condition(found);
+    if (value) return value;
+    assert.ok(!found?.wrong, found?.says);
+    assert.ok(Date.now() < end, `never: ${condition}; ${JSON.stringify(found)}`);
+  }
+}
+
+const told = () => until(({ rows, field }) => rows.join("\n") || field);
+
+const spot = () =>
+  firefox.page(() => {
+    const { x, y, width, height } = document.querySelector("#it").getBoundingClientRect();
+    return { x, y, width, height };
+  });
+
+test("a picture, chosen in the menu", { skip }, async () => {
+  await firefox.visit(`${site.url}image`);
+  await firefox.menu("#it", IMAGE);
+  assert.equal(await told(), lines(TEXT));
+});
+
+test("another site's picture under a strict policy", { skip }, async () => {
+  await firefox.visit(`${site.url}foreign`);
+  await firefox.menu("#it", IMAGE);
+  assert.equal(await told(), lines(TEXT));
+});
+
+test("a background that is clicked, and a part that is dragged around", { skip }, async () => {
+  await firefox.visit(`${site.url}background`);
+  const { x, y, width, height } = await spot();
+  const middle = [x + width / 2, y + height / 2];
+  await firefox.menu("#it", PICK);
+  await until(({ picking }) => picking);
+  await firefox.drag(middle, middle);
+  assert.equal(await told(), lines(TEXT));
+  await firefox.menu("#it", PICK);
+  await until(({ picking }) => picking);
+  await firefox.drag([x, y], [x + width, y + height]);
+  assert.equal(await told(), TEXT);
+});
+
+test("the keyboard's shortcut", { skip }, async () => {
+  await firefox.visit(`${site.url}background`);
+  // Pressed in the page, keys of a driver don't get as far as the window's own.
+  await firefox.chrome(() => document.querySelector("keyset[id*=maoocr] key[modifiers*=shift]").doCommand());
+  await until(({ picking }) => picking);
+  const { x, y, width, height } = await spot();
+  await firefox.drag([x, y], [x + width, y + height]);
+  assert.equal(await told(), TEXT);
+});
+
+test("the background doesn't end while it reads, and does when it has nothing to do", { skip }, async () => {
+  await firefox.visit(`${site.url}large`);
+  await firefox.menu("#it", IMAGE);
+  assert.match(await told(), /^The LinnSequencer\n32 Track MIDI[^]*\nLinn Electronics, Inc\./);
+  const state = () => firefox.chrome(() => WebExtensionPolicy.getByID("maoocr@maoocr.org").extension.backgroundState);
+  for (
+    const end = Date.now() + PATIENCE;
+    (await state()) !== "stopped";
+    await new Promise((next) => setTimeout(next, 200))
+  )
+    assert.ok(Date.now() < end, await state());
+  await firefox.visit(`${site.url}image`);
+  await firefox.menu("#it", IMAGE);
+  assert.equal(await told(), lines(TEXT));
+});

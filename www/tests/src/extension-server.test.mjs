@@ -1,0 +1,156 @@
+// The extension with a server of the person's own, and where browsers let no extension into a page.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { commandsText, DIST, launchExtension, lines, PATIENCE, sites } from "./extension.mjs";
+import { freePort } from "./ports.mjs";
+import { allModels } from "./samples.mjs";
+
+const TEXT = commandsText("dark.png");
+const scratch = mkdtempSync(join(tmpdir(), "maoocr-own-"));
+
+let site = null;
+before(async () => {
+  site = await sites();
+});
+after(() => {
+  site.stop();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+/** The command as a server. */
+async function serve() {
+  const listen = `127.0.0.1:${await freePort()}`;
+  const options = ["--listen", listen, "--data", join(scratch, "data"), "--models", allModels];
+  const server = spawn(process.env.MAOOCR_BIN ?? "maoocr", ["serve", "--offline", "--device", "cpu", ...options], { stdio: "ignore" }); // prettier-ignore
+  const url = `http://${listen}/`;
+  for (const until = Date.now() + PATIENCE; ;) {
+    if (await fetch(`${url}ready`).then((answer) => answer.ok, () => false)) break; // prettier-ignore
+    assert.ok(Date.now() < until && server.exitCode === null, "the server doesn't get ready");
+    await new Promise((next) => setTimeout(next, 100));
+  }
+  return { url, stop: () => server.kill() };
+}
+
+test("pictures go to the person's server where it was chosen, and only then", async () => {
+  const server = await serve();
+  // What the person grants in a dialog of the browser's, which no test can press.
+  const unpacked = join(scratch, "granted");
+  cpSync(join(DIST, "chrome"), unpacked, { recursive: true });
+  const manifest = JSON.parse(readFileSync(join(unpacked, "manifest.json"), "utf8"));
+  writeFileSync(
+    join(unpacked, "manifest.json"),
+    JSON.stringify({ ...manifest, host_permissions: ["http://127.0.0.1/*"] }),
+  );
+  const extension = await launchExtension(site, { unpacked });
+  try {
+    const { visit, menu, told, background } = extension;
+    const choose = async (settings) =>
+      (await background()).evaluate((chosen) => chrome.storage.local.set(chosen), settings);
+    const last = async () => {
+      const options = await extension.context.newPage();
+      await options.goto(`chrome-extension://${extension.id}/popup.html`);
+      const device = await options.evaluate(
+        () =>
+          new Promise((done) => {
+            const opening = indexedDB.open("maoocr");
+            opening.onsuccess = () => {
+              const all = opening.result.transaction("entries").objectStore("entries").index("at").getAll();
+              all.onsuccess = () => done(all.result.at(-1).document.device);
+            };
+          }),
+      );
+      await options.close();
+      await extension.page.bringToFront();
+      return device;
+    };
+    await choose({ server: server.url, place: "device" });
+    await visit("image");
+    await menu("image", { srcUrl: `${site.url}dark.png` });
+    assert.equal(await told(), lines(TEXT));
+    assert.match(await last(), /simd128/);
+
+    await choose({ place: "server" });
+    await visit("image");
+    await menu("image", { srcUrl: `${site.url}dark.png` });
+    // Its models are larger: they read what the extension's take for two signs.
+    assert.match(await told(), /^\$ cargo build --release\nCompiling serde/);
+    assert.doesNotMatch(await last(), /simd128/);
+
+    server.stop();
+    await visit("image");
+    await menu("image", { srcUrl: `${site.url}dark.png` });
+    await assert.rejects(told(), /Your server doesn't answer/);
+    extension.faults.splice(0, Infinity, ...extension.faults.filter((fault) => !fault.includes(server.url)));
+    assert.deepEqual(extension.faults, []);
+  } finally {
+    await extension.end();
+    server.stop();
+  }
+});
+
+/** Runs functions in the popup, which Playwright has no page for. */
+async function popupOf(browser) {
+  let target = null;
+  for (const end = Date.now() + PATIENCE; !target; await new Promise((next) => setTimeout(next, 50))) {
+    const { targetInfos } = await browser.send("Target.getTargets", { filter: [{}] });
+    target = targetInfos.find(({ url, type }) => url.endsWith("/popup.html") && type !== "tab");
+    assert.ok(Date.now() < end, "no popup opens");
+  }
+  const { targetId } = target;
+  const { sessionId } = await browser.send("Target.attachToTarget", { targetId, flatten: false });
+  const waiting = new Map();
+  browser.on("Target.receivedMessageFromTarget", ({ message }) => {
+    const { id, result } = JSON.parse(message);
+    waiting.get(id)?.(result);
+  });
+  let last = 0;
+  return async (work) => {
+    const id = ++last;
+    const answer = new Promise((done) => waiting.set(id, done));
+    const params = { expression: `(${work})()`, awaitPromise: true, returnByValue: true };
+    await browser.send("Target.sendMessageToTarget", { sessionId, message: JSON.stringify({ id, method: "Runtime.evaluate", params }) }); // prettier-ignore
+    const { result, exceptionDetails } = await answer;
+    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+    return result.value;
+  };
+}
+
+test("from the popup all that is visible is read even in a page of the browser's own", async () => {
+  const extension = await launchExtension(site);
+  try {
+    const { page, browser, id } = extension;
+    await page.goto("chrome://version");
+    await page.bringToFront();
+    const { targetInfos } = await browser.send("Target.getTargets", { filter: [{ type: "tab" }] });
+    const { targetId } = targetInfos.find(({ url }) => url === page.url());
+    await browser.send("Extensions.triggerAction", { id, targetId });
+    const popup = await popupOf(browser);
+    const text = await popup(async () => {
+      const wanted = ({ textContent }) => textContent === "Text from all that is visible";
+      for (;;) {
+        const button = [...document.querySelectorAll("button")].find(wanted);
+        if (button) {
+          button.click();
+          break;
+        }
+        await new Promise((next) => setTimeout(next, 100));
+      }
+      for (;;) {
+        const read = document.querySelector(".result pre");
+        if (read) return read.textContent;
+        if (document.querySelector(".wrong")) return document.querySelector(".says").textContent;
+        await new Promise((next) => setTimeout(next, 100));
+      }
+    });
+    assert.match(text, /Chromium[^]*User Agent/);
+    assert.deepEqual(extension.faults, []);
+  } finally {
+    await extension.end();
+  }
+});

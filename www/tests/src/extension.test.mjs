@@ -1,0 +1,315 @@
+// The extension in Chromium, on pages with pictures of every kind: it reads what the command reads, and tells nobody.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, afterEach, before, test } from "node:test";
+
+import { commandsText, DIST, launchExtension, lines, sites } from "./extension.mjs";
+
+const TEXT = commandsText("dark.png");
+
+let site = null;
+let extension = null;
+before(async () => {
+  site = await sites();
+  extension = await launchExtension(site);
+});
+afterEach(() => assert.deepEqual(extension.faults, []));
+after(async () => {
+  await extension?.end();
+  site?.stop();
+});
+
+/** Where the picture is, and its middle. */
+async function spot(selector = "#it") {
+  const { x, y, width, height } = await extension.page.locator(selector).boundingBox();
+  return { x, y, width, height, middle: [x + width / 2, y + height / 2] };
+}
+
+const onClipboard = () => extension.page.evaluate(() => navigator.clipboard.readText());
+
+test("a picture's text lies over it, can be selected and copied, follows it and goes", async () => {
+  const { page, visit, menu, told, shadow, context } = extension;
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await visit("image");
+  await menu("image", { srcUrl: `${site.url}dark.png` });
+  assert.equal(await told(), lines(TEXT));
+
+  const picture = await spot();
+  const words = () =>
+    shadow((root) =>
+      [...root.querySelectorAll(".word")].map((word) => {
+        const { x, y, right, bottom } = word.getBoundingClientRect();
+        return { x, y, right, bottom };
+      }),
+    );
+  for (const { x, y, right, bottom } of await words()) {
+    assert.ok(x >= picture.x - 3 && right <= picture.x + picture.width + 3, `${x}–${right}`);
+    assert.ok(y >= picture.y - 3 && bottom <= picture.y + picture.height + 3, `${y}–${bottom}`);
+  }
+  // As a person does: pressed on the first word, let go on the last one.
+  const all = await words();
+  const [from, to] = [all[0], all.at(-1)];
+  await page.mouse.move(from.x + 1, (from.y + from.bottom) / 2);
+  await page.mouse.down();
+  await page.mouse.move(to.right - 1, (to.y + to.bottom) / 2, { steps: 8 });
+  await page.mouse.up();
+  await page.keyboard.press("Control+c");
+  assert.equal(lines(await onClipboard()), lines(TEXT));
+
+  await page.evaluate(() => (document.querySelector("p").style.paddingTop = "70px"));
+  await page.waitForTimeout(300);
+  assert.ok(Math.abs((await words())[0].y - from.y - 70) < 1.5);
+
+  // The page can't look inside.
+  assert.equal(
+    await page.evaluate(() => [...document.querySelectorAll("*")].some((element) => element.shadowRoot)),
+    false,
+  );
+  await page.keyboard.press("Escape");
+  assert.equal(await shadow(() => 1), null);
+});
+
+test("also another site's picture, which the page may not read, under a strict policy", async () => {
+  await extension.visit("foreign");
+  await extension.menu("image", { srcUrl: `${site.other}dark.png` });
+  assert.equal(await extension.told(), lines(TEXT));
+});
+
+for (const [name, exact] of [
+  ["background", true],
+  ["canvas", true],
+  ["webgl", true],
+  ["svg", true],
+  ["video", false],
+]) {
+  test(`what a click chooses: ${name}`, async () => {
+    const { page, visit, menu, told } = extension;
+    await visit(name);
+    await menu("pick");
+    await extension.page.waitForTimeout(300);
+    await page.mouse.move(...(await spot()).middle);
+    await page.mouse.click(...(await spot()).middle);
+    const text = await told();
+    // A video's colours are rounded on their way.
+    if (exact) assert.equal(text, lines(TEXT));
+    else assert.match(text, /cargo build[^]*Compiling serde[^]*warning: unused variable/);
+  });
+}
+
+test("what is dragged around is read into a panel beside it, and copied", async () => {
+  const { page, visit, menu, told, shadow } = extension;
+  await visit("background");
+  await menu("pick");
+  await page.waitForTimeout(300);
+  const { x, y, width, height } = await spot();
+  await page.mouse.move(x, y);
+  await page.mouse.down();
+  await page.mouse.move(x + width, y + height, { steps: 6 });
+  await page.mouse.up();
+  assert.equal(await told(), TEXT);
+  const panel = await shadow((root) => root.querySelector(".panel").getBoundingClientRect().toJSON());
+  const apart = panel.x >= x + width || panel.y >= y + height || panel.right <= x || panel.bottom <= y;
+  assert.ok(apart, JSON.stringify(panel));
+  await shadow((root) => root.querySelector("button.main").click());
+  await page.waitForTimeout(300);
+  assert.equal(await onClipboard(), TEXT);
+});
+
+test("the keyboard chooses, too, and stops", async () => {
+  const { page, visit, menu, told, shadow } = extension;
+  await visit("two");
+  // Away from the pictures.
+  await page.mouse.move(990, 790);
+  await menu("pick");
+  await page.waitForTimeout(300);
+  await page.keyboard.press("Escape");
+  assert.equal(await shadow(() => 1), null);
+  await menu("pick");
+  await page.waitForTimeout(300);
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  assert.equal(await told(), lines(TEXT));
+});
+
+test("all that is visible, and what was drawn before gives way", async () => {
+  const { page, visit, menu, told } = extension;
+  await visit("two");
+  await menu("pick");
+  await page.waitForTimeout(300);
+  await menu("visible");
+  const text = await told();
+  assert.ok(text.includes("Compiling serde"), text);
+  assert.equal(await page.evaluate(() => document.querySelectorAll("html > div").length), 1);
+});
+
+test("a picture in a frame, whose place is told from the window's", async () => {
+  const { page, visit, menu, told, background } = extension;
+  await visit("frame");
+  const frames = await (
+    await background()
+  ).evaluate(async () => {
+    const [tab] = await chrome.tabs.query({ active: true, lastFocusedWindow: true });
+    return (await chrome.scripting.executeScript({ target: { tabId: tab.id, allFrames: true }, func: () => location.pathname })).map(({ frameId, result }) => [result, frameId]); // prettier-ignore
+  });
+  const [, frameId] = frames.find(([path]) => path === "/image");
+  await menu("image", { srcUrl: `${site.url}dark.png`, frameId });
+  assert.equal(await told(), lines(TEXT));
+  await page.keyboard.press("Escape");
+});
+
+test("a frame of another site is read as the tab shows it", async () => {
+  const { page, visit, menu, told } = extension;
+  await visit("foreign-frame");
+  // No script gets in: a part is chosen instead.
+  await menu("image", { srcUrl: `${site.other}dark.png`, frameId: 12345 });
+  await page.waitForTimeout(500);
+  await page.mouse.move(...(await spot()).middle);
+  await page.mouse.click(...(await spot()).middle);
+  assert.equal(await told(), lines(TEXT));
+});
+
+test("pages from right to left, fitted pictures, those far below", async () => {
+  const { visit, menu, told, shadow } = extension;
+  for (const [name, picture] of [
+    ["rtl", "dark.png"],
+    ["fitted", "dark.png"],
+    ["long", "dark.png"],
+  ]) {
+    await visit(name);
+    await menu("image", { srcUrl: `${site.url}${picture}` });
+    assert.equal(await told(), lines(commandsText(picture)), name);
+    const { x, y, width, height } = await spot();
+    const first = await shadow((root) => root.querySelector(".word").getBoundingClientRect().toJSON());
+    assert.ok(first.x > x - 3 && first.right < x + width + 3 && first.y > y - 3 && first.bottom < y + height + 3, name);
+  }
+});
+
+test("a zoomed page", async () => {
+  const { visit, menu, told, background, page } = extension;
+  const zoom = async (factor) =>
+    (await background()).evaluate(async (to) => {
+      const [tab] = await chrome.tabs.query({ active: true, lastFocusedWindow: true });
+      await chrome.tabs.setZoom(tab.id, to);
+    }, factor);
+  await visit("fine");
+  await zoom(2);
+  try {
+    await page.waitForTimeout(500);
+    await menu("image", { srcUrl: `${site.other}dark.png` });
+    const text = await told();
+    assert.match(text, /cargo build[^]*Compiling serde[^]*warning: unused variable/);
+  } finally {
+    await zoom(1);
+  }
+});
+
+test("the background ends in the middle of the work, and the text comes all the same", async () => {
+  const { visit, menu, told, browser, shadow } = extension;
+  await visit("large");
+  await menu("image", { srcUrl: `${site.url}columns.png` });
+  for (;;) {
+    const says = await shadow((root) => root.querySelector(".says")?.textContent ?? "");
+    if (/\d+ of \d+ lines/.test(says ?? "")) break;
+    await new Promise((next) => setTimeout(next, 20));
+  }
+  const { targetInfos } = await browser.send("Target.getTargets", { filter: [{}] });
+  const worker = targetInfos.find(({ type }) => type === "service_worker");
+  assert.ok(worker);
+  await browser.send("Target.closeTarget", { targetId: worker.targetId });
+  // Of so many lines one or another is read otherwise with another processor's arithmetic.
+  assert.match(await told(), /^The LinnSequencer\n32 Track MIDI[^]*\nLinn Electronics, Inc\./);
+  // And it comes back for the next one.
+  await visit("image");
+  await menu("image", { srcUrl: `${site.url}dark.png` });
+  assert.equal(await told(), lines(TEXT));
+});
+
+test("the popup lists what was read, finds it, and forgets it", async () => {
+  const { context, id } = extension;
+  const popup = await context.newPage();
+  await popup.goto(`chrome-extension://${id}/popup.html`);
+  const items = popup.locator("li .entry");
+  await items.first().waitFor();
+  await popup.getByRole("searchbox").fill("COMPILING");
+  await items.first().click();
+  assert.equal(await popup.locator(".whole pre").first().textContent(), TEXT);
+  await popup.getByRole("searchbox").fill("nobody wrote this");
+  await popup.getByText("Nothing found").waitFor();
+  await popup.getByRole("button", { name: "Clear" }).click();
+  await popup.getByText("What you read is listed here").waitFor();
+  await popup.close();
+});
+
+test("who switches the history off has none", async () => {
+  const { context, id, visit, menu, told } = extension;
+  const options = await context.newPage();
+  await options.goto(`chrome-extension://${id}/options.html`);
+  await options.getByLabel("Keep what was read").uncheck();
+  await options.close();
+  await visit("image");
+  await menu("image", { srcUrl: `${site.url}dark.png` });
+  await told();
+  const popup = await context.newPage();
+  await popup.goto(`chrome-extension://${id}/popup.html`);
+  await popup.getByText("What you read is listed here").waitFor();
+  await popup.close();
+});
+
+test("pages can't drive it", async () => {
+  const { page, visit, id } = extension;
+  await visit("image");
+  const tried = await page.evaluate(async (extensionId) => {
+    const answers = [typeof globalThis.maoocr, typeof globalThis.chrome?.runtime?.sendMessage];
+    for (const file of ["content.js", "popup.html", "models.json"]) {
+      answers.push(
+        await fetch(`chrome-extension://${extensionId}/${file}`).then(
+          () => "read",
+          () => "refused",
+        ),
+      );
+    }
+    return answers;
+  }, id);
+  assert.deepEqual(tried, ["undefined", "undefined", "refused", "refused", "refused"]);
+  extension.faults.length = 0;
+});
+
+test("a screen of two pixels for each of the page's", async () => {
+  const other = await launchExtension(site, { deviceScaleFactor: 2 });
+  try {
+    await other.visit("fine");
+    await other.menu("image", { srcUrl: `${site.other}dark.png` });
+    assert.match(await other.told(), /cargo build[^]*Compiling serde[^]*warning: unused variable/);
+    assert.deepEqual(other.faults, []);
+  } finally {
+    await other.end();
+  }
+});
+
+test("the stores take it: no findings, no large files, the same archives from the same source", () => {
+  const modules = resolve(import.meta.dirname, "../../node_modules");
+  const { stdout } = spawnSync(process.execPath, [join(modules, "addons-linter/bin/addons-linter"), "--output", "json", join(DIST, "firefox")], { encoding: "utf8", maxBuffer: 1e8 }); // prettier-ignore
+  const { errors, warnings, notices } = JSON.parse(stdout);
+  assert.deepEqual({ errors, warnings, notices }, { errors: [], warnings: [], notices: [] });
+
+  const again = mkdtempSync(join(tmpdir(), "maoocr-again-"));
+  execFileSync(process.execPath, [resolve(DIST, "../build/build.mjs"), again], { stdio: "pipe" });
+  const hashes = (folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith(".zip"))
+      .map((name) => [
+        name,
+        createHash("sha256")
+          .update(readFileSync(join(folder, name)))
+          .digest("hex"),
+      ]);
+  assert.equal(hashes(DIST).length, 2);
+  assert.deepEqual(hashes(again), hashes(DIST));
+  rmSync(again, { recursive: true });
+});
