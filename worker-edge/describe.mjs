@@ -50,6 +50,9 @@ function edge(description) {
   description.info.description +=
     " At the edge, light pictures are read where the request arrives, others on a server; the header `x-maoocr-route`" +
     " says where and why.";
+  // The edge keeps nothing in a database.
+  description.paths["/ready"].get.responses[200].content = description.paths["/health"].get.responses[200].content;
+  delete description.components.schemas.Ready;
   const route = { description: "Where the picture was read, and why", schema: { type: "string" } };
   const problem = { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } };
   for (const [path, methods] of Object.entries(description.paths)) {

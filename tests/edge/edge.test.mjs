@@ -869,8 +869,62 @@ test("a batch is asked for elsewhere when the server that took it is gone", asyn
   }
 });
 
+test("a link to a file needs no key", async (t) => {
+  const worker = await edge({ vars: { ORIGINS: origins(["a", a.base]) } });
+  t.after(worker.stop);
+  const headers = { authorization: `Bearer ${await worker.key(["recognize"])}` };
+  const body = new FormData();
+  body.append("purpose", "ocr");
+  body.append("file", new Blob([sample("photo.png")]), "photo.png");
+  const made = await fetch(`${worker.url}/v1/files`, { method: "POST", headers, body });
+  assert.equal(made.status, 200, await made.clone().text());
+  const { id } = await made.json();
+  const { url } = await (await fetch(`${worker.url}/v1/files/${id}/url`, { headers })).json();
+  const link = new URL(url);
+  const place = worker.url + link.pathname;
+  const file = await fetch(place + link.search);
+  assert.equal(file.status, 200);
+  assert.deepEqual(Buffer.from(await file.arrayBuffer()), sample("photo.png"));
+  assert.equal((await fetch(place)).status, 401);
+  const other = await worker.key(["recognize"]);
+  const wrong = link.search.replace(/signature=../u, "signature=00");
+  for (const [address, options] of [
+    [place + wrong, {}],
+    [place + link.search, { headers: { authorization: `Bearer ${other}` } }],
+  ]) {
+    assert.ok([401, 403, 404].includes((await fetch(address, options)).status), address);
+  }
+});
+
+test("failed pictures of a batch are tried again through the edge", async (t) => {
+  const worker = await edge({ vars: { AUTH: "open", RATE: "0", ORIGINS: origins(["a", a.base]) } });
+  t.after(worker.stop);
+  const body = new FormData();
+  body.append("image", new Blob([sample("photo.png")]), "photo.png");
+  body.append("image", new Blob([sample("photo.png").subarray(0, 3000)]), "cut.png");
+  const accepted = await fetch(`${worker.url}/api/ocr/batch`, { method: "POST", body });
+  const url = worker.url + accepted.headers.get("location");
+  assert.equal((await over(url)).failed, 1);
+  const again = await fetch(`${url}/retry`, { method: "POST" });
+  assert.equal(again.status, 200, await again.clone().text());
+  const { id, state, failed } = await again.json();
+  assert.deepEqual([url.endsWith(id), state, failed], [true, "running", 0]);
+  assert.equal((await over(url)).failed, 1);
+  for (const [path, method, status, allow] of [
+    ["", "PUT", 405, "GET, HEAD, DELETE"],
+    ["/retry", "GET", 405, "POST"],
+    ["/nothing", "GET", 404, null],
+  ]) {
+    const refused = await fetch(url + path, { method });
+    assert.deepEqual([refused.status, refused.headers.get("allow")], [status, allow], `${method} ${path}`);
+  }
+  assert.equal((await fetch(url, { method: "DELETE" })).status, 200);
+  assert.equal((await fetch(url)).status, 404);
+});
+
 test("nothing that the description allows gets an answer it lacks", { timeout: 240_000 }, async (t) => {
-  const worker = await before_both();
+  // Files and jobs are in a database that servers behind one edge share.
+  const worker = await edge({ vars: { AUTH: "open", RATE: "0", CACHE_TIME: "0", ORIGINS: origins(["a", a.base]) } });
   t.after(worker.stop);
   const python = process.env.MAOOCR_API_PYTHON ?? "python3";
   const here = join(root, "tests/server");

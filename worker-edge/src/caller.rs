@@ -35,6 +35,14 @@ impl Caller {
         }
     }
 
+    /// Somebody without a key who has a link to a file: the server looks whether it is good for it.
+    pub fn with_link(config: &Config, address: &str) -> Self {
+        Self {
+            rights: Vec::new(),
+            ..Self::anyone(config, address)
+        }
+    }
+
     /// The holder of a key, where it is valid now.
     pub fn of(key: &Key, config: &Config, now: u64) -> Option<Self> {
         key.expires_at.is_none_or(|at| at > now).then(|| Self {

@@ -142,6 +142,22 @@ impl Job {
         }
     }
 
+    /// Who can read its failed pictures again, and what the job is called there; none: nothing of it has failed yet.
+    ///
+    /// # Errors
+    /// Nothing of it is left to read.
+    pub fn retry(&self) -> Result<Option<(String, String)>, Problem> {
+        let detail = match &self.stage {
+            Stage::Taken { origin, job } => return Ok(Some((origin.clone(), job.clone()))),
+            Stage::Queued => return Ok(None),
+            Stage::Receiving | Stage::Cancelled => {
+                "a job that was cancelled or is still being uploaded can't be retried"
+            }
+            Stage::Failed { .. } => "no server has this job's pictures; send it again",
+        };
+        Err(Problem::new(409, "job_not_started", detail))
+    }
+
     /// Where its upload lies.
     pub fn place(&self) -> String {
         format!("{}/{}", self.id, self.upload)
@@ -236,7 +252,7 @@ pub fn not_taken() -> Problem {
 pub fn check_query(query: &[(String, String)]) -> Result<(), Problem> {
     for (name, value) in query {
         let most = match name.as_str() {
-            "first" => u32::MAX,
+            "first" => i32::MAX as u32,
             "limit" => 100,
             _ => {
                 let detail = format!("`{name}` is not known; known: first, limit");
@@ -393,10 +409,30 @@ mod tests {
     }
 
     #[test]
+    fn only_a_server_reads_a_batch_again() {
+        use Stage::{Cancelled, Failed, Queued, Receiving};
+        let place = ("eu".to_string(), "x".to_string());
+        assert_eq!(job(taken()).retry().unwrap(), Some(place));
+        assert_eq!(job(Queued).retry().unwrap(), None);
+        let failed = Failed {
+            problem: json!({"code": "x"}),
+        };
+        for stage in [Receiving, Cancelled, failed] {
+            let problem = job(stage).retry().unwrap_err();
+            assert_eq!((problem.status, problem.code), (409, "job_not_started"));
+        }
+    }
+
+    #[test]
     fn a_query_is_checked() {
         let check = |name: &str, value: &str| check_query(&[(name.into(), value.into())]).is_ok();
-        assert!(check("first", "4000000000") && check("limit", "0") && check("limit", "100"));
-        assert!(!check("first", "-1") && !check("limit", "101") && !check("last", "1"));
+        assert!(check("first", "2147483647") && check("limit", "0") && check("limit", "100"));
+        assert!(
+            !check("first", "2147483648")
+                && !check("first", "-1")
+                && !check("limit", "101")
+                && !check("last", "1")
+        );
     }
 
     #[test]

@@ -55,6 +55,14 @@ pub fn place<'a>(method: &str, path: &'a str) -> Place<'a> {
     }
 }
 
+/// Whether a file is asked for by a link, which is its own key: the server looks whether it is good.
+pub fn is_link(place: &Place, path: &str, query: &str) -> bool {
+    *place == Place::Api(Work::Lookup)
+        && path.starts_with("/v1/files/")
+        && path.ends_with("/content")
+        && query.split('&').any(|part| part.starts_with("signature="))
+}
+
 /// Whether the same request twice does what it does once, so that another server may be asked when one doesn't answer.
 /// Reading a picture changes nothing but the history; what is made or deleted is asked for once.
 pub fn is_idempotent(method: &str, place: &Place) -> bool {
@@ -108,6 +116,19 @@ mod tests {
             ("GET", "/docs/", Place::File),
         ] {
             assert_eq!(place(method, path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_its_own_key() {
+        for (path, query, expected) in [
+            ("/v1/files/a/content", "expires=1&signature=ab", true),
+            ("/v1/files/a/content", "", false),
+            ("/v1/files/a/url", "signature=ab", false),
+            ("/api/history/a/content", "signature=ab", false),
+        ] {
+            let place = place("GET", path);
+            assert_eq!(is_link(&place, path, query), expected, "{path}?{query}");
         }
     }
 

@@ -405,23 +405,24 @@ pub async fn check(State(app): State<Arc<App>>, mut request: Request, next: Next
 }
 
 async fn admit(app: &App, request: &mut Request) -> Result<(Caller, Option<Holding>), Problem> {
-    let caller = if app.config.edge_secrets.is_empty() {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
-        match linked(
-            app,
-            peer,
-            request.method(),
-            request.uri(),
-            request.headers(),
-        )
-        .await?
-        {
-            Some(caller) => caller,
-            None => direct(app, peer, request.headers()).await?,
-        }
-    } else {
-        edge::caller(app, request.method(), request.uri(), request.headers()).await?
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    let vouched = match app.config.edge_secrets.is_empty() {
+        true => None,
+        false => Some(edge::caller(app, method, uri, headers).await?),
+    };
+    let named = match &vouched {
+        Some(caller) => !caller.is_stranger(),
+        None => given(headers).is_some(),
+    };
+    let by_link = match named {
+        true => None,
+        false => linked(app, peer, method, uri, headers).await?,
+    };
+    let caller = match by_link.or(vouched) {
+        Some(caller) => caller,
+        None => direct(app, peer, headers).await?,
     };
     // Reading state is cheap; only work is limited. A WebSocket counts its pictures.
     let mut holding = None;
@@ -433,7 +434,7 @@ async fn admit(app: &App, request: &mut Request) -> Result<(Caller, Option<Holdi
     Ok((caller, holding))
 }
 
-/// The caller of a request for a file by a link that is good for whoever has it: its owner, and for this alone.
+/// The caller without a key who asks for a file by a link that is good for whoever has it: its owner, and for this alone.
 async fn linked(
     app: &App,
     peer: IpAddr,
@@ -441,7 +442,7 @@ async fn linked(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Option<Caller>, Problem> {
-    if method != Method::GET || given(headers).is_some() {
+    if method != Method::GET {
         return Ok(None);
     }
     let Some(link) = Link::of(uri.path(), uri.query()) else {

@@ -203,6 +203,14 @@ pub async fn cancel(env: &Env, job: Job) -> Result<Result<Answer, (String, Strin
     Answer::json(200, &job.summary()).map(Ok)
 }
 
+/// Has the failed pictures of a job read again: the server's to do that has it.
+pub fn retry(job: Job) -> Result<Result<Answer, (String, String)>, Problem> {
+    match job.retry()? {
+        Some(place) => Ok(Err(place)),
+        None => Answer::json(200, &job.summary()).map(Ok),
+    }
+}
+
 /// The problem of a job that isn't there.
 pub fn not_found(id: &str) -> Problem {
     Problem::new(404, "not_found", format!("there is no job {id}"))

@@ -24,11 +24,16 @@ thread_local! {
     static RECENT: RefCell<HashMap<String, (Option<Key>, u64)>> = RefCell::default();
 }
 
-/// The caller of a request.
+/// The caller of a request; `linked`: by a link to a file, which needs no key.
 ///
 /// # Errors
 /// No key, or one that isn't valid, where keys are needed.
-pub async fn known(config: &Config, env: &Env, headers: &Headers) -> Result<Caller, Problem> {
+pub async fn known(
+    config: &Config,
+    env: &Env,
+    headers: &Headers,
+    linked: bool,
+) -> Result<Caller, Problem> {
     // Cloudflare sets it, whatever the caller sent.
     let address = counted(&header(headers, "cf-connecting-ip").unwrap_or_default());
     if !config.keys {
@@ -40,7 +45,11 @@ pub async fn known(config: &Config, env: &Env, headers: &Headers) -> Result<Call
         text("x-api-key").or_else(|| text("ocp-apim-subscription-key")),
         text("sec-websocket-protocol"),
     );
-    let given = given.ok_or_else(key_missing)?;
+    let given = match given {
+        Some(given) => given,
+        None if linked => return Ok(Caller::with_link(config, &address)),
+        None => return Err(key_missing()),
+    };
     let key = match given.len() {
         1..=256 => find(env, &given).await?,
         _ => None,

@@ -31,7 +31,7 @@ use crate::config::Config;
 use crate::cors::Page;
 use crate::job::check_query;
 use crate::origins::{Seen, Wish};
-use crate::place::{Place, is_idempotent, place};
+use crate::place::{Place, is_idempotent, is_link, place};
 use crate::problem::Problem;
 use crate::route::{Decision, Facts, Picture, Right, Servers, Work, missing, route};
 
@@ -124,7 +124,9 @@ async fn answer(
         Place::Api(_) | Place::Job { .. } => {}
     }
     let headers = request.headers();
-    let caller = callers::known(config, env, &headers).await?;
+    let query = url.query().unwrap_or_default();
+    let linked = method == "GET" && is_link(&place, url.path(), query);
+    let caller = callers::known(config, env, &headers, linked).await?;
     let socket = place == Place::Api(Work::Socket);
     // Looking is cheap; what is limited is work.
     if socket || !["GET", "HEAD", "OPTIONS"].contains(&method.as_str()) {
@@ -135,7 +137,6 @@ async fn answer(
         let detail = "pages of this origin may not open a WebSocket here";
         return Err(Problem::new(403, "origin_not_allowed", detail));
     }
-    let query = url.query().unwrap_or_default();
     let target = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_string(),
@@ -271,9 +272,16 @@ async fn job(exchange: &Exchange<'_>, env: &Env, id: &str, rest: &str) -> Result
             batch::show(env, job, rest).await?
         }
         "DELETE" if rest.is_empty() => batch::cancel(env, job).await?,
+        "POST" if rest == "/retry" => batch::retry(job)?,
         _ => {
-            let detail = format!("jobs do not accept {method}; /docs shows what they accept");
-            return Err(Problem::method(detail, &["GET", "DELETE"]));
+            let detail = format!("jobs do not accept {method} here; /docs shows what they accept");
+            let allowed: &[_] = match rest {
+                "" => &["GET", "HEAD", "DELETE"],
+                "/events" => &["GET", "HEAD"],
+                "/retry" => &["POST"],
+                _ => return Err(nothing(&format!("/api/jobs/{id}{rest}"))),
+            };
+            return Err(Problem::method(detail, allowed));
         }
     };
     let (origin, theirs) = match place {

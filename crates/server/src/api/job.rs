@@ -133,7 +133,7 @@ pub struct WantedJobs {
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// Index of the first one.
-    #[param(minimum = 0, default = 0)]
+    #[param(minimum = 0, maximum = 2147483647, default = 0)]
     first: Option<u32>,
     /// The most to return; 0 for the job alone.
     #[param(minimum = 0, maximum = 100, default = 20)]
@@ -164,7 +164,7 @@ pub async fn show(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<JobResults>, Problem> {
     caller.needs(Scope::Jobs)?;
-    let first = wanted.first.unwrap_or(0);
+    let first = within("first", wanted.first.unwrap_or(0), 0..=i32::MAX as u32)?;
     let limit = within("limit", wanted.limit.unwrap_or(20), 0..=PAGE)?;
     let job = app.store.job(&caller.owner, id).await?.ok_or_else(none)?;
     let items = if limit > 0 && first < job.total {
