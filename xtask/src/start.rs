@@ -148,7 +148,7 @@ fn build(features: &str) -> Result<PathBuf> {
     Ok(copy)
 }
 
-/// Builds the web app with one module, in a fresh checkout.
+/// Builds the web app with modules for this machine, in a fresh checkout.
 fn app(maoocr: &Path, stage: &mut Stage) -> Result<()> {
     stage.begin(STEPS[0])?;
     // Only now: until the server answers, every core compiles it.
@@ -157,8 +157,13 @@ fn app(maoocr: &Path, stage: &mut Stage) -> Result<()> {
         wasm::packages()?;
         npm::install(&root()?.join("www"), &[]).map(drop)
     });
-    wasm::CPU.build()?;
-    wasm::DOCUMENTS.build()?;
+    let bindgen = beside(
+        "what writes the modules' JavaScript",
+        "1 min",
+        wasm::bindgen,
+    );
+    wasm::build_for_here()?;
+    bindgen.wait()?;
     // The app takes it where it was built before: then it must be of the same source.
     if root()?.join("pkg/web-relaxed").exists() {
         wasm::RELAXED.build()?;
