@@ -89,8 +89,9 @@ pub const DOCUMENTS: Bundle = Bundle {
 
 /// Builds the modules of the app for the browser on this machine: in a fraction of the time, but larger.
 pub fn build_for_here() -> Result<()> {
+    // With the command's profile, so that macros and build scripts are there already.
     let bundles = [CPU, DOCUMENTS].map(|bundle| Bundle {
-        profile: "wasm-start",
+        profile: PROFILE,
         level: "",
         ..bundle
     });
@@ -98,7 +99,7 @@ pub fn build_for_here() -> Result<()> {
         // Together, so that what both need compiles once.
         let modules = compile_all(
             &bundles.each_ref().map(|bundle| bundle.package),
-            "wasm-start",
+            PROFILE,
             &[],
             false,
         )?;
