@@ -8,6 +8,7 @@ mod scripts;
 mod second_chance;
 mod stages;
 mod timer;
+mod whole_picture;
 
 pub use observer::Observer;
 pub use registry::{Engine, EngineError, Loaded};
@@ -108,7 +109,7 @@ impl Engine {
             _ => &image,
         };
         let mut cuts = cut::cut_lines(&stages, page_of, &quads);
-        let whole = second_chance::whole_picture(&image, &found);
+        let whole = whole_picture::candidate(&image, &found);
         cuts.extend(whole.map(|quad| Cut {
             strip: stages.cut_tightly(&image, &quad),
             standing: None,
@@ -129,7 +130,7 @@ impl Engine {
         timer.lap("recognise");
 
         if whole.is_some() {
-            let (kept, others) = second_chance::keep_better_of_whole(reads);
+            let (kept, others) = whole_picture::keep_better(reads);
             others.iter().for_each(|read| told.withdrawn(read.index));
             reads = kept;
         }

@@ -1,18 +1,19 @@
 //! An update to a PDF that lays text over its pages.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hayro::kurbo::{Affine, Rect};
 use lopdf::{
     Dictionary, Document, IncrementalDocument, LoadOptions, Object, ObjectId, Stream, dictionary,
 };
-use maoocr_engine::document::{PageText, RegionKind};
+use maoocr_engine::document::PageText;
 
 use super::content::{without_actual_text, without_unseen};
 use super::font::{self, Encoder};
 use super::muted::Muted;
 use super::{WriteError, deflated, text};
+
+mod outline;
 
 /// What a page carries already, and what becomes of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -124,20 +125,6 @@ impl Extended {
         self.dictionary(id)?.set("Rotate", turned);
         self.changed = true;
         Ok(())
-    }
-
-    /// Remembers a page's headings for the outline.
-    pub fn outline(&mut self, index: usize, page: &PageText) {
-        for region in &page.regions {
-            let level = match region.kind {
-                RegionKind::Title => 0,
-                RegionKind::Heading => region.level.unwrap_or(1),
-                _ => continue,
-            };
-            let top = region.quad.bounds()[1] / page.height.max(1) as f32;
-            let title = region.text.split_whitespace().collect::<Vec<_>>().join(" ");
-            self.headings.push((index, level, title, top));
-        }
     }
 
     /// The file with what was added. Where nothing was, it is the file as it came.
@@ -439,74 +426,6 @@ impl Extended {
         };
         new.set_object(self.font, font);
     }
-
-    /// Writes the headings as an outline, where the file has none.
-    fn write_outline(&mut self) -> Result<(), WriteError> {
-        let Ok(root) = self
-            .file
-            .get_prev_documents()
-            .trailer
-            .get(b"Root")?
-            .as_reference()
-        else {
-            return Ok(());
-        };
-        let catalog = self.object(root).and_then(|o| o.as_dict().ok());
-        if self.headings.is_empty() || catalog.is_none_or(|c| c.has(b"Outlines")) {
-            return Ok(());
-        }
-        self.changed = true;
-        let headings = std::mem::take(&mut self.headings);
-        let top = self.file.new_document.new_object_id();
-        let ids: Vec<ObjectId> = headings
-            .iter()
-            .map(|_| self.file.new_document.new_object_id())
-            .collect();
-        let levels: Vec<u8> = headings.iter().map(|h| h.1).collect();
-        let parents = parents(&levels);
-        let mut children: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
-        for (index, parent) in parents.iter().enumerate() {
-            children.entry(*parent).or_default().push(index);
-        }
-        for (index, (page, _, title, down)) in headings.iter().enumerate() {
-            let page_id = self.pages[*page];
-            let height = self
-                .rect(page_id, b"CropBox")
-                .or(self.rect(page_id, b"MediaBox"));
-            let y = height.map_or(0.0, |r| r.y1 - f64::from(*down) * r.height()) as f32;
-            let siblings = &children[&parents[index]];
-            let place = siblings.iter().position(|i| *i == index).unwrap_or(0);
-            let mut item = dictionary! {
-                "Title" => text_string(title),
-                "Parent" => parents[index].map_or(top, |p| ids[p]),
-                "Dest" => vec![page_id.into(), "XYZ".into(), Object::Null, y.into(), Object::Null],
-            };
-            if place > 0 {
-                item.set("Prev", ids[siblings[place - 1]]);
-            }
-            if let Some(next) = siblings.get(place + 1) {
-                item.set("Next", ids[*next]);
-            }
-            if let Some(below) = children.get(&Some(index)) {
-                item.set("First", ids[below[0]]);
-                item.set("Last", ids[below[below.len() - 1]]);
-                // Closed: how many would be seen.
-                item.set("Count", -(below.len() as i64));
-            }
-            self.file.new_document.set_object(ids[index], item);
-        }
-        let first = &children[&None];
-        let outlines = dictionary! {
-            "Type" => "Outlines",
-            "First" => ids[first[0]],
-            "Last" => ids[first[first.len() - 1]],
-            "Count" => first.len() as i64,
-        };
-        self.file.new_document.set_object(top, outlines);
-        self.file.opt_clone_object_to_new_document(root)?;
-        self.dictionary(root)?.set("Outlines", top);
-        Ok(())
-    }
 }
 
 const A4: Rect = Rect::new(0.0, 0.0, 595.276, 841.89);
@@ -538,27 +457,6 @@ pub(super) fn plain(stream: &Stream) -> Result<Vec<u8>, WriteError> {
     }
 }
 
-/// A text string (ISO 32000-1, 7.9.2.2): UTF-16 with its mark.
-fn text_string(text: &str) -> Object {
-    let mut bytes = vec![0xfe, 0xff];
-    bytes.extend(text.encode_utf16().flat_map(u16::to_be_bytes));
-    Object::String(bytes, lopdf::StringFormat::Hexadecimal)
-}
-
-/// For each level the nearest one before it that is higher up.
-fn parents(levels: &[u8]) -> Vec<Option<usize>> {
-    let mut open: Vec<usize> = Vec::new();
-    let mut parents = Vec::with_capacity(levels.len());
-    for (index, level) in levels.iter().enumerate() {
-        while open.last().is_some_and(|o| levels[*o] >= *level) {
-            open.pop();
-        }
-        parents.push(open.last().copied());
-        open.push(index);
-    }
-    parents
-}
-
 #[cfg(test)]
 mod tests {
     use hayro::kurbo::Point;
@@ -579,13 +477,5 @@ mod tests {
             assert_eq!(map * Point::ZERO, Point::from(corner), "{turn}");
             assert_eq!(map * Point::new(2.0, 0.0), Point::from(right), "{turn}");
         }
-    }
-
-    #[test]
-    fn headings_nest() {
-        assert_eq!(
-            parents(&[0, 1, 2, 2, 1, 3, 0]),
-            [None, Some(0), Some(1), Some(1), Some(0), Some(4), None]
-        );
     }
 }
