@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use maoocr_engine::page::PageRanges;
 use maoocr_engine::plan::{RequirementError, Requirements};
-use serde::de::value::SeqAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{
     Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
 };
@@ -42,6 +42,54 @@ pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// A URL: `"…"` or `{"url": "…"}`, as clients of other services write it. `STRICT`: what else the object has, but for
+/// `detail`, is refused by name.
+#[derive(Debug)]
+pub struct Address<'a, const STRICT: bool>(pub Text<'a>);
+
+impl<'de: 'a, 'a, const STRICT: bool> Deserialize<'de> for Address<'a, STRICT> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either<const STRICT: bool>;
+        impl<'de, const STRICT: bool> Visitor<'de> for Either<STRICT> {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a URL, as text or as {\"url\": \"…\"}")
+            }
+
+            fn visit_borrowed_str<E>(self, url: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(url.into()))
+            }
+
+            fn visit_str<E>(self, url: &str) -> Result<Text<'de>, E> {
+                Ok(Text(url.to_string().into()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text<'de>, A::Error> {
+                #[derive(serde::Deserialize)]
+                #[serde(deny_unknown_fields)]
+                struct Strict<'a> {
+                    #[serde(borrow)]
+                    url: Text<'a>,
+                    #[serde(rename = "detail")]
+                    _detail: Option<IgnoredAny>,
+                }
+                #[derive(serde::Deserialize)]
+                struct Loose<'a> {
+                    #[serde(borrow)]
+                    url: Text<'a>,
+                }
+                let map = MapAccessDeserializer::new(map);
+                match STRICT {
+                    true => Strict::deserialize(map).map(|object| object.url),
+                    false => Loose::deserialize(map).map(|object| object.url),
+                }
+            }
+        }
+        from.deserialize_any(Either::<STRICT>).map(Self)
+    }
+}
 
 /// A list of at most 10,000 elements.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -25,7 +25,7 @@ use crate::auth::{Caller, now};
 use crate::body::Memory;
 use crate::document::PageOptions;
 use crate::export::Form;
-use crate::json::{self, JsonRequirements, List, Text};
+use crate::json::{self, Address, JsonRequirements, List, Text};
 use crate::kept::{self, UPLOAD};
 use crate::pool::Stop;
 use crate::problem::Problem;
@@ -163,13 +163,10 @@ struct Part<'a> {
     #[serde(borrow)]
     r#type: Option<Text<'a>>,
     #[serde(default, borrow)]
-    image_url: Option<Address<'a>>,
+    image_url: Option<Address<'a, false>>,
     #[serde(default, borrow)]
     file: Option<JsonFile<'a>>,
 }
-
-#[derive(Debug)]
-struct Address<'a>(Text<'a>);
 
 #[derive(Debug, Deserialize)]
 struct JsonFile<'a> {
@@ -185,37 +182,6 @@ struct JsonFile<'a> {
 enum Document<'a> {
     Url(Text<'a>),
     File(JsonFile<'a>),
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Address<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Address<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a URL, as text or as {\"url\": \"…\"}")
-            }
-
-            fn visit_borrowed_str<E>(self, url: &'de str) -> Result<Address<'de>, E> {
-                Ok(Address(Text(url.into())))
-            }
-
-            fn visit_str<E>(self, url: &str) -> Result<Address<'de>, E> {
-                Ok(Address(Text(url.to_string().into())))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Address<'de>, A::Error> {
-                #[derive(Deserialize)]
-                struct Object<'a> {
-                    #[serde(borrow)]
-                    url: Text<'a>,
-                }
-                Object::deserialize(MapAccessDeserializer::new(map)).map(|o| Address(o.url))
-            }
-        }
-        from.deserialize_any(Either)
-    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {

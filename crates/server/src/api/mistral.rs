@@ -1,6 +1,5 @@
 //! `POST /v1/ocr`: request and response of Mistral's OCR API, which many clients already speak.
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,8 +8,7 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use maoocr_engine::page::PageRanges;
 use maoocr_engine::plan::Requirements;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -21,7 +19,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::body::Memory;
 use crate::document::{self, PageOptions};
-use crate::json::{self, JsonRequirements, Positions, Text};
+use crate::json::{self, Address, JsonRequirements, Positions, Text};
 use crate::kept::{self, Link, UPLOAD};
 use crate::pool::Stop;
 use crate::problem::Problem;
@@ -105,49 +103,11 @@ pub enum OcrPositions {
 struct JsonDocument<'a> {
     #[serde(borrow)]
     r#type: Option<Text<'a>>,
-    image_url: Option<Address<'a>>,
-    document_url: Option<Address<'a>>,
+    image_url: Option<Address<'a, true>>,
+    document_url: Option<Address<'a, true>>,
     document_name: Option<Text<'a>>,
     #[serde(borrow)]
     file_id: Option<Text<'a>>,
-}
-
-/// `"…"` or `{"url": "…"}`.
-#[derive(Debug)]
-struct Address<'a>(Text<'a>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Address<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Address<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a URL, as text or as {\"url\": \"…\"}")
-            }
-
-            fn visit_borrowed_str<E>(self, url: &'de str) -> Result<Address<'de>, E> {
-                Ok(Address(Text(url.into())))
-            }
-
-            fn visit_str<E>(self, url: &str) -> Result<Address<'de>, E> {
-                Ok(Address(Text(url.to_string().into())))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Address<'de>, A::Error> {
-                #[derive(Deserialize)]
-                #[serde(deny_unknown_fields)]
-                struct Object<'a> {
-                    #[serde(borrow)]
-                    url: Text<'a>,
-                    #[serde(rename = "detail")]
-                    _detail: Option<IgnoredAny>,
-                }
-                Object::deserialize(MapAccessDeserializer::new(map)).map(|o| Address(o.url))
-            }
-        }
-        from.deserialize_any(Either)
-    }
 }
 
 /// A document: by URL (a data URL, or one on a host that the operator allows), or an upload.
@@ -381,7 +341,7 @@ enum Place<'a> {
 /// `{"type": "image_url", "image_url": "…" | {"url": "…"}}`, `{"type": "document_url", "document_url": "…"}` or `{"type":
 /// "file", "file_id": "…"}`.
 fn place<'a>(document: &'a JsonDocument<'_>) -> Result<Place<'a>, Problem> {
-    let url = |address: &'a Option<Address<'_>>| address.as_ref().map(|a| Place::Url(&a.0.0));
+    let url = |address: &'a Option<Address<'_, true>>| address.as_ref().map(|a| Place::Url(&a.0.0));
     let (image, file) = (&document.image_url, &document.document_url);
     let kind = document.r#type.as_ref().map(|t| &*t.0);
     let place = match (kind, &document.file_id) {
