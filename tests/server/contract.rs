@@ -64,8 +64,10 @@ async fn mistrals_own_client_and_open_webuis_steps_work_unchanged() {
     for stand in Stand::both() {
         let server = stand.server(&["--cache", "64"]).await;
         let [base, picture, pdf] = arguments(&server, &stand);
-        let said = script("mistral.py", &[&base, &picture, &pdf]).await;
-        assert!(said.contains("ok"), "{said}");
+        for client in ["mistral.py", "clients/mistral.mjs"] {
+            let said = script(client, &[&base, &picture, &pdf]).await;
+            assert!(said.contains("ok"), "{said}");
+        }
     }
 }
 
@@ -95,8 +97,10 @@ async fn openais_own_client_works_unchanged() {
     let stand = Stand::sqlite();
     let server = stand.server(&["--cache", "64", "--deadline", "120"]).await;
     let [base, picture, pdf] = arguments(&server, &stand);
-    let said = script("openai_client.py", &[&base, &picture, &pdf]).await;
-    assert!(said.contains("ok"), "{said}");
+    for client in ["openai_client.py", "clients/openai.mjs"] {
+        let said = script(client, &[&base, &picture, &pdf]).await;
+        assert!(said.contains("ok"), "{said}");
+    }
 }
 
 /// What poppler finds in a PDF.
@@ -110,9 +114,12 @@ pub fn text_of(pdf: &Path) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Runs a script of this folder with Python's packages; what it printed.
+/// Runs a script of this folder with the packages of its language; what it printed.
 pub async fn script(name: &str, arguments: &[&str]) -> String {
-    let mut command = python();
+    let mut command = match name.ends_with(".py") {
+        true => python(),
+        false => Command::new("node"),
+    };
     command
         .arg(here().join(name))
         .args(arguments)

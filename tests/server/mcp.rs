@@ -1,4 +1,4 @@
-//! The Model Context Protocol, as its official SDK for Python speaks it.
+//! The Model Context Protocol, as its official SDKs for Python and JavaScript speak it.
 
 use std::path::Path;
 
@@ -32,6 +32,8 @@ async fn the_official_client_calls_every_tool_over_standard_input() {
         said.contains("stdio auto: ok") && said.contains("stdio legacy: ok"),
         "{said}"
     );
+    let said = script("clients/mcp.mjs", &["stdio", &maoocr, &folder]).await;
+    assert!(said.contains("stdio: ok"), "{said}");
     for made in ["made.pdf", "new.pdf"] {
         let text = text_of(&Path::new(&folder).join(made));
         assert!(text.contains("CORNER BAKERY"), "{made}: {text}");
@@ -69,6 +71,8 @@ async fn the_official_client_calls_every_tool_over_http_with_a_key() {
         said.contains("http auto: ok") && said.contains("http legacy: ok"),
         "{said}"
     );
+    let said = script("clients/mcp.mjs", &["http", &url, &ann, &folder]).await;
+    assert!(said.contains("http: ok"), "{said}");
     let text = text_of(&Path::new(&folder).join("made.pdf"));
     assert!(text.contains("CORNER BAKERY"), "{text}");
 

@@ -71,5 +71,5 @@ for more, code in [
         client.chat.completions.create(model="m", **more)
         raise AssertionError(more)
     except UnprocessableEntityError as error:
-        assert error.body["code"] == code, (more, error.body)
+        assert error.code == code and error.body["message"], (more, error.body)
 print("OpenAI's client: ok")

@@ -26,8 +26,13 @@ pub enum Place<'a> {
     File,
 }
 
-/// Where the paths begin that servers answer: their own, and those of other services' clients.
+/// Where the paths begin that servers answer: their own, then those of other services' clients.
 const SERVERS: [&str; 3] = ["/api/", "/v1/", "/documentintelligence/"];
+
+/// Whether a path is of another service's interface.
+pub fn is_foreign(path: &str) -> bool {
+    SERVERS[1..].iter().any(|begin| path.starts_with(begin))
+}
 
 /// What is at this path.
 pub fn place<'a>(method: &str, path: &'a str) -> Place<'a> {

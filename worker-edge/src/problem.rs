@@ -105,6 +105,19 @@ impl Problem {
         }
         json
     }
+
+    /// The same with `error`, where OpenAI's and Azure's clients look for it.
+    pub fn to_foreign_json(&self) -> Value {
+        let kind = match self.status {
+            500.. => "server_error",
+            _ => "invalid_request_error",
+        };
+        let mut json = self.to_json();
+        json["error"] = json!({
+            "message": self.detail, "type": kind, "code": self.code, "param": self.field
+        });
+        json
+    }
 }
 
 fn title(status: u16) -> &'static str {
@@ -189,5 +202,13 @@ mod tests {
                 .unwrap()
                 .contains(&json!("chinese"))
         );
+    }
+
+    #[test]
+    fn other_services_clients_find_the_error() {
+        let json = Problem::new(404, "not_found", "nothing").to_foreign_json();
+        assert_eq!(json["error"]["message"], "nothing");
+        assert_eq!(json["error"]["type"], "invalid_request_error");
+        assert_eq!(json["status"], 404);
     }
 }

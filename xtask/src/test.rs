@@ -92,6 +92,7 @@ fn fetch() -> Beside<()> {
         }
         npm::install(&root()?.join("www"), &[])?;
         wasm::packages()?;
+        npm::install(&root()?.join("tests/server/clients"), &["--ignore-scripts"])?;
         npm::install(&root()?.join("tests/edge"), &[]).map(drop)
     })
 }

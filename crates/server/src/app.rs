@@ -35,11 +35,12 @@ use crate::etag;
 use crate::fetch::Fetcher;
 use crate::fitness::Fitness;
 use crate::followers::Followers;
+use crate::foreign;
 use crate::jobs::RunningItems;
 use crate::metrics;
 use crate::models::Models;
 use crate::pool::Pool;
-use crate::problem::{Code, Problem};
+use crate::problem::{Problem, Told};
 use crate::store::{Scope, Store};
 use crate::telemetry;
 
@@ -130,6 +131,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(from_fn_with_state(app.clone(), check_page))
         .layer(compression())
         .layer(from_fn(etag::tag))
+        .layer(from_fn(foreign::errors))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(DefaultBodyLimit::disable());
     router.layer(layers).with_state(app)
@@ -278,8 +280,8 @@ async fn count(request: Request, next: Next) -> Response {
         .get::<MatchedPath>()
         .map_or_else(|| "other".to_string(), |path| path.as_str().to_string());
     let response = next.run(request).await;
-    if let Some(Code(code)) = response.extensions().get() {
-        metrics::problem(code);
+    if let Some(Told(problem)) = response.extensions().get() {
+        metrics::problem(problem.code);
     }
     let method = match method {
         Method::GET | Method::POST | Method::DELETE | Method::HEAD | Method::OPTIONS => {

@@ -21,6 +21,7 @@ pub mod fetch;
 pub mod files;
 pub mod fitness;
 pub mod followers;
+pub mod foreign;
 pub mod input;
 pub mod jobs;
 pub mod json;

@@ -1,6 +1,7 @@
 //! Every error leaves the server as a problem document (RFC 9457) with a stable `code`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -153,8 +154,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status;
         let retry_after = self.retry_after;
-        let code = self.code;
-        let mut response = (status, Json(self)).into_response();
+        let mut response = (status, Json(&self)).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -169,14 +169,14 @@ impl IntoResponse for Problem {
                 HeaderValue::from_static("Bearer realm=\"maoocr\""),
             );
         }
-        response.extensions_mut().insert(Code(code));
+        response.extensions_mut().insert(Told(Arc::new(self)));
         response
     }
 }
 
-/// The code of a response, kept for the metrics.
-#[derive(Clone, Copy)]
-pub struct Code(pub &'static str);
+/// The problem of a response, kept for the metrics and for clients that look for it elsewhere.
+#[derive(Clone)]
+pub struct Told(pub Arc<Problem>);
 
 impl From<RequirementError> for Problem {
     fn from(error: RequirementError) -> Self {

@@ -7,6 +7,7 @@ use web_sys::{Headers, Request, Response};
 use super::js::{self, header};
 use crate::config::Config;
 use crate::cors::{self, Page};
+use crate::place::is_foreign;
 use crate::problem::Problem;
 
 /// Names the request.
@@ -59,17 +60,20 @@ pub struct Asked {
     pub id: String,
     /// What page sent it.
     pub page: Page,
+    /// Whether another service's client asks, which looks for errors elsewhere.
+    pub foreign: bool,
 }
 
 impl Asked {
     /// From its headers.
-    pub fn of(request: &Request, host: Option<&str>, config: &Config) -> Self {
+    pub fn of(request: &Request, path: &str, host: Option<&str>, config: &Config) -> Self {
         let headers = request.headers();
         let id = header(&headers, REQUEST_ID)
             .filter(|id| is_id(id))
             .unwrap_or_else(js::uuid);
         let page = cors::page(header(&headers, "origin").as_deref(), host, &config.cors);
-        Self { id, page }
+        let foreign = is_foreign(path);
+        Self { id, page, foreign }
     }
 }
 
@@ -110,10 +114,11 @@ pub fn finish(asked: &Asked, result: Result<Answer, Problem>) -> Result<Response
                 js::set(&headers, "www-authenticate", &"Bearer".into());
             }
             let init = js::object(&[("status", problem.status.into()), ("headers", headers)]);
-            Answer::of(
-                js::response(&problem.to_json().to_string().into(), &init)?,
-                "",
-            )
+            let body = match asked.foreign {
+                true => problem.to_foreign_json(),
+                false => problem.to_json(),
+            };
+            Answer::of(js::response(&body.to_string().into(), &init)?, "")
         }
     };
     let given = &answer.response;

@@ -71,6 +71,7 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
             let asked = Asked {
                 id: js::uuid(),
                 page: Page::Own,
+                foreign: false,
             };
             let problem = Problem::internal("misconfigured", why);
             return Ok(finish(&asked, Err(problem))?);
@@ -81,7 +82,12 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
         context.wait_until(state::look(env));
     }
     let host = header(&request.headers(), "host");
-    let asked = Asked::of(&request, host.as_deref().or(url.host_str()), &config);
+    let asked = Asked::of(
+        &request,
+        url.path(),
+        host.as_deref().or(url.host_str()),
+        &config,
+    );
     let result = answer(&request, &url, &config, &asked, &env, &context).await;
     if let (Err(_), Some(body)) = (&result, request.body()) {
         // Who still sends would not hear the answer.

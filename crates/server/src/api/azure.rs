@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, FromRequestParts, Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -48,39 +47,6 @@ const MODELS: [&str; 2] = ["prebuilt-read", "prebuilt-layout"];
 const AGAIN: u64 = 1;
 /// Longer than any analysis takes beside its reading: its server has died.
 const GRACE: i64 = 60_000;
-
-/// A problem with Azure's error beside it, which is all that its clients show.
-pub struct AzureProblem(Problem);
-
-impl<T: Into<Problem>> From<T> for AzureProblem {
-    fn from(problem: T) -> Self {
-        Self(problem.into())
-    }
-}
-
-impl IntoResponse for AzureProblem {
-    fn into_response(self) -> Response {
-        let mut body = self.0.to_json();
-        body["error"] = json!({"code": self.0.code, "message": self.0.detail});
-        let (mut parts, _) = self.0.into_response().into_parts();
-        parts.headers.remove(header::CONTENT_LENGTH);
-        Response::from_parts(parts, body.to_string().into())
-    }
-}
-
-/// Query parameters; invalid ones become Azure's error.
-pub struct AzureQuery<T>(T);
-
-impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequestParts<S> for AzureQuery<T> {
-    type Rejection = AzureProblem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AzureProblem> {
-        let query: Result<axum::extract::Query<T>, QueryRejection> =
-            axum::extract::Query::from_request_parts(parts, state).await;
-        let query = query.map_err(|error| AzureProblem(error.into()))?;
-        Ok(Self(query.0))
-    }
-}
 
 /// What is wanted of an analysis.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -165,9 +131,9 @@ struct Analysis {
 pub async fn read(
     state: State<Arc<App>>,
     caller: Extension<Caller>,
-    AzureQuery(wanted): AzureQuery<Wanted>,
+    Query(wanted): Query<Wanted>,
     request: Request,
-) -> Result<Response, AzureProblem> {
+) -> Result<Response, Problem> {
     analyze(state.0, caller.0, MODELS[0], wanted, request).await
 }
 
@@ -190,9 +156,9 @@ pub async fn read(
 pub async fn layout(
     state: State<Arc<App>>,
     caller: Extension<Caller>,
-    AzureQuery(wanted): AzureQuery<Wanted>,
+    Query(wanted): Query<Wanted>,
     request: Request,
-) -> Result<Response, AzureProblem> {
+) -> Result<Response, Problem> {
     analyze(state.0, caller.0, MODELS[1], wanted, request).await
 }
 
@@ -202,7 +168,7 @@ async fn analyze(
     model: &'static str,
     wanted: Wanted,
     request: Request,
-) -> Result<Response, AzureProblem> {
+) -> Result<Response, Problem> {
     caller.needs(Scope::Recognize)?;
     let (options, requirements, pdf) = wishes(model, &wanted)?;
     let (head, body) = request.into_parts();
@@ -470,7 +436,7 @@ pub async fn show(
     Extension(caller): Extension<Caller>,
     Path((model, id)): Path<(String, Uuid)>,
     _version: Query<Version>,
-) -> Result<Response, AzureProblem> {
+) -> Result<Response, Problem> {
     caller.needs(Scope::Recognize)?;
     let (analysis, created_at) = found(&app, &caller, &model, id).await?;
     let outcome = app
@@ -541,7 +507,7 @@ pub async fn pdf(
     Extension(caller): Extension<Caller>,
     Path((model, id)): Path<(String, Uuid)>,
     _version: Query<Version>,
-) -> Result<Response, AzureProblem> {
+) -> Result<Response, Problem> {
     caller.needs(Scope::Recognize)?;
     found(&app, &caller, &model, id).await?;
     let bytes = app
@@ -578,7 +544,7 @@ pub async fn delete(
     Extension(caller): Extension<Caller>,
     Path((model, id)): Path<(String, Uuid)>,
     _version: Query<Version>,
-) -> Result<StatusCode, AzureProblem> {
+) -> Result<StatusCode, Problem> {
     caller.needs(Scope::Recognize)?;
     found(&app, &caller, &model, id).await?;
     for (kind, id) in [

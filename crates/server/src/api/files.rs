@@ -36,7 +36,7 @@ pub struct UploadForm {
     /// The file.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
-    /// `ocr`.
+    /// Every purpose means `ocr`.
     #[schema(required = false)]
     purpose: Option<FilePurpose>,
     /// Hours until it is deleted, at most as long as the server keeps files.
@@ -49,10 +49,14 @@ pub struct UploadForm {
 
 /// What a file is for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum FilePurpose {
     /// To be read.
     Ocr,
+    /// OpenAI's name for it.
+    UserData,
+    /// An older one.
+    Assistants,
 }
 
 /// Who sees a file.
@@ -194,7 +198,7 @@ pub async fn upload(
         let bytes = input::short_text(&app, &mut form, &name, SHORT).await?;
         *text = Some(String::from_utf8_lossy(&bytes).into_owned());
     }
-    chosen("purpose", purpose, &["ocr"])?;
+    chosen("purpose", purpose, &["ocr", "user_data", "assistants"])?;
     chosen("visibility", visibility, &["user", "workspace"])?;
     let kept = app.config.file_lifetime();
     let lifetime = match expiry.filter(|text| !text.is_empty()) {
