@@ -39,7 +39,7 @@ const target = "es2022";
 /** Pages, the background and the engine's worker. */
 async function pages(outDir) {
   const input = Object.fromEntries(
-    ["popup.html", "options.html", "offscreen.html", "background.ts"].map((file) => [
+    ["popup.html", "panel.html", "options.html", "offscreen.html", "background.ts"].map((file) => [
       file.replace(/\.\w+$/, ""),
       join(root, "src", file),
     ]),

@@ -35,7 +35,17 @@ export function manifest(browser, version) {
       visible: { description: "__MSG_commandVisible__" },
     },
     // Pages are seen only where and when the person asks for it.
-    permissions: ["activeTab", "contextMenus", "scripting", "storage", ...(chrome ? ["offscreen"] : [])],
+    permissions: ["activeTab", "contextMenus", "scripting", "storage", ...(chrome ? ["offscreen", "sidePanel"] : [])],
+    ...(chrome
+      ? { side_panel: { default_path: "panel.html" } }
+      : {
+          sidebar_action: {
+            default_title: "__MSG_name__",
+            default_panel: "panel.html",
+            default_icon: ICONS,
+            open_at_install: false,
+          },
+        }),
     optional_permissions: ["clipboardWrite"],
     optional_host_permissions: ["https://*/*", "http://*/*"],
     content_security_policy: { extension_pages: POLICY },

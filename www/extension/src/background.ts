@@ -2,7 +2,7 @@
 // it likes. In Firefox, which has no offscreen documents, the engine lives here too.
 
 import { hostEngine } from "./engine.ts";
-import { loadSettings } from "./settings.ts";
+import { hostOf, loadSettings, siteOff, type Settings } from "./settings.ts";
 import type { Action, Command, ToBackground } from "./messages.ts";
 
 const text = chrome.i18n.getMessage;
@@ -71,6 +71,7 @@ function handled(message: ToBackground, own: boolean): Promise<unknown> | null {
  * pages, of their stores and of their PDF viewers. */
 async function start(tab: number, command: Wish, frame = 0): Promise<boolean> {
   const settings = await loadSettings();
+  if (await keptOff(tab, settings)) return false;
   const order = { ...command, settings } as Command;
   try {
     await run(tab, frame, order);
@@ -83,6 +84,16 @@ async function start(tab: number, command: Wish, frame = 0): Promise<boolean> {
     await chrome.action.setTitle({ tabId: tab, title: text("closedPage") }).catch(() => undefined);
     return false;
   }
+}
+
+/** Whether the person wants nothing read on the tab's site. */
+async function keptOff(tab: number, settings: Settings): Promise<boolean> {
+  const { url = "" } = await chrome.tabs.get(tab);
+  const site = siteOff(settings, hostOf(url) ?? "");
+  if (site === null) return false;
+  await chrome.action.setBadgeText({ tabId: tab, text: "–" }).catch(() => undefined);
+  await chrome.action.setTitle({ tabId: tab, title: text("siteOff", [site]) }).catch(() => undefined);
+  return true;
 }
 
 type Wish = { action: Action } | { action: "image"; address: string; element: number | null };

@@ -21,6 +21,15 @@ interface Kept extends DBSchema {
 /** Older ones go. */
 const MOST = 200;
 
+/** Tells the extension's other pages. */
+const changes = new BroadcastChannel("history");
+
+/** Hears of what other pages keep and forget. */
+export function onChange(heard: () => void): () => void {
+  changes.addEventListener("message", heard);
+  return () => changes.removeEventListener("message", heard);
+}
+
 let opened: Promise<IDBPDatabase<Kept>> | null = null;
 
 function database(): Promise<IDBPDatabase<Kept>> {
@@ -41,6 +50,7 @@ export async function keep(entry: Entry): Promise<void> {
     oldest = await oldest.continue();
   }
   await transaction.done;
+  changes.postMessage(null);
 }
 
 /** The newest first. */
@@ -52,4 +62,5 @@ export async function forget(id?: string): Promise<void> {
   const db = await database();
   if (id === undefined) await db.clear("entries");
   else await db.delete("entries", id);
+  changes.postMessage(null);
 }

@@ -15,6 +15,8 @@ export interface Settings {
   server: string;
   /** Its key, if it wants one. */
   key: string;
+  /** Hosts where nothing is read, nor on those below them. */
+  sitesOff: string[];
 }
 
 export const DEFAULTS: Settings = {
@@ -26,6 +28,7 @@ export const DEFAULTS: Settings = {
   place: "device",
   server: "",
   key: "",
+  sitesOff: [],
 };
 
 export async function loadSettings(): Promise<Settings> {
@@ -35,6 +38,21 @@ export async function loadSettings(): Promise<Settings> {
 
 export async function saveSettings(changed: Partial<Settings>): Promise<void> {
   await chrome.storage.local.set(changed);
+}
+
+/** The site in the list that keeps the extension off a page. */
+export function siteOff({ sitesOff }: Settings, host: string): string | null {
+  return sitesOff.find((site) => host === site || host.endsWith(`.${site}`)) ?? null;
+}
+
+/** The host that an address, or what a person typed, is of. */
+export function hostOf(address: string): string | null {
+  try {
+    const { protocol, hostname } = new URL(/^[a-z][\w+.-]*:\/\//i.test(address) ? address : `https://${address}`);
+    return /^https?:$/.test(protocol) && hostname ? hostname : null;
+  } catch {
+    return null;
+  }
 }
 
 export function requirementsOf({ language, accurate }: Settings): Requirements {

@@ -230,6 +230,54 @@ test("the background ends in the middle of the work, and the text comes all the 
   assert.equal(await told(), lines(TEXT));
 });
 
+test("nothing is read on a site where it is turned off", async () => {
+  const { context, id, page, visit, menu, told, shadow, background } = extension;
+  const options = await context.newPage();
+  await options.goto(`chrome-extension://${id}/options.html`);
+  const field = options.getByRole("textbox", { name: "Site, such as example.org" });
+  await field.fill("no site");
+  await options.getByRole("button", { name: "Add" }).click();
+  await options.getByText("This is no name of a site.").waitFor();
+  await field.fill("http://127.0.0.1/page");
+  await options.getByRole("button", { name: "Add" }).click();
+  const remove = options.getByRole("button", { name: "Remove 127.0.0.1" });
+  await remove.waitFor();
+  await visit("image");
+  await menu("image", { srcUrl: `${site.url}dark.png` });
+  const badge = async () =>
+    (await background()).evaluate(async () => {
+      const [tab] = await chrome.tabs.query({ active: true, lastFocusedWindow: true });
+      return chrome.action.getBadgeText({ tabId: tab.id });
+    });
+  for (const end = Date.now() + 20_000; (await badge()) !== "–";) assert.ok(Date.now() < end, "no badge");
+  assert.equal(await shadow(() => 1), null);
+  await options.bringToFront();
+  await remove.click();
+  await options.getByText("None. The toolbar button").waitFor();
+  await options.close();
+  await visit("image");
+  await menu("image", { srcUrl: `${site.url}dark.png` });
+  assert.equal(await told(), lines(TEXT));
+  await page.keyboard.press("Escape");
+});
+
+test("the side panel shows what is read meanwhile", async () => {
+  const { context, id, page, visit, menu, told } = extension;
+  const panel = await context.newPage();
+  await panel.goto(`chrome-extension://${id}/panel.html`);
+  await panel.getByText("What you read appears here.").waitFor();
+  const entries = panel.locator("li .entry");
+  const before = await entries.count();
+  await visit("image");
+  await menu("image", { srcUrl: `${site.url}dark.png` });
+  await told();
+  await entries.nth(before).waitFor();
+  await entries.first().click();
+  assert.equal(await panel.locator(".whole pre").first().textContent(), TEXT);
+  await panel.close();
+  await page.keyboard.press("Escape");
+});
+
 test("the popup lists what was read, finds it, and forgets it", async () => {
   const { context, id } = extension;
   const popup = await context.newPage();
