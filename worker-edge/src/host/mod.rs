@@ -193,8 +193,9 @@ impl Exchange<'_> {
             caller: &self.caller.owner,
             rights,
             body: match self.request.body() {
-                // What a GET has as a body says nothing (RFC 9110, 9.3.1), and isn't sent on.
-                Some(body) if !["GET", "HEAD"].contains(&method) => {
+                // What these have as a body says nothing (RFC 9110, 9.3.1 and 9.3.5), and isn't sent on: a server that
+                // answers without reading it ends the connection.
+                Some(body) if !["GET", "HEAD", "DELETE"].contains(&method) => {
                     Body::passed(&[], &body, headers)?
                 }
                 _ => Body::Empty,
