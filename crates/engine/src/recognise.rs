@@ -14,6 +14,7 @@ pub(crate) mod bidi;
 mod ctc;
 mod dictionary;
 mod joined;
+mod minus;
 mod spaces;
 mod words;
 
@@ -169,6 +170,7 @@ async fn read_scaled(
         .map(|(steps, (_, width))| {
             let steps = joined::part_joined(steps);
             let mut reading = spaces::finish(&steps, *width as f32, &constants.spaces);
+            minus::restore(&mut reading.glyphs);
             if constants.right_to_left {
                 bidi::logical(&mut reading.glyphs);
             }
