@@ -176,7 +176,7 @@ async fn analyze(
     let mut memory = app.memory();
     let picture = file(&app, &head, body, &mut memory).await?;
     if picture.is_empty() {
-        return Err(Problem::from(ImagingError::Empty).into());
+        return Err(ImagingError::Empty.into());
     }
     memory.hold(picture.len())?;
     // What can't be read at all is said at once.
