@@ -54,14 +54,14 @@ def interpolate(value, environment):
     return re.sub(r"\$\$|\$\{(?P<name>\w+)(?::(?P<how>[-?])(?P<rest>[^}]*))?\}", fill, value)
 
 
-def compose(environment=None):
-    """compose.yaml, filled in."""
-    return interpolate(raw_compose(), ENVIRONMENT | (environment or {}))
+def compose(environment=None, name="compose.yaml"):
+    """A compose file, filled in."""
+    return interpolate(raw_compose(name), ENVIRONMENT | (environment or {}))
 
 
-def raw_compose():
-    """compose.yaml as it is in the file."""
-    return yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+def raw_compose(name="compose.yaml"):
+    """A compose file as it is."""
+    return yaml.safe_load((DEPLOY / name).read_text())
 
 
 def settings(service):

@@ -27,6 +27,12 @@ from shipped import (
 )
 
 KUBERNETES = DEPLOY / "kubernetes"
+# Every service of every compose file that describes whole ones.
+SERVICES = [
+    (file, name)
+    for file in ("compose.yaml", "compose.alerts.yaml")
+    for name in raw_compose(file)["services"]
+]
 
 
 def run(*command, ok=True, **options):
@@ -66,7 +72,8 @@ def test_yaml_is_written_in_one_style():
 
 
 def test_compose_files_have_the_form():
-    files = [DEPLOY / "compose.yaml", DEPLOY / "compose.gpu.yaml"]
+    files = sorted(DEPLOY.glob("compose*.yaml"))
+    assert len(files) == 3, files
     run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", *files)
 
 
@@ -80,9 +87,9 @@ def test_the_form_of_compose_files_is_really_checked(tmp_path):
     assert "read_onyl" in said
 
 
-@pytest.mark.parametrize("name", raw_compose()["services"])
-def test_a_service_is_locked_down(name):
-    service = compose()["services"][name]
+@pytest.mark.parametrize("file, name", SERVICES)
+def test_a_service_is_locked_down(file, name):
+    service = compose(name=file)["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -103,6 +110,33 @@ def test_only_nginx_is_reached_from_outside():
     outside = {n for n, s in file["services"].items() if open_networks & set(s["networks"])}
     assert outside == {"nginx", "models"}
     assert not set(file["services"]["nginx"]["networks"]) & set(file["services"]["postgres"]["networks"])
+
+
+def test_alertmanager_is_where_prometheus_looks():
+    [service] = raw_compose("compose.alerts.yaml")["services"].items()
+    config = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
+    [found] = config["alerting"]["alertmanagers"][0]["dns_sd_configs"]
+    assert (found["names"], found["port"]) == ([service[0]], 9093)
+    assert set(service[1]["networks"]) & set(compose()["services"]["prometheus"]["networks"])
+
+
+def test_alerts_reach_whom_they_should(tmp_path):
+    example = DEPLOY / "alertmanager/alertmanager.example.yml"
+    text = example.read_text()
+    mounts = dict(v.split(":")[:2] for v in raw_compose("compose.alerts.yaml")["services"]["alertmanager"]["volumes"])
+    assert "/etc/alertmanager/secrets/" in text and mounts["./alertmanager"] == "/etc/alertmanager"
+    run("amtool", "check-config", example)
+    told = {"critical": ["chat", "pager"], "warning": ["chat"]}
+    for rule in rules():
+        labels = [f"alertname={rule['alert']}", f"severity={rule['labels']['severity']}"]
+        said = run("amtool", "config", "routes", "test", f"--config.file={example}", *labels)
+        assert sorted(said.splitlines()[0].split(",")) == told[rule["labels"]["severity"]], (rule, said)
+    # What is inhibited, and by what, exists.
+    for name in re.findall(r"Maoocr[A-Z]\w+", text):
+        assert name in {rule["alert"] for rule in rules()}, name
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(text.replace("receiver: pager", "receiver: nobody"))
+    assert "nobody" in run("amtool", "check-config", wrong, ok=False)
 
 
 def test_secrets_come_from_the_environment():
@@ -209,6 +243,63 @@ def test_components_change_what_they_say(tmp_path):
     assert 443 not in [port["port"] for rule in policy["egress"] for port in rule["ports"]]
 
 
+def with_component(name, folder):
+    """The base with a component, as Kubernetes would get it; checked."""
+    run("cp", "-r", KUBERNETES, folder / "kubernetes")
+    kustomization = {"resources": ["kubernetes/base"], "components": [f"kubernetes/components/{name}"]}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    (folder / "all.yaml").write_text(run("kubectl", "kustomize", folder))
+    run("kubernetes-validate", "--strict", folder / "all.yaml")
+    return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all((folder / "all.yaml").read_text())}
+
+
+def test_a_load_balancer_shows_the_interface_and_nothing_else(tmp_path):
+    built = with_component("load-balancer", tmp_path)
+    service = built["Service", "maoocr-public"]["spec"]
+    assert service["type"] == "LoadBalancer" and [p["name"] for p in service["ports"]] == ["http"]
+    pod = built["Deployment", "maoocr"]["spec"]["template"]["metadata"]["labels"]
+    assert service["selector"].items() <= pod.items()
+    # Whoever comes from outside comes from no namespace.
+    open_ports = [rule["ports"] for rule in built["NetworkPolicy", "maoocr"]["spec"]["ingress"] if "from" not in rule]
+    assert open_ports == [[{"protocol": "TCP", "port": "http"}]]
+    # Nobody's X-Forwarded-For is believed when nobody stands in front.
+    assert "MAOOCR_TRUSTED_PROXIES" not in built["ConfigMap", "maoocr"]["data"]
+
+
+def test_there_is_one_autoscaler(tmp_path):
+    for name, kinds in {"keda": ["ScaledObject"], "autoscale-by-cpu": ["HorizontalPodAutoscaler"]}.items():
+        (tmp_path / name).mkdir()
+        built = with_component(name, tmp_path / name)
+        scalers = [kind for kind, _ in built if kind in ("HorizontalPodAutoscaler", "ScaledObject")]
+        assert scalers == kinds
+    metrics = built["HorizontalPodAutoscaler", "maoocr"]["spec"]["metrics"]
+    assert [metric["resource"]["name"] for metric in metrics] == ["cpu"]
+
+
+def test_the_adapter_knows_what_the_autoscaler_asks_for():
+    asked = {
+        (metric["type"], metric[metric["type"].lower()]["metric"]["name"])
+        for metric in yaml.safe_load((KUBERNETES / "base/autoscaler.yaml").read_text())["spec"]["metrics"]
+    }
+    rules = yaml.safe_load((KUBERNETES / "adapter.example.yaml").read_text())["rules"]
+    named = {
+        ({"custom": "Pods", "external": "External"}[kind], rule.get("name", {}).get("as", rule["seriesQuery"].split("{")[0]))
+        for kind, entries in rules.items()
+        for rule in entries
+    }
+    assert asked == named
+
+
+def test_pods_reach_their_names_and_their_collector():
+    policy = yaml.safe_load((KUBERNETES / "base/network.yaml").read_text())["spec"]
+    ports = [(to, port["port"]) for rule in policy["egress"] for to in rule.get("to", [{}]) for port in rule["ports"]]
+    # The local cache of names listens on a link-local address, which no selector of pods has.
+    assert ({"ipBlock": {"cidr": "169.254.20.10/32"}}, 53) in ports
+    assert 4318 in [port for _, port in ports]
+    # And not what else is there, such as a cloud's metadata.
+    [outside] = [to["ipBlock"]["except"] for to, port in ports if port == 443]
+    assert "169.254.0.0/16" in outside
+
 def test_a_pod_may_do_little():
     [pod] = [
         one["spec"]["template"]["spec"]
@@ -242,6 +333,12 @@ def test_the_bulk_job_asks_the_command_for_all_parts(binary, tmp_path):
     with pytest.raises(subprocess.CalledProcessError):
         wrong = [a.replace("$(SHARD)", str(job["completions"])) for a in container["args"]]
         subprocess.run([binary, *wrong], check=True, capture_output=True)
+
+
+def test_the_script_is_linted(tmp_path):
+    run("shellcheck", DEPLOY / "deploy.sh")
+    (tmp_path / "wrong.sh").write_text("#!/bin/sh\nrm $1\n")
+    assert "SC2086" in run("shellcheck", tmp_path / "wrong.sh", ok=False)
 
 
 def test_the_unit_is_valid_and_hardened(binary, tmp_path):

@@ -14,11 +14,12 @@ import urllib.request
 import warnings
 
 import pytest
+import yaml
 from websockets.sync.client import connect as open_websocket
 
 from client import ask, connect, context, multipart, recognize
 from conftest import SERVERS
-from shipped import ENVIRONMENT, panel_queries, rules
+from shipped import DEPLOY, ENVIRONMENT, panel_queries, rules
 
 # Panels that stay empty on a CPU.
 GPU_ONLY = {"Batch size"}
@@ -204,6 +205,25 @@ def test_an_alerts_numbers_are_there(busy, rule):
         # Of errors there are none in these tests.
         selector = re.sub(r"(status|code)!?=~?\"[^\"]*\",? ?", "", selector)
         assert query(busy, selector), selector
+
+
+def scaling_queries():
+    """What the adapter and KEDA ask Prometheus, with the labels that servers have here."""
+    adapter = yaml.safe_load((DEPLOY / "kubernetes/adapter.example.yaml").read_text())["rules"]
+    for rule in [*adapter["custom"], *adapter["external"]]:
+        query = rule["metricsQuery"].replace("<<.Series>>", rule["seriesQuery"].split("{")[0])
+        yield query.replace("<<.LabelMatchers>>", 'job="maoocr"')
+    scaled = yaml.safe_load((DEPLOY / "kubernetes/components/keda/scaledobject.yaml").read_text())
+    for trigger in scaled["spec"]["triggers"]:
+        yield trigger["metadata"]["query"].replace('namespace="maoocr"', 'job="maoocr"')
+
+
+@pytest.mark.parametrize("expression", scaling_queries())
+def test_what_servers_are_scaled_by_is_there(busy, expression):
+    shown = query(busy, expression)
+    # One number for each server, or one for all.
+    assert len(shown) == (1 if expression.startswith(("max(", "sum(", "100 ")) else 2), expression
+    assert all(float(series["value"][1]) >= 0 for series in shown), shown
 
 
 def test_nobody_logs_a_secret(busy, place, servers):

@@ -25,7 +25,7 @@ struct Package {
     purpose: Purpose,
 }
 
-const PACKAGES: [Package; 18] = [
+const PACKAGES: [Package; 20] = [
     Package {
         name: "build-essential",
         there: || on_path("cc"),
@@ -101,6 +101,18 @@ const PACKAGES: [Package; 18] = [
         name: "prometheus",
         there: || on_path("prometheus") && on_path("promtool"),
         why: "evaluates the alerts and the dashboard of deploy/",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "prometheus-alertmanager",
+        there: || on_path("amtool"),
+        why: "checks who hears of which alert in deploy/",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "shellcheck",
+        there: || on_path("shellcheck"),
+        why: "checks the script of deploy/",
         purpose: Purpose::Test,
     },
     Package {
