@@ -37,6 +37,7 @@ use crate::fitness::Fitness;
 use crate::followers::Followers;
 use crate::foreign;
 use crate::jobs::RunningItems;
+use crate::lines;
 use crate::metrics;
 use crate::models::Models;
 use crate::pool::Pool;
@@ -420,9 +421,10 @@ fn is_local(host: &str, allowed: &[String]) -> bool {
 }
 
 fn compression() -> CompressionLayer<impl Predicate> {
-    // Events must not wait for a block to fill; pictures are compressed already.
+    // Events and pages must not wait for a block to fill; pictures are compressed already.
     let predicate = DefaultPredicate::new()
         .and(NotForContentType::new("text/event-stream"))
+        .and(NotForContentType::new(lines::MEDIA_TYPE))
         .and(NotForContentType::new("application/wasm"));
     CompressionLayer::new().compress_when(predicate)
 }

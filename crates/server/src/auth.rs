@@ -75,6 +75,11 @@ pub async fn count_pages(app: &App, pages: usize) {
     }
 }
 
+/// The request's place among those that its caller may have open. It ends with the handler, unless an answer that takes
+/// longer keeps what the request's extensions have of it.
+#[derive(Clone)]
+pub struct Held(#[allow(dead_code)] Arc<Holding>);
+
 impl Caller {
     /// Does work on behalf of this caller.
     pub async fn on_behalf<T>(&self, work: impl Future<Output = T>) -> T {
@@ -404,7 +409,7 @@ pub async fn check(State(app): State<Arc<App>>, mut request: Request, next: Next
     }
 }
 
-async fn admit(app: &App, request: &mut Request) -> Result<(Caller, Option<Holding>), Problem> {
+async fn admit(app: &App, request: &mut Request) -> Result<(Caller, Option<Held>), Problem> {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
     let (method, uri, headers) = (request.method(), request.uri(), request.headers());
@@ -428,7 +433,10 @@ async fn admit(app: &App, request: &mut Request) -> Result<(Caller, Option<Holdi
     let mut holding = None;
     if request.method() != Method::GET && request.method() != Method::HEAD {
         caller.count(app).await?;
-        holding = caller.hold(app, Kind::Requests)?;
+        holding = caller.hold(app, Kind::Requests)?.map(|h| Held(Arc::new(h)));
+    }
+    if let Some(held) = &holding {
+        request.extensions_mut().insert(held.clone());
     }
     request.extensions_mut().insert(caller.clone());
     Ok((caller, holding))

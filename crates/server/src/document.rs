@@ -7,9 +7,9 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use maoocr_engine::answer::Answer;
 use maoocr_engine::document::{Document, PageText, Region, RegionKind};
-use maoocr_engine::imaging::{self, Format, Limits};
+use maoocr_engine::imaging::{self, Format, ImagingError, Limits};
 use maoocr_engine::layer::Verdict;
-use maoocr_engine::page::{PageError, PageRanges, Source};
+use maoocr_engine::page::{Page, PageError, PageRanges, Source};
 use maoocr_engine::pipeline::{Engine, EngineError, Observer};
 use maoocr_engine::plan::Plan;
 use maoocr_engine::reading::LayerUse;
@@ -138,6 +138,7 @@ pub struct OwnText {
 }
 
 /// A page that was read.
+#[derive(Clone)]
 pub struct ReadPage {
     /// Position in the file, from 0.
     pub index: usize,
@@ -185,10 +186,21 @@ impl From<PageError> for ReadError {
     }
 }
 
-/// An observer that is told of pages, too.
+/// An observer that is told of pages, too. `done` counts those read and lost so far, `of` those there are to read.
 pub trait Reader: Observer {
-    /// A page was read; `of` is the number of pages to read, where it is known.
-    fn page(&mut self, read: usize, of: Option<usize>);
+    /// A page was read.
+    fn page(&mut self, page: &ReadPage, done: usize, of: usize);
+
+    /// A page alone can't be read; whether to go on without it.
+    fn lost(&mut self, error: &PageError, done: usize, of: usize) -> bool;
+}
+
+/// The pages of a file.
+pub struct ReadFile {
+    /// Those that were read; at least one.
+    pub pages: Vec<ReadPage>,
+    /// Those that were lost, if the reader went on without them.
+    pub lost: Vec<PageError>,
 }
 
 /// Most pages of a PDF of which some are chosen.
@@ -205,118 +217,163 @@ pub fn countless(limits: &Limits) -> Limits {
 /// Reads a file's pages one after the other; at most `most` of them.
 ///
 /// # Errors
-/// The first page that can't be read, or more pages than that.
+/// The first page that can't be read, or more pages than that. If the reader goes on without lost pages, the first of
+/// them where there is no other.
 pub async fn read(
     engine: &Engine,
     file: &Bytes,
     options: &PageOptions,
     (plan, limits, most): (&Plan, &Limits, usize),
     watch: &mut impl Reader,
-) -> Result<Vec<ReadPage>, ReadError> {
-    let whole = |error| PageError { index: None, error };
-    let most = if options.single { 1 } else { most };
+) -> Result<ReadFile, ReadError> {
     let ranges = options.pages.as_ref();
-    let too_many = |count: usize| {
-        if options.single {
-            return ReadError::Choice(export::single_page());
-        }
-        let detail = format!(
-            "{count} pages are more than the {most} that one answer holds: choose some with `pages`, or send the file \
-             as a job"
-        );
-        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_pages", detail);
-        ReadError::Choice(problem.field("pages"))
-    };
-    let none = || {
-        let detail = "`pages` chooses none of the pages there are";
-        ReadError::Choice(Problem::unprocessable("no_pages", detail).field("pages"))
-    };
     let pdf = is_pdf(file);
-    let structured = options.structured(file);
-    let structure = structured.then(|| StructureOptions {
-        pictures: false,
-        ..StructureOptions::default()
-    });
-    let mut source: Box<dyn Source + '_> = if pdf {
-        let document = Pdf::open(
-            Arc::new(file.to_vec()),
-            Options {
-                password: options.password.clone(),
-                limits: countless(limits),
-                seconds: Some(PAGE_SECONDS),
-            },
-        )
-        .map_err(whole)?;
-        let count = document.count();
-        let chosen = ranges.map_or_else(|| (0..count).collect(), |r| r.chosen(count));
-        if chosen.is_empty() {
-            return Err(none());
-        }
-        if chosen.len() > most {
-            return Err(too_many(chosen.len()));
-        }
-        Box::new(Arc::new(document).pages(chosen))
+    let (mut source, of): (Box<dyn Source + '_>, usize) = if pdf {
+        let (document, chosen) = open_pdf(file, options, limits, most)?;
+        let of = chosen.len();
+        (Box::new(document.pages(chosen)), of)
     } else {
         // Before anything is read: a file that says how many pages it has is refused for them at once.
         let count = imaging::probe(file, limits).map_err(whole)?.pages;
         let chosen = (1..=count).filter(|&number| ranges.is_none_or(|ranges| ranges.holds(number)));
-        match chosen.count() {
-            0 => return Err(none()),
-            chosen if chosen > most => return Err(too_many(chosen)),
-            _ => imaging::open(file, limits).map_err(whole)?,
-        }
+        let of = chosen.count();
+        admit(of, options, most)?;
+        (imaging::open(file, limits).map_err(whole)?, of)
     };
-    let of = source.count().filter(|_| pdf || ranges.is_none());
-    let mut pages = Vec::new();
+    let mut file = ReadFile {
+        pages: Vec::new(),
+        lost: Vec::new(),
+    };
     let mut count = 0;
     while let Some(page) = source.next_page() {
         if watch.cancelled() {
             return Err(ReadError::Engine(EngineError::Cancelled));
         }
-        let mut page = page?;
         if !pdf {
-            page.index = count;
             count += 1;
             if ranges.is_some_and(|ranges| !ranges.holds(count)) {
-                continue;
+                // Nobody wants it, whatever it is; but where the file ends, it ends.
+                match page {
+                    Err(error) if error.index.is_none() => return Err(error.into()),
+                    _ => continue,
+                }
             }
         }
-        if pages.len() == most {
-            return Err(too_many(most + 1));
+        let done = file.pages.len() + file.lost.len() + 1;
+        if done > most_of(options, most) {
+            return Err(too_many(done, options, most));
         }
-        let index = page.index;
-        let read = engine
-            .read_document_page(
-                page,
-                options.text_layer.into(),
-                structure.as_ref(),
-                plan,
-                watch,
-            )
-            .await
-            .map_err(ReadError::Engine)?;
-        let state = match read.layer {
-            _ if options.text_layer == TextLayer::Never => LayerState::Ignored,
-            Verdict::Sound => LayerState::Sound,
-            Verdict::Absent => LayerState::Absent,
-            Verdict::Poor => LayerState::Poor,
-            Verdict::Lies => LayerState::Lies,
+        let page = match page {
+            Ok(page) => page,
+            Err(error) if error.index.is_some() && watch.lost(&error, done, of) => {
+                file.lost.push(error);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
         };
-        pages.push(ReadPage {
-            index,
-            own: pdf.then_some(OwnText {
-                state,
-                painted: read.painted,
-            }),
-            answer: read.answer,
-            text: structured.then_some(read.text),
+        let page = one(engine, page, (options, pdf), plan, watch).await?;
+        watch.page(&page, done, of);
+        file.pages.push(page);
+    }
+    if file.pages.is_empty() {
+        return Err(match file.lost.into_iter().next() {
+            Some(error) => error.into(),
+            None => none(),
         });
-        watch.page(pages.len(), of);
     }
-    if pages.is_empty() {
-        return Err(none());
+    Ok(file)
+}
+
+/// Opens a PDF, and says which of its pages were chosen; at least one.
+///
+/// # Errors
+/// It can't be opened, or the choice is none or more than `most`.
+pub fn open_pdf(
+    file: &Bytes,
+    options: &PageOptions,
+    limits: &Limits,
+    most: usize,
+) -> Result<(Arc<Pdf>, Vec<usize>), ReadError> {
+    let how = Options {
+        password: options.password.clone(),
+        limits: countless(limits),
+        seconds: Some(PAGE_SECONDS),
+    };
+    let document = Pdf::open(Arc::new(file.to_vec()), how).map_err(whole)?;
+    let count = document.count();
+    let ranges = options.pages.as_ref();
+    let chosen = ranges.map_or_else(|| (0..count).collect(), |r| r.chosen(count));
+    admit(chosen.len(), options, most)?;
+    Ok((Arc::new(document), chosen))
+}
+
+/// Reads one page.
+async fn one(
+    engine: &Engine,
+    page: Page,
+    (options, pdf): (&PageOptions, bool),
+    plan: &Plan,
+    watch: &mut impl Observer,
+) -> Result<ReadPage, ReadError> {
+    let structure = (options.structure || pdf).then(|| StructureOptions {
+        pictures: false,
+        ..StructureOptions::default()
+    });
+    let index = page.index;
+    let layer = options.text_layer.into();
+    let read = engine.read_document_page(page, layer, structure.as_ref(), plan, watch);
+    let read = read.await.map_err(ReadError::Engine)?;
+    let state = match read.layer {
+        _ if options.text_layer == TextLayer::Never => LayerState::Ignored,
+        Verdict::Sound => LayerState::Sound,
+        Verdict::Absent => LayerState::Absent,
+        Verdict::Poor => LayerState::Poor,
+        Verdict::Lies => LayerState::Lies,
+    };
+    Ok(ReadPage {
+        index,
+        own: pdf.then_some(OwnText {
+            state,
+            painted: read.painted,
+        }),
+        answer: read.answer,
+        text: structure.is_some().then_some(read.text),
+    })
+}
+
+fn whole(error: ImagingError) -> PageError {
+    PageError { index: None, error }
+}
+
+/// Most pages of an answer.
+fn most_of(options: &PageOptions, most: usize) -> usize {
+    if options.single { 1 } else { most }
+}
+
+/// Checks the number of chosen pages.
+fn admit(chosen: usize, options: &PageOptions, most: usize) -> Result<(), ReadError> {
+    match chosen {
+        0 => Err(none()),
+        chosen if chosen > most_of(options, most) => Err(too_many(chosen, options, most)),
+        _ => Ok(()),
     }
-    Ok(pages)
+}
+
+fn too_many(count: usize, options: &PageOptions, most: usize) -> ReadError {
+    if options.single {
+        return ReadError::Choice(export::single_page());
+    }
+    let detail = format!(
+        "{count} pages are more than the {most} that one answer holds: choose some with `pages`, or send the file as a \
+         job"
+    );
+    let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_pages", detail);
+    ReadError::Choice(problem.field("pages"))
+}
+
+fn none() -> ReadError {
+    let detail = "`pages` chooses none of the pages there are";
+    ReadError::Choice(Problem::unprocessable("no_pages", detail).field("pages"))
 }
 
 /// The document in an answer's JSON. Pages that were read without looking for regions have paragraphs.

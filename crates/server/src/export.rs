@@ -9,6 +9,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::document;
+use crate::lines;
 use crate::problem::Problem;
 
 /// The id of an answer that isn't JSON.
@@ -28,11 +29,17 @@ pub struct Form {
 }
 
 /// All of them; the first is the default.
-pub const FORMS: [Form; 10] = [
+pub const FORMS: [Form; 11] = [
     Form {
         name: "json",
         media_type: "application/json",
         what: "pages, lines, words and blocks with boxes",
+        format: None,
+    },
+    Form {
+        name: "ndjson",
+        media_type: lines::MEDIA_TYPE,
+        what: "a line of JSON for each page as it is read, and a last one of the whole",
         format: None,
     },
     Form {
@@ -167,6 +174,11 @@ impl Form {
         self.format == Some(Format::PageXml)
     }
 
+    /// Whether it has a line for each page.
+    pub fn is_lines(self) -> bool {
+        self.media_type == lines::MEDIA_TYPE
+    }
+
     /// Whether it is made of the file, too.
     pub fn is_pdf(self) -> bool {
         self.name == "pdf"
@@ -178,7 +190,10 @@ impl Form {
     /// 422 if the form has one page and the answer has several; 500 if the answer is from another version.
     pub fn text(self, answer: &Value, name: &str) -> Result<String, Problem> {
         let Some(format) = self.format else {
-            return Ok(answer.to_string());
+            return Ok(match self.is_lines() {
+                true => lines::all(answer),
+                false => answer.to_string(),
+            });
         };
         let document = document::of_json(answer)
             .map_err(|error| Problem::internal("answer_unreadable", error))?;
@@ -201,12 +216,15 @@ impl Form {
     pub fn response(self, answer: Value, name: &str) -> Result<Response, Problem> {
         let vary = (header::VARY, HeaderValue::from_static("accept"));
         let id = answer["id"].as_str().and_then(|id| id.parse().ok());
-        if self.format.is_none() {
+        if self.format.is_none() && !self.is_lines() {
             return Ok(([vary], axum::Json(answer)).into_response());
         }
         let mut response = self.text(&answer, name)?.into_response();
         let headers = response.headers_mut();
-        let kind = format!("{}; charset=utf-8", self.media_type);
+        let kind = match self.is_lines() {
+            true => self.media_type.into(),
+            false => format!("{}; charset=utf-8", self.media_type),
+        };
         let kind = HeaderValue::from_str(&kind)
             .unwrap_or(HeaderValue::from_static("application/octet-stream"));
         headers.insert(header::CONTENT_TYPE, kind);

@@ -27,6 +27,7 @@ pub mod jobs;
 pub mod json;
 pub mod kept;
 pub mod keys;
+pub mod lines;
 pub mod listen;
 #[cfg(feature = "mcp")]
 pub mod mcp;

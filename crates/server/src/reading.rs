@@ -1,5 +1,7 @@
 //! From a picture's bytes to its answer: plan, cache, queue, engine, history.
 
+mod merge;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use maoocr_engine::geometry::Quad;
+use maoocr_engine::page::PageError;
 use maoocr_engine::pipeline::{EngineError, Observer};
 use maoocr_engine::plan::{Plan, Requirements};
 use maoocr_engine::recognise::Reading;
@@ -20,12 +23,14 @@ use crate::app::App;
 use crate::auth;
 use crate::cache::OWNER;
 use crate::config::Switch;
-use crate::document::{self, PageOptions, ReadError, ReadPage, Reader};
+use crate::document::{self, PageOptions, ReadError, ReadFile, ReadPage, Reader};
 use crate::metrics;
 use crate::models::LoadError;
 use crate::pool::{Done, Lane, Refused, Stop};
 use crate::problem::Problem;
 use crate::store::{NewEntry, StoreError};
+
+pub use self::merge::{blank, merged};
 
 /// A picture to read.
 #[derive(Clone, Debug)]
@@ -69,6 +74,31 @@ pub enum Event {
     },
 }
 
+/// What becomes of a page while those after it are still to be read.
+#[derive(Clone, Debug)]
+pub enum PageEvent {
+    /// It was read.
+    Read {
+        /// The page, as in the answer.
+        page: Value,
+        /// How many pages were read or lost so far.
+        done: usize,
+        /// How many there are to read.
+        of: usize,
+    },
+    /// It was lost; the others are read all the same.
+    Lost {
+        /// Its position in the file, from 0.
+        index: usize,
+        /// Why.
+        problem: Problem,
+        /// How many pages were read or lost so far.
+        done: usize,
+        /// How many there are to read.
+        of: usize,
+    },
+}
+
 /// A picture that was read.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -93,31 +123,6 @@ impl Answer {
     }
 }
 
-/// Merges pages into one answer: the first page, with `text`, `confidence` and `processing_time` of all of them and the
-/// pages themselves in `pages` if there are several.
-pub fn merged(mut pages: Vec<Value>) -> Value {
-    if pages.len() == 1 {
-        return pages.remove(0);
-    }
-    let Some(mut whole) = pages.first().cloned() else {
-        return Value::Null;
-    };
-    let number = |page: &Value, field: &str| page[field].as_f64().unwrap_or(0.0);
-    let texts: Vec<&str> = pages.iter().filter_map(|p| p["text"].as_str()).collect();
-    let weights = texts.iter().map(|t| t.chars().count() as f64);
-    let (mut sum, mut weight) = (0.0, 0.0);
-    for (page, characters) in pages.iter().zip(weights) {
-        sum += number(page, "confidence") * characters;
-        weight += characters;
-    }
-    whole["text"] = json!(texts.join("\n\n"));
-    whole["confidence"] = json!(if weight > 0.0 { sum / weight } else { 0.0 });
-    let seconds: f64 = pages.iter().map(|p| number(p, "processing_time")).sum();
-    whole["processing_time"] = json!(seconds);
-    whole["pages"] = Value::Array(pages);
-    whole
-}
-
 /// Reads a picture that someone is waiting for. Dropping the future cancels the reading.
 ///
 /// # Errors
@@ -128,21 +133,55 @@ pub async fn read(
     deadline: Instant,
     events: Option<UnboundedSender<Event>>,
 ) -> Result<Answer, Problem> {
+    let ear = events.map_or(Ear::Nobody, Ear::Lines);
+    read_for(app, order, deadline, ear).await
+}
+
+/// The same page by page: `pages` hears of each as it is read, and pages that alone can't be read are left blank.
+///
+/// # Errors
+/// As for [`read`]; it may come after pages that were read.
+pub async fn read_pages(
+    app: &Arc<App>,
+    order: Order,
+    deadline: Instant,
+    pages: UnboundedSender<PageEvent>,
+) -> Result<Answer, Problem> {
+    read_for(app, order, deadline, Ear::Pages(pages)).await
+}
+
+async fn read_for(
+    app: &Arc<App>,
+    order: Order,
+    deadline: Instant,
+    ear: Ear,
+) -> Result<Answer, Problem> {
     let stop = Stop::at(Some(deadline));
     let _waiting = stop.when_dropped();
     let plan = app.models.plan(&order.requirements)?;
     let key = key(app, &order, &plan);
     // Line events come only from the engine, never from the cache.
-    if events.is_none()
+    if !matches!(ear, Ear::Lines(_))
         && let Some(answer) = cached(app, key.as_ref()).await
     {
+        ear.hear_all(&answer.pages);
         remember(app, &order, &answer).await;
         return Ok(answer);
     }
-    let pages = run(app, Lane::Interactive, &order, plan, stop, (events, None)).await?;
-    auth::count_pages(app, pages.len()).await;
-    let answer = fresh(pages);
-    if let Some(key) = key
+    let id = Uuid::now_v7();
+    let file = run(
+        app,
+        Lane::Interactive,
+        &order,
+        (plan, id),
+        stop,
+        (ear, None),
+    )
+    .await?;
+    auth::count_pages(app, file.pages.len()).await;
+    let whole = file.lost.is_empty();
+    let answer = fresh(id, file);
+    if let Some(key) = key.filter(|_| whole)
         && let Ok(bytes) = serde_json::to_vec(&answer.pages)
     {
         app.cache.put(&key, bytes.into()).await;
@@ -170,18 +209,20 @@ pub async fn read_in_background(
     if let Some(answer) = cached(app, key.as_ref()).await {
         return Ok(answer);
     }
-    let pages = run(app, Lane::Background, order, plan, stop, (None, begin)).await?;
-    Ok(fresh(pages))
+    let id = Uuid::now_v7();
+    let ear = Ear::Nobody;
+    let file = run(app, Lane::Background, order, (plan, id), stop, (ear, begin)).await?;
+    Ok(fresh(id, file))
 }
 
 async fn run(
     app: &Arc<App>,
     lane: Lane,
     order: &Order,
-    plan: Plan,
+    (plan, id): (Plan, Uuid),
     stop: Stop,
-    (events, begin): (Option<UnboundedSender<Event>>, Option<Begin>),
-) -> Result<Vec<ReadPage>, Problem> {
+    (ear, begin): (Ear, Option<Begin>),
+) -> Result<ReadFile, Problem> {
     let most = match lane {
         Lane::Interactive => app.config.max_pages_at_once,
         Lane::Background => app.config.max_pages,
@@ -196,18 +237,19 @@ async fn run(
             {
                 return Done::untold(Err(Failure::NotBegun));
             }
-            let watch = Watch { stop, events };
+            let watch = Watch { stop, id, ear };
             let value = engine(&app, &picture, &options, &plan, most.into(), watch);
-            let megapixels = value.as_ref().ok().map(|pages| megapixels(pages));
+            // Here, because whoever waits for it may have gone.
+            if let Ok(file) = &value {
+                metrics::pages(file.pages.iter().map(|page| &page.answer));
+            }
+            let megapixels = value.as_ref().ok().map(|file| megapixels(&file.pages));
             Done { value, megapixels }
         }
     };
     let receiver = app.pool.submit(lane, stop.clone(), work)?;
     match receiver.await {
-        Ok(Ok(pages)) => {
-            metrics::pages(pages.iter().map(|page| &page.answer));
-            Ok(pages)
-        }
+        Ok(Ok(file)) => Ok(file),
         Ok(Err(Failure::NotBegun)) => {
             let detail =
                 "the picture was given to another server, or the database does not respond";
@@ -267,7 +309,7 @@ fn engine(
     plan: &Plan,
     most: usize,
     mut watch: Watch,
-) -> Result<Vec<ReadPage>, Failure> {
+) -> Result<ReadFile, Failure> {
     let _models = app.models.hold(plan).map_err(Failure::Load)?;
     let engine = app.models.engine();
     let bounds = (plan, &app.limits, most);
@@ -283,29 +325,50 @@ fn megapixels(pages: &[ReadPage]) -> f64 {
     pixels.sum::<f64>() / 1e6
 }
 
-/// Forwards the engine's events and tells it when to stop.
-struct Watch {
-    stop: Stop,
-    events: Option<UnboundedSender<Event>>,
+/// Who hears of a reading before its end. If nobody listens any more, the stop is on its way.
+enum Ear {
+    Nobody,
+    Lines(UnboundedSender<Event>),
+    Pages(UnboundedSender<PageEvent>),
 }
 
-impl Watch {
-    fn tell(&self, event: Event) {
-        if let Some(events) = &self.events {
-            // If nobody listens any more, the stop is on its way.
+impl Ear {
+    fn hear(&self, event: Event) {
+        if let Self::Lines(events) = self {
             let _ = events.send(event);
+        }
+    }
+
+    /// Tells of pages that were read before.
+    fn hear_all(&self, pages: &[Value]) {
+        if let Self::Pages(events) = self {
+            for (page, done) in pages.iter().zip(1..) {
+                let _ = events.send(PageEvent::Read {
+                    page: page.clone(),
+                    done,
+                    of: pages.len(),
+                });
+            }
         }
     }
 }
 
+/// Forwards the engine's events and tells it when to stop.
+struct Watch {
+    stop: Stop,
+    /// The answer's id.
+    id: Uuid,
+    ear: Ear,
+}
+
 impl Observer for Watch {
     fn detected(&mut self, quads: &[Quad]) {
-        self.tell(Event::Detected(quads.to_vec()));
+        self.ear.hear(Event::Detected(quads.to_vec()));
     }
 
     fn line(&mut self, index: usize, quad: &Quad, reading: &Reading) {
-        if self.events.is_some() && !reading.is_empty() {
-            self.tell(Event::Line {
+        if matches!(self.ear, Ear::Lines(_)) && !reading.is_empty() {
+            self.ear.hear(Event::Line {
                 index,
                 quad: *quad,
                 text: reading.text(),
@@ -315,7 +378,7 @@ impl Observer for Watch {
     }
 
     fn withdrawn(&mut self, index: usize) {
-        self.tell(Event::Withdrawn(index));
+        self.ear.hear(Event::Withdrawn(index));
     }
 
     fn cancelled(&mut self) -> bool {
@@ -324,26 +387,61 @@ impl Observer for Watch {
 }
 
 impl Reader for Watch {
-    fn page(&mut self, read: usize, of: Option<usize>) {
-        // Whose file has one page hears of it by the answer.
-        if of != Some(1) {
-            self.tell(Event::Page { read, of });
+    fn page(&mut self, page: &ReadPage, done: usize, of: usize) {
+        match &self.ear {
+            Ear::Nobody => {}
+            // Whose file has one page hears of it by the answer.
+            Ear::Lines(_) if of == 1 => {}
+            Ear::Lines(_) => self.ear.hear(Event::Page {
+                read: done,
+                of: Some(of),
+            }),
+            Ear::Pages(events) => {
+                let page = json_of(self.id, page.clone());
+                let _ = events.send(PageEvent::Read { page, done, of });
+            }
         }
+    }
+
+    fn lost(&mut self, error: &PageError, done: usize, of: usize) -> bool {
+        let (Ear::Pages(events), Some(index)) = (&self.ear, error.index) else {
+            return false;
+        };
+        let problem = error.clone().into();
+        let _ = events.send(PageEvent::Lost {
+            index,
+            problem,
+            done,
+            of,
+        });
+        true
     }
 }
 
-fn fresh(pages: Vec<ReadPage>) -> Answer {
-    let id = Uuid::now_v7();
-    let pages = pages
+/// A page with the id of its answer.
+fn json_of(id: Uuid, mut page: ReadPage) -> Value {
+    page.answer.id = id.to_string();
+    page.into_json()
+}
+
+/// The answer of a file, with blank pages where some were lost.
+fn fresh(id: Uuid, file: ReadFile) -> Answer {
+    let mut pages: Vec<(usize, Value)> = file
+        .pages
         .into_iter()
-        .map(|mut page| {
-            page.answer.id = id.to_string();
-            page.into_json()
-        })
+        .map(|page| (page.index, json_of(id, page)))
         .collect();
+    for error in file.lost {
+        let (Some(index), Some((_, like))) = (error.index, pages.first()) else {
+            continue;
+        };
+        let blank = blank(index, &Problem::from(error).to_json(), like);
+        pages.push((index, blank));
+    }
+    pages.sort_by_key(|(index, _)| *index);
     Answer {
         id,
-        pages,
+        pages: pages.into_iter().map(|(_, page)| page).collect(),
         cached: false,
     }
 }
@@ -445,21 +543,5 @@ impl From<Refused> for Problem {
             _ => "more pictures are waiting than this server can read in time; try again later",
         };
         Self::busy(refused.code(), detail, refused.retry_after())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn several_pages_make_one_answer() {
-        let page = |text: &str, confidence: f64| json!({"text": text, "confidence": confidence, "processing_time": 0.5, "width": 3});
-        let whole = merged(vec![page("abc", 1.0), page("d", 0.6)]);
-        assert_eq!(whole["text"], "abc\n\nd");
-        assert_eq!(whole["confidence"], 0.9);
-        assert_eq!(whole["processing_time"], 1.0);
-        assert_eq!(whole["pages"].as_array().unwrap().len(), 2);
-        assert_eq!(merged(vec![page("abc", 1.0)]), page("abc", 1.0));
     }
 }

@@ -111,7 +111,9 @@ fn extend(
         );
         return Err(damaged(WriteError::Structure(why)));
     }
-    for (text, own) in texts.iter().zip(layers) {
+    // Of a page that could not be read there is nothing to lay over it.
+    let read = texts.iter().zip(layers).filter(|(text, _)| text.width > 0);
+    for (text, own) in read {
         out.outline(text.index, text);
         let own = own.unwrap_or(OwnText {
             state: LayerState::Absent,
@@ -161,9 +163,13 @@ fn compose(
         if stop.asked() {
             return Err(late());
         }
-        let page = page.map_err(Problem::from)?;
-        if let Some(text) = texts.iter().find(|text| text.index == index) {
-            out.add(file, index, text, &page.image);
+        let text = texts.iter().find(|text| text.index == index);
+        match (page, text) {
+            (Ok(page), Some(text)) => out.add(file, index, text, &page.image),
+            (Err(error), Some(text)) if text.width > 0 => return Err(error.into()),
+            (Err(error), None) if error.index.is_none() => return Err(error.into()),
+            // Not wanted, or lost when it was read.
+            _ => {}
         }
         index += 1;
         if texts.iter().all(|text| text.index < index) {

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::config::Switch;
 use crate::export::Form;
+use crate::lines::AnswerLine;
 use crate::pool::{Lane, Stop};
 use crate::problem::Problem;
 use crate::reading;
@@ -178,7 +179,7 @@ pub struct WantedForm {
     params(("id" = Uuid, Path, description = "The answer's id"), WantedForm),
     responses(
         (status = 200, description = "The answer", content(
-            (Answer = "application/json"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
+            (Answer = "application/json"), (AnswerLine = "application/x-ndjson"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
             (String = "application/vnd.hocr+html"), (String = "application/alto+xml"),
             (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Vec<u8> = "application/pdf")
         )),

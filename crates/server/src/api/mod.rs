@@ -14,6 +14,7 @@ pub mod models;
 pub mod recognize;
 pub mod schema;
 pub mod status;
+pub mod stream;
 pub mod ws;
 
 use std::ops::RangeInclusive;

@@ -9,10 +9,12 @@ use axum::response::Response;
 use utoipa::ToSchema;
 
 use crate::api::schema::{Answer, Requirements};
+use crate::api::stream;
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Held};
 use crate::document::TextLayer;
 use crate::input::{self, JsonPicture};
+use crate::lines::AnswerLine;
 use crate::pool::{Lane, Stop};
 use crate::problem::Problem;
 use crate::reading::{self, Order};
@@ -55,6 +57,10 @@ pub struct Form {
 /// Send a form with the part `image`, JSON, or the bare file with the requirements in the query. Files of more pages than
 /// one answer holds are refused: choose some with `pages`, or make it a job. `format` or `Accept` ask for Markdown, HTML,
 /// hOCR, ALTO and other forms.
+///
+/// As `application/x-ndjson`, the answer comes page by page: a line of JSON for each page as it is read, and a last line
+/// that sums up, or a problem. A page that alone can't be read has an `error`. Whoever closes the connection stops the
+/// reading.
 #[utoipa::path(
     post,
     path = "/api/ocr/recognize",
@@ -70,7 +76,7 @@ pub struct Form {
     )),
     responses(
         (status = 200, description = "The text and its layout", content(
-            (Answer = "application/json"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
+            (Answer = "application/json"), (AnswerLine = "application/x-ndjson"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
             (String = "application/vnd.hocr+html"), (String = "application/alto+xml"),
             (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Vec<u8> = "application/pdf")
         )),
@@ -97,7 +103,7 @@ pub async fn recognize(
     request_body(content((Form = "multipart/form-data"), (JsonPicture<'_> = "application/json"))),
     responses(
         (status = 200, description = "The text and its layout", content(
-            (Answer = "application/json"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
+            (Answer = "application/json"), (AnswerLine = "application/x-ndjson"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
             (String = "application/vnd.hocr+html"), (String = "application/alto+xml"),
             (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Vec<u8> = "application/pdf")
         )),
@@ -120,6 +126,7 @@ async fn answer(app: Arc<App>, caller: Caller, request: Request) -> Result<Respo
     let deadline = reading::deadline(&app, wanted);
     // Before the body is read: a refusal must cost next to nothing.
     app.pool.admits(&Stop::at(Some(deadline)))?;
+    let held = request.extensions().get::<Held>().cloned();
     let upload = input::upload(&app, request).await?;
     // The time the upload took doesn't count against the deadline.
     let deadline = reading::deadline(&app, wanted);
@@ -133,8 +140,11 @@ async fn answer(app: Arc<App>, caller: Caller, request: Request) -> Result<Respo
         name: upload.name,
         requirements: upload.wishes.requirements,
         options: upload.wishes.options,
-        owner: caller.owner,
+        owner: caller.owner.clone(),
     };
+    if form.is_lines() {
+        return stream::answer(app, caller, order, deadline, (upload.memory, held)).await;
+    }
     let answer = reading::read(&app, order, deadline, None).await?;
     let hit = if answer.cached { "hit" } else { "miss" };
     let mut response = match original {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::document::OwnText;
+use crate::problem::Problem;
 
 /// What the caller needs. Every field is optional.
 #[derive(Serialize, ToSchema)]
@@ -242,6 +243,9 @@ pub struct Answer {
     /// The text that a PDF's page has of its own.
     #[schema(required = false)]
     pub text_layer: Option<OwnText>,
+    /// Why this page of several could not be read; the rest is empty then.
+    #[schema(value_type = Option<Problem>, required = false)]
+    pub error: Option<serde_json::Value>,
     /// What looked like a line and is not in the text, if there is any.
     #[schema(required = false)]
     pub dropped: Option<Vec<Dropped>>,
