@@ -12,6 +12,11 @@ Usage: deploy/deploy.sh [OPTION…]
   --no-build      use the image that is here
   --gpu           run on an NVIDIA GPU (compose.gpu.yaml)
   --alerts        run Alertmanager too (compose.alerts.yaml)
+  --webhooks      let the servers call webhooks and fetch pictures (compose.webhooks.yaml)
+  --earlier DIR   also serve earlier MaoOCR clients: plain HTTP on 127.0.0.1:8000, no keys,
+                  pictures by their path in DIR (compose.earlier.yaml)
+  --only-earlier DIR
+                  that server alone: needs no deploy/.env, no host name and no certificate
   --wait SECONDS  how long to wait for health [default: 300]
   --help          show this
 
@@ -58,7 +63,7 @@ check_port() {
 
 action=--build
 files="-f compose.yaml"
-wait=300
+earlier="" alone="" wait=300
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -66,6 +71,13 @@ while [ $# -gt 0 ]; do
         --no-build) action=--no-build ;;
         --gpu) files="$files -f compose.gpu.yaml" ;;
         --alerts) files="$files -f compose.alerts.yaml" alerts=yes ;;
+        --webhooks) files="$files -f compose.webhooks.yaml" ;;
+        --earlier | --only-earlier)
+            [ $# -gt 1 ] || fail "$1 needs a folder: deploy/deploy.sh $1 DIR"
+            [ "$1" = --earlier ] || alone=yes
+            earlier=$2
+            shift
+            ;;
         --wait)
             [ $# -gt 1 ] || fail "--wait needs a number of seconds"
             wait=$2
@@ -83,6 +95,20 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+if [ -n "$earlier" ]; then
+    [ -d "$earlier" ] || fail "$earlier is not a folder"
+    # Compose wants the whole path, and so do the clients.
+    MAOOCR_PICTURES=$(cd "$earlier" && pwd)
+    export MAOOCR_PICTURES
+    files="$files -f compose.earlier.yaml"
+fi
+if [ -n "$alone" ]; then
+    case $files in
+        *gpu* | *alerts* | *webhooks*) fail "--only-earlier excludes --gpu, --alerts and --webhooks" ;;
+    esac
+    files="-f compose.earlier.yaml"
+fi
+
 cd "$(dirname "$0")"
 [ -z "${pull:-}" ] || [ -n "$(setting MAOOCR_IMAGE "")" ] ||
     fail "--pull needs the image's name: set MAOOCR_IMAGE=REGISTRY/maoocr in deploy/.env"
@@ -93,20 +119,22 @@ compose() {
 }
 
 # What can be told without Docker.
-[ -f .env ] || fail "deploy/.env is missing: cp deploy/.env.example deploy/.env, then fill it in"
-# shellcheck disable=SC2013 # Names have no spaces.
-for name in $(sed -n 's/^\([A-Z_]*\)=$/\1/p' .env.example); do
-    [ -n "$(setting "$name" "")" ] || fail "$name is empty: set it in deploy/.env"
-done
-tls=$(setting MAOOCR_TLS_FOLDER "")
-[ -d "$tls" ] || fail "MAOOCR_TLS_FOLDER: there is no folder $tls"
-for file in tls.crt tls.key; do
-    # It may be closed to this user.
-    [ ! -x "$tls" ] || [ -e "$tls/$file" ] ||
-        fail "$tls/$file is missing: docs/operate.md shows how to get a certificate"
-done
-[ -z "${alerts:-}" ] || [ -f alertmanager/alertmanager.yml ] ||
-    fail "deploy/alertmanager/alertmanager.yml is missing: copy alertmanager.example.yml and say who is told"
+if [ -z "$alone" ]; then
+    [ -f .env ] || fail "deploy/.env is missing: cp deploy/.env.example deploy/.env, then fill it in"
+    # shellcheck disable=SC2013 # Names have no spaces.
+    for name in $(sed -n 's/^\([A-Z_]*\)=$/\1/p' .env.example); do
+        [ -n "$(setting "$name" "")" ] || fail "$name is empty: set it in deploy/.env"
+    done
+    tls=$(setting MAOOCR_TLS_FOLDER "")
+    [ -d "$tls" ] || fail "MAOOCR_TLS_FOLDER: there is no folder $tls"
+    for file in tls.crt tls.key; do
+        # It may be closed to this user.
+        [ ! -x "$tls" ] || [ -e "$tls/$file" ] ||
+            fail "$tls/$file is missing: docs/operate.md shows how to get a certificate"
+    done
+    [ -z "${alerts:-}" ] || [ -f alertmanager/alertmanager.yml ] ||
+        fail "deploy/alertmanager/alertmanager.yml is missing: copy alertmanager.example.yml and say who is told"
+fi
 
 command -v docker >/dev/null 2>&1 || fail "Docker is not installed: https://docs.docker.com/engine/install/"
 docker compose version >/dev/null 2>&1 ||
@@ -116,8 +144,14 @@ if ! said=$(docker info 2>&1 >/dev/null); then
     fail "Docker doesn't respond: start it (systemctl start docker), or join the group docker"
 fi
 
-check_port nginx "$(setting MAOOCR_HTTP_PUBLISH 80)" MAOOCR_HTTP_PUBLISH
-check_port nginx "$(setting MAOOCR_HTTPS_PUBLISH 443)" MAOOCR_HTTPS_PUBLISH
+if [ -z "$alone" ]; then
+    check_port nginx "$(setting MAOOCR_HTTP_PUBLISH 80)" MAOOCR_HTTP_PUBLISH
+    check_port nginx "$(setting MAOOCR_HTTPS_PUBLISH 443)" MAOOCR_HTTPS_PUBLISH
+fi
+if [ -n "$earlier" ]; then
+    plain=$(setting MAOOCR_EARLIER_PUBLISH 127.0.0.1:8000)
+    check_port earlier "$plain" MAOOCR_EARLIER_PUBLISH
+fi
 
 if [ -n "${pull:-}" ]; then
     compose pull
@@ -129,13 +163,24 @@ if ! compose up --detach $action --wait --wait-timeout "$wait"; then
     exit 1
 fi
 
-name=$(setting MAOOCR_NAME "")
-public=$(setting MAOOCR_HTTPS_PUBLIC "")
-cat <<END
-
-MaoOCR is running.
+echo
+echo "MaoOCR is running."
+if [ -z "$alone" ]; then
+    name=$(setting MAOOCR_NAME "")
+    public=$(setting MAOOCR_HTTPS_PUBLIC "")
+    cat <<END
   web app        https://$name$public/
   interface      https://$name$public/docs
   dashboard      https://$name$public/grafana/ (for MAOOCR_ADMIN_NETWORK)
   first key      docker compose -f deploy/compose.yaml exec server maoocr keys create --name first
 END
+fi
+if [ -n "$earlier" ]; then
+    case $plain in
+        *:*) at=$plain ;;
+        *) at=localhost:$plain ;;
+    esac
+    cat <<END
+  earlier clients  http://$at (pictures in $MAOOCR_PICTURES)
+END
+fi

@@ -30,7 +30,7 @@ KUBERNETES = DEPLOY / "kubernetes"
 # Every service of every compose file that describes whole ones.
 SERVICES = [
     (file, name)
-    for file in ("compose.yaml", "compose.alerts.yaml")
+    for file in ("compose.yaml", "compose.alerts.yaml", "compose.earlier.yaml")
     for name in raw_compose(file)["services"]
 ]
 
@@ -73,7 +73,7 @@ def test_yaml_is_written_in_one_style():
 
 def test_compose_files_have_the_form():
     files = sorted(DEPLOY.glob("compose*.yaml"))
-    assert len(files) == 3, files
+    assert len(files) == 5, files
     run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", *files)
 
 
@@ -89,7 +89,7 @@ def test_the_form_of_compose_files_is_really_checked(tmp_path):
 
 @pytest.mark.parametrize("file, name", SERVICES)
 def test_a_service_is_locked_down(file, name):
-    service = compose(name=file)["services"][name]
+    service = compose({"MAOOCR_PICTURES": "/pictures"}, file)["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -97,7 +97,7 @@ def test_a_service_is_locked_down(file, name):
     assert {"cpus", "memory", "pids"} <= service["deploy"]["resources"]["limits"].keys()
     assert ":" in service["image"] and not service["image"].endswith(":latest")
     # The server's image has its check with it; what fetches the models ends.
-    assert "healthcheck" in service or name in ("server", "models")
+    assert "healthcheck" in service or name in ("server", "earlier", "models")
     for needed, how in service.get("depends_on", {}).items():
         ends = needed == "models"
         assert how["condition"] == ("service_completed_successfully" if ends else "service_healthy")
@@ -110,6 +110,19 @@ def test_only_nginx_is_reached_from_outside():
     outside = {n for n, s in file["services"].items() if open_networks & set(s["networks"])}
     assert outside == {"nginx", "models"}
     assert not set(file["services"]["nginx"]["networks"]) & set(file["services"]["postgres"]["networks"])
+
+
+def test_earlier_clients_are_served_on_this_machine_only():
+    file = compose({"MAOOCR_PICTURES": "/scans"}, "compose.earlier.yaml")
+    assert [s["ports"] for s in file["services"].values() if "ports" in s] == [["127.0.0.1:8000:8000"]]
+    [pictures] = [v for v in file["services"]["earlier"]["volumes"] if isinstance(v, dict)]
+    assert pictures["source"] == "/scans" and pictures["read_only"]
+    # It stands alone, and beside the others: what both have is the same.
+    whole = raw_compose()
+    assert file["services"]["models"] == compose()["services"]["models"]
+    assert file["name"] == whole["name"]
+    with pytest.raises(AssertionError, match="MAOOCR_PICTURES"):
+        compose(name="compose.earlier.yaml")
 
 
 def test_alertmanager_is_where_prometheus_looks():
@@ -164,6 +177,8 @@ def test_a_missing_secret_stops_compose():
 def test_the_servers_options_exist(options):
     """Every variable that is handed to the server is one that it reads."""
     used = set(compose()["services"]["server"]["environment"])
+    used |= set(raw_compose("compose.earlier.yaml")["services"]["earlier"]["environment"])
+    used |= set(raw_compose("compose.webhooks.yaml")["services"]["server"]["environment"])
     config = yaml.safe_load((KUBERNETES / "base/configmap.yaml").read_text())
     used |= set(config["data"]) | set(image_environment("cpu")) | set(image_environment("gpu"))
     unit = (DEPLOY / "systemd/maoocr.service").read_text() + (DEPLOY / "systemd/gpu.conf").read_text()

@@ -35,11 +35,12 @@ class Script:
         tls.mkdir()
         for name in ("tls.crt", "tls.key"):
             (tls / name).touch()
-        self.ports = [free_port() for _ in range(2)]
+        self.ports = [free_port() for _ in range(3)]
         self.settings = ENVIRONMENT | {
             "MAOOCR_TLS_FOLDER": str(tls),
             "MAOOCR_HTTP_PUBLISH": str(self.ports[0]),
             "MAOOCR_HTTPS_PUBLISH": f"127.0.0.1:{self.ports[1]}",
+            "MAOOCR_EARLIER_PUBLISH": f"127.0.0.1:{self.ports[2]}",
         }
 
     def run(self, *arguments, docker=True, fails=""):
@@ -83,11 +84,22 @@ def test_it_builds_starts_waits_and_says_where_it_is(script):
 def test_its_options_choose_files(script):
     (script.folder / "alertmanager/alertmanager.yml").touch()
     script.settings["MAOOCR_IMAGE"] = "registry.example/maoocr"
-    code, _, errors = script.run("--gpu", "--alerts", "--pull", "--wait", "60")
+    pictures = script.folder.parent / "scans"
+    pictures.mkdir()
+    code, said, errors = script.run("--gpu", "--alerts", "--webhooks", "--pull", "--earlier", pictures, "--wait", "60")
     assert (code, errors) == (0, ""), errors
-    names = ["", ".gpu", ".alerts"]
+    names = ["", ".gpu", ".alerts", ".webhooks", ".earlier"]
     files = " ".join(["compose", *(f"-f compose{name}.yaml" for name in names)])
     assert script.asked()[-2:] == [f"{files} pull", f"{files} up --detach --no-build --wait --wait-timeout 60"]
+    assert f"http://127.0.0.1:{script.ports[2]} (pictures in {pictures})" in said
+
+
+def test_earlier_clients_alone_need_no_settings(script):
+    script.settings = {"MAOOCR_EARLIER_PUBLISH": script.ports[2]}
+    code, said, errors = script.run("--only-earlier", script.folder)
+    assert (code, errors) == (0, ""), errors
+    assert script.asked()[-1].startswith("compose -f compose.earlier.yaml up ")
+    assert f"http://localhost:{script.ports[2]}" in said and "https" not in said
 
 
 def test_what_is_missing_is_named(script):
@@ -102,6 +114,8 @@ def test_what_is_missing_is_named(script):
     refused("no Compose 2", fails="version")
     refused("Docker doesn't respond", fails="info")
     refused("--sideways", "--sideways")
+    refused("needs a folder", "--earlier")
+    refused("is not a folder", "--earlier", "/nowhere/at/all")
     refused("number of seconds", "--wait", "soon")
     refused("MAOOCR_IMAGE", "--pull")
     refused("alertmanager.yml is missing", "--alerts")
@@ -112,13 +126,13 @@ def test_what_is_missing_is_named(script):
 
 
 def test_a_port_that_is_taken_is_named(script):
-    for number, name in enumerate(["MAOOCR_HTTP_PUBLISH", "MAOOCR_HTTPS_PUBLISH"]):
+    for number, name in enumerate(["MAOOCR_HTTP_PUBLISH", "MAOOCR_HTTPS_PUBLISH", "MAOOCR_EARLIER_PUBLISH"]):
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", script.ports[number]))
             listener.listen()
-            code, _, errors = script.run()
+            code, _, errors = script.run("--earlier", script.folder)
         assert code == 2 and f"port {script.ports[number]} is taken" in errors and name in errors, errors
-    assert script.run()[0] == 0
+    assert script.run("--earlier", script.folder)[0] == 0
 
 
 def test_what_does_not_become_healthy_is_shown(script):
@@ -130,5 +144,6 @@ def test_what_does_not_become_healthy_is_shown(script):
 def test_help_has_every_option(script):
     code, said, _ = script.run("--help", docker=False)
     assert code == 0
-    options = {"--pull", "--no-build", "--gpu", "--alerts", "--wait", "--help"}
+    options = {"--pull", "--no-build", "--gpu", "--alerts", "--webhooks", "--earlier", "--only-earlier"}
+    options |= {"--wait", "--help"}
     assert {word for word in said.split() if word.startswith("--")} == options

@@ -218,7 +218,7 @@ def scaling_queries():
         yield trigger["metadata"]["query"].replace('namespace="maoocr"', 'job="maoocr"')
 
 
-@pytest.mark.parametrize("expression", scaling_queries())
+@pytest.mark.parametrize("expression", list(scaling_queries()))
 def test_what_servers_are_scaled_by_is_there(busy, expression):
     shown = query(busy, expression)
     # One number for each server, or one for all.

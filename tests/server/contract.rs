@@ -10,12 +10,12 @@ use crate::documents;
 use crate::stand::{Server, Stand, sample};
 
 /// A Python with the packages of requirements.txt.
-fn python() -> Command {
+pub fn python() -> Command {
     let python = std::env::var_os("MAOOCR_API_PYTHON").unwrap_or_else(|| "python3".into());
     Command::new(python)
 }
 
-fn here() -> std::path::PathBuf {
+pub fn here() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("server")
 }
 

@@ -17,4 +17,5 @@ mod quotas;
 mod recovery;
 mod stand;
 mod telemetry;
+mod webhooks;
 mod ws;

@@ -25,7 +25,7 @@ struct Package {
     purpose: Purpose,
 }
 
-const PACKAGES: [Package; 20] = [
+const PACKAGES: [Package; 21] = [
     Package {
         name: "build-essential",
         there: || on_path("cc"),
@@ -107,6 +107,12 @@ const PACKAGES: [Package; 20] = [
         name: "prometheus-alertmanager",
         there: || on_path("amtool"),
         why: "checks who hears of which alert in deploy/",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "pgbouncer",
+        there: || on_path("pgbouncer") || Path::new("/usr/sbin/pgbouncer").is_file(),
+        why: "stands between the server and PostgreSQL in the tests",
         purpose: Purpose::Test,
     },
     Package {

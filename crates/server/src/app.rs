@@ -44,6 +44,7 @@ use crate::pool::Pool;
 use crate::problem::{Problem, Told};
 use crate::store::{Scope, Store};
 use crate::telemetry;
+use crate::webhooks::Webhooks;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -69,6 +70,8 @@ pub struct App {
     pub keys: Keys,
     /// Fetches pictures by URL, if that is enabled.
     pub fetcher: Option<Fetcher>,
+    /// Tells when jobs are over, if that is enabled.
+    pub webhooks: Option<Webhooks>,
     /// The metrics.
     pub recorder: PrometheusHandle,
     /// Notified when there is work in the store.
@@ -346,16 +349,17 @@ fn cors(config: &Config) -> CorsLayer {
     layer.allow_origin(AllowOrigin::list(origins.collect::<Vec<HeaderValue>>()))
 }
 
-/// A server that is open to this machine must not be open to web pages shown on it. A page can make its own name resolve
-/// to a loopback address (DNS rebinding), but it can't make the browser send another `Host`.
+/// A server that is open to this machine, be it through a container's published port, must not be open to web pages shown
+/// on it. A page can make its own name resolve to a loopback address (DNS rebinding), but it can't make the browser send
+/// another `Host`.
 async fn check_host(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if app.config.is_private()
+    if app.config.checks_hosts()
         && !host(&request).is_some_and(|host| is_local(host, &app.config.allowed_hosts))
     {
         return Problem::new(
             StatusCode::FORBIDDEN,
             "host_not_allowed",
-            "this server is open to this machine only: call it as localhost, or allow the name with --allowed-hosts",
+            "this server needs no key and answers to certain names only: call it as localhost, or allow the name with --allowed-hosts",
         )
         .into_response();
     }

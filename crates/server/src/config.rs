@@ -10,6 +10,7 @@ use maoocr_engine::imaging::Limits;
 
 use crate::network::Network;
 use crate::store::CONNECTIONS;
+use crate::webhook_secret::Secret;
 
 /// Options of the server.
 #[derive(Args, Clone, Debug)]
@@ -204,8 +205,8 @@ pub struct Config {
     /// times the rate].
     #[arg(long, env = "MAOOCR_JOB_RATE", value_name = "N")]
     pub job_rate: Option<u32>,
-    /// Host names, besides localhost, that a server open on a loopback address answers to. Refusing all others keeps web
-    /// pages from reaching it through a name of their own.
+    /// Host names, besides localhost, that a server without keys answers to; a check that is off beyond a loopback address
+    /// unless names are given. Refusing all others keeps web pages from reaching it through a name of their own.
     #[arg(
         long,
         env = "MAOOCR_ALLOWED_HOSTS",
@@ -238,9 +239,44 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub url_hosts: Vec<String>,
+    /// Hosts that may be told when a job is over (the field `webhook` of a job) [default: none, the field is refused].
+    #[arg(
+        long,
+        env = "MAOOCR_WEBHOOK_HOSTS",
+        value_name = "HOST,…",
+        value_delimiter = ','
+    )]
+    pub webhook_hosts: Vec<String>,
+    /// Networks, besides the public internet, where those hosts may be, as ADDRESS/BITS.
+    #[arg(
+        long,
+        env = "MAOOCR_WEBHOOK_NETWORKS",
+        value_name = "NET,…",
+        value_delimiter = ','
+    )]
+    pub webhook_networks: Vec<Network>,
+    /// Secret that webhooks are signed with, as Standard Webhooks writes it: whsec_ and base64 of 24 to 64 bytes. Two,
+    /// separated by a comma, during a rotation.
+    #[arg(
+        long = "webhook-secret",
+        env = "MAOOCR_WEBHOOK_SECRET",
+        value_name = "SECRET,…",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub webhook_secrets: Vec<String>,
     /// Folder that `image_path` is relative to [default: none, the field is refused].
     #[arg(long, env = "MAOOCR_FILE_ROOT", value_name = "DIR")]
     pub file_root: Option<PathBuf>,
+    /// What callers call that folder, where it has another path on their side: whole paths below one of these names are
+    /// below the folder [default: only its own path].
+    #[arg(
+        long,
+        env = "MAOOCR_FILE_ROOT_NAMES",
+        value_name = "PATH,…",
+        value_delimiter = ','
+    )]
+    pub file_root_names: Vec<String>,
 
     /// Keep a history of answers.
     #[arg(long, env = "MAOOCR_HISTORY", value_enum, default_value = "on")]
@@ -371,6 +407,16 @@ impl Config {
         {
             return error(format!("--file-root: {} is not a folder", root.display()));
         }
+        let whole = |name: &String| name.starts_with(['/', '\\']) || name.get(1..2) == Some(":");
+        if let Some(name) = self.file_root_names.iter().find(|n| !whole(n)) {
+            return error(format!(
+                "--file-root-names: {name} is not a whole path such as /home/me/scans or C:\\scans"
+            ));
+        }
+        if !self.file_root_names.is_empty() && self.file_root.is_none() {
+            return error("--file-root-names are names of a folder: set --file-root, too".into());
+        }
+        self.check_webhooks()?;
         if let Some(web) = &self.web
             && !web.join("index.html").is_file()
         {
@@ -386,6 +432,24 @@ impl Config {
         Ok(())
     }
 
+    fn check_webhooks(&self) -> Result<(), ConfigError> {
+        for secret in &self.webhook_secrets {
+            Secret::parse(secret)
+                .map_err(|why| ConfigError(format!("a secret in --webhook-secret: {why}")))?;
+        }
+        let (hosts, secrets) = (&self.webhook_hosts, &self.webhook_secrets);
+        let reason = if hosts.is_empty() && !secrets.is_empty() {
+            "--webhook-secret has no use without --webhook-hosts"
+        } else if hosts.is_empty() && !self.webhook_networks.is_empty() {
+            "--webhook-networks has no use without --webhook-hosts"
+        } else if !hosts.is_empty() && secrets.is_empty() {
+            "--webhook-hosts needs --webhook-secret: receivers must be able to tell who calls"
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError(reason.into()))
+    }
+
     /// Whether callers need a key.
     pub fn needs_keys(&self) -> bool {
         match self.auth {
@@ -398,6 +462,12 @@ impl Config {
     /// browsers.
     pub fn is_private(&self) -> bool {
         !self.needs_keys() && self.edge_secrets.is_empty() && self.listen.ip().is_loopback()
+    }
+
+    /// Whether it answers to certain host names only.
+    pub fn checks_hosts(&self) -> bool {
+        let open = !self.needs_keys() && self.edge_secrets.is_empty();
+        self.is_private() || (open && !self.allowed_hosts.is_empty())
     }
 
     /// Requests per minute for callers without a rate of their own; none: no limit.
@@ -510,7 +580,12 @@ pub(crate) mod tests {
             (&["--api-keys", "short"][..], "24"),
             (&["--cors", "*,https://a.example"], "--cors"),
             (&["--file-root", "/no/such/folder"], "--file-root"),
+            (&["--file-root-names", "/scans"], "set --file-root"),
+            (&["--file-root-names", "scans"], "--file-root-names"),
             (&["--public-url", "ocr.example"], "--public-url"),
+            (&["--webhook-hosts", "a.example"], "--webhook-secret"),
+            (&["--webhook-networks", "10.0.0.0/8"], "--webhook-hosts"),
+            (&["--webhook-secret", "whsec_short"], "--webhook-secret"),
             (&["--web", "/no/such/folder"], "--web"),
             (&["--upload-memory", "8"], "--upload-memory"),
             (&["--edge-secret", "short"], "32"),

@@ -24,9 +24,10 @@ pub async fn picture(app: &App, path: &str, memory: &mut Memory) -> Result<Bytes
         ));
     };
     let (path, limit) = (path.to_string(), app.config.file_bytes());
+    let names = app.config.file_root_names.clone();
     // Its size is known once it is read; the caller keeps what it then needs.
     memory.hold(limit)?;
-    let read = tokio::task::spawn_blocking(move || read(&root, &path, limit)).await;
+    let read = tokio::task::spawn_blocking(move || read(&root, &names, &path, limit)).await;
     read.unwrap_or_else(|error| Err(Problem::internal("file_failed", error)))
 }
 
@@ -94,8 +95,8 @@ fn refuse(detail: &str) -> Problem {
 }
 
 /// What a caller's path is beneath the folder. Clients on the same machine, or with the same folder mounted, send whole
-/// paths, and on Windows with its separators.
-fn beneath(root: &Path, path: &str) -> Option<String> {
+/// paths, and on Windows with its separators. `names` is what they call the folder, where it isn't its own path.
+fn beneath(root: &Path, names: &[String], path: &str) -> Option<String> {
     let plain = |text: &str| {
         let text = text.replace('\\', "/");
         let text = text.strip_prefix("//?/").unwrap_or(&text);
@@ -112,9 +113,11 @@ fn beneath(root: &Path, path: &str) -> Option<String> {
     let roots = [Some(root), real.as_deref()].into_iter().flatten();
     roots
         .map(|root| plain(&root.to_string_lossy()))
+        .chain(names.iter().map(|name| plain(name)))
         .find_map(|root| {
             let (start, rest) = wanted.split_at_checked(root.len())?;
-            let same = if has_drive(&root) {
+            // Windows takes no notice of case, on a share neither.
+            let same = if has_drive(&root) || root.starts_with("//") {
                 start.eq_ignore_ascii_case(&root)
             } else {
                 start == root
@@ -125,8 +128,8 @@ fn beneath(root: &Path, path: &str) -> Option<String> {
 }
 
 /// The directory handle resolves each name itself: neither `..` nor a link leads outside.
-fn read(root: &Path, path: &str, limit: usize) -> Result<Bytes, Problem> {
-    let path = &*beneath(root, path)
+fn read(root: &Path, names: &[String], path: &str, limit: usize) -> Result<Bytes, Problem> {
+    let path = &*beneath(root, names, path)
         .ok_or_else(|| refuse("the path leads outside the folder that this server reads from"))?;
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput => {
@@ -174,17 +177,20 @@ mod tests {
             symlink("../secret", root.join("relative")).unwrap();
             symlink(folder.path(), root.join("out")).unwrap();
             symlink("a", root.join("inner")).unwrap();
-            assert_eq!(read(&root, "inner/b/picture", 100).unwrap(), "bytes");
+            assert_eq!(read(&root, &[], "inner/b/picture", 100).unwrap(), "bytes");
         }
 
-        assert_eq!(read(&root, "a/b/picture", 100).unwrap(), "bytes");
+        assert_eq!(read(&root, &[], "a/b/picture", 100).unwrap(), "bytes");
         // As clients of earlier versions send it.
         let whole = |path: &str| format!("{}/{path}", root.display());
-        assert_eq!(read(&root, &whole("a/b/picture"), 100).unwrap(), "bytes");
-        assert_eq!(read(&root, "a\\b\\picture", 100).unwrap(), "bytes");
+        assert_eq!(
+            read(&root, &[], &whole("a/b/picture"), 100).unwrap(),
+            "bytes"
+        );
+        assert_eq!(read(&root, &[], "a\\b\\picture", 100).unwrap(), "bytes");
         let secret = folder.path().join("secret").display().to_string();
         for path in [&*whole("../secret"), &*whole("out/secret"), &secret] {
-            let problem = read(&root, path, 100).unwrap_err();
+            let problem = read(&root, &[], path, 100).unwrap_err();
             assert!(problem.status.is_client_error(), "{path}: {problem:?}");
         }
         for path in [
@@ -201,10 +207,13 @@ mod tests {
             "none",
             "a\0b",
         ] {
-            let problem = read(&root, path, 100).unwrap_err();
+            let problem = read(&root, &[], path, 100).unwrap_err();
             assert!(problem.status.is_client_error(), "{path}: {problem:?}");
         }
-        assert_eq!(read(&root, "a/b/picture", 3).unwrap_err().code, "too_large");
+        assert_eq!(
+            read(&root, &[], "a/b/picture", 3).unwrap_err().code,
+            "too_large"
+        );
     }
 
     #[test]
@@ -215,10 +224,32 @@ mod tests {
             "c:/users/ann/scans/a/b.png",
             "\\\\?\\C:\\Users\\Ann\\scans\\a\\b.png",
         ] {
-            assert_eq!(beneath(root, path).unwrap(), "a/b.png", "{path}");
+            assert_eq!(beneath(root, &[], path).unwrap(), "a/b.png", "{path}");
         }
         for path in ["C:\\Users\\Ann\\scans2\\b.png", "D:\\b.png", "/etc/passwd"] {
-            assert_eq!(beneath(root, path), None, "{path}");
+            assert_eq!(beneath(root, &[], path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_folder_has_the_names_that_its_callers_give_it() {
+        let root = Path::new("/pictures");
+        let names = ["/home/ann/scans", "Z:\\scans\\", "\\\\nas\\scans"].map(String::from);
+        for path in [
+            "/home/ann/scans/a/b.png",
+            "z:\\Scans\\a\\b.png",
+            "\\\\NAS\\scans\\a\\b.png",
+            "/pictures/a/b.png",
+            "a/b.png",
+        ] {
+            assert_eq!(beneath(root, &names, path).unwrap(), "a/b.png", "{path}");
+        }
+        for path in [
+            "/home/ann/scans2/b.png",
+            "/home/Ann/scans/b.png",
+            "Z:\\b.png",
+        ] {
+            assert_eq!(beneath(root, &names, path), None, "{path}");
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod metrics;
 pub mod models;
 pub mod multipart;
 pub mod network;
+pub mod outside;
 pub mod pictures;
 pub mod pool;
 pub mod problem;
@@ -46,6 +47,8 @@ pub mod stop;
 pub mod store;
 pub mod telemetry;
 pub mod usual;
+pub mod webhook_secret;
+pub mod webhooks;
 
 pub use config::Config;
 pub use serve::{ServeError, database, serve};

@@ -23,6 +23,7 @@ const BACKLOG: &str = "maoocr_jobs_backlog";
 const DATABASE: &str = "maoocr_database_up";
 const BATCH: &str = "maoocr_batch_size";
 const CACHE: &str = "maoocr_cache_total";
+const WEBHOOKS: &str = "maoocr_webhooks_total";
 const CONNECTIONS: &str = "maoocr_websockets";
 
 /// Installs the recorder, once per process.
@@ -63,6 +64,10 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_gauge!(DATABASE, "Whether the database responds");
     describe_histogram!(BATCH, "Lines recognised per run on a batching device");
     describe_counter!(CACHE, "Lookups in the result cache: hit, miss");
+    describe_counter!(
+        WEBHOOKS,
+        "Tries to tell of a job's end, by outcome: delivered, failed, given_up"
+    );
     describe_gauge!(CONNECTIONS, "Open WebSockets");
     metrics_process::Collector::default().describe();
     Ok(handle)
@@ -122,6 +127,11 @@ pub fn pages<'a>(pages: impl Iterator<Item = &'a Answer>) {
 /// Counts a lookup in the result cache.
 pub fn cache(hit: bool) {
     counter!(CACHE, "result" => if hit { "hit" } else { "miss" }).increment(1);
+}
+
+/// Counts a try to tell of a job's end.
+pub fn webhook(outcome: &'static str) {
+    counter!(WEBHOOKS, "outcome" => outcome).increment(1);
 }
 
 /// Counts an opened or closed WebSocket.

@@ -25,7 +25,8 @@ use crate::models::Models;
 use crate::pool::Pool;
 use crate::store::{self, StoreError};
 use crate::telemetry::{self, TelemetryError};
-use crate::{cache, listen, metrics};
+use crate::webhooks::Webhooks;
+use crate::{cache, listen, metrics, webhooks};
 
 /// Why the server can't run.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +46,8 @@ pub enum ServeError {
     /// The Redis URL is invalid.
     #[error("--redis-url: {0}")]
     Cache(String),
-    /// The client for `image_url` can't be created.
-    #[error("--url-hosts: {0}")]
+    /// The client for `image_url` or webhooks can't be created.
+    #[error("--url-hosts, --webhook-hosts: {0}")]
     Fetcher(#[from] reqwest::Error),
     /// The metrics recorder can't be installed.
     #[error("can't start the metrics: {0}")]
@@ -128,6 +129,7 @@ async fn run(config: Config, files: Files) -> Result<(), ServeError> {
     }
     let jobs = tokio::spawn(jobs::run(app.clone()));
     tokio::spawn(jobs::retain(app.clone()));
+    tokio::spawn(webhooks::run(app.clone()));
     tokio::spawn(followers::tend(app.clone()));
     let upkeep = metrics::tend(app.recorder.clone(), Duration::from_secs(5));
     tokio::spawn(upkeep);
@@ -183,6 +185,7 @@ pub(crate) async fn make(config: Config, files: Files) -> Result<App, ServeError
         limiter,
         keys: Keys::new(&config),
         fetcher: Fetcher::new(&config.url_hosts)?,
+        webhooks: Webhooks::new(&config)?,
         recorder,
         work: Notify::new(),
         running: RunningItems::default(),

@@ -9,7 +9,7 @@ use maoocr_server::store::{
     self, Claim, Created, ItemKey, Job, NewEntry, NewJob, NewKey, Outcome, Purged, Scope, State,
     Store, StoreError, Waiting,
 };
-use maoocr_services::Postgres;
+use maoocr_services::{PgBouncer, Postgres};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -21,6 +21,7 @@ struct Database {
     store: Arc<dyn Store>,
     address: String,
     _folder: Option<TempDir>,
+    _pooler: Option<PgBouncer>,
     _server: Option<Arc<Mutex<Postgres>>>,
 }
 
@@ -32,6 +33,7 @@ impl Database {
             store: store::open(&address).await.unwrap(),
             address,
             _folder: Some(folder),
+            _pooler: None,
             _server: None,
         }
     }
@@ -47,8 +49,26 @@ impl Database {
             store: store::open(&address).await.unwrap(),
             address,
             _folder: None,
+            _pooler: None,
             _server: Some(server),
         }
+    }
+
+    /// PostgreSQL behind a pooler that gives each transaction another session; none if the installed one can't do that
+    /// with prepared statements.
+    async fn pooled() -> Option<Self> {
+        if !PgBouncer::keeps_statements().unwrap() {
+            return None;
+        }
+        let server = server();
+        let pooler = PgBouncer::start(&lock(&server).database().unwrap(), 3).unwrap();
+        Some(Self {
+            store: store::open(pooler.address()).await.unwrap(),
+            address: pooler.address().into(),
+            _folder: None,
+            _pooler: Some(pooler),
+            _server: Some(server),
+        })
     }
 
     /// As another replica sees it.
@@ -87,6 +107,15 @@ macro_rules! both {
                 super::$name(&super::Database::postgres().await).await;
             })*
         }
+        mod pooled {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                match super::Database::pooled().await {
+                    Some(database) => super::$name(&database).await,
+                    None => eprintln!("PgBouncer is older than 1.21: NOT tested"),
+                }
+            })*
+        }
     };
 }
 
@@ -114,6 +143,7 @@ both! {
     words_are_found_as_people_write_them
     no_query_and_no_text_is_too_odd
     keys_are_kept_and_revoked
+    a_webhook_is_due_when_its_job_is_over
     tables_of_a_newer_version_are_refused
     a_new_database_can_be_opened_by_several_at_once
 }
@@ -1348,4 +1378,94 @@ async fn nothing_is_set_for_a_session() {
         "nothing was logged"
     );
     assert!(!log.contains("pg_advisory_lock("), "a session's lock");
+}
+
+async fn a_webhook_is_due_when_its_job_is_over(database: &Database) {
+    let (store, worker) = (&*database.store, Uuid::now_v7());
+    let due = async |max| store.due_webhooks(max, LEASE).await.unwrap();
+    let waiting = Duration::ZERO;
+    let jobs = [job(store, "o", 1).await, job(store, "o", 1).await];
+    for job in &jobs {
+        store
+            .add_webhook(job.id, "https://hooks.example")
+            .await
+            .unwrap();
+    }
+    assert_eq!(due(9).await, []);
+    for claim in claim(store, worker, 2).await {
+        let outcome = Outcome::Failed(json!({"code": "none"}));
+        assert!(store.finish(worker, claim.item, outcome).await.unwrap());
+    }
+    // Each is given out once, also to two that ask at the same time.
+    let other = database.again().await;
+    let (one, two) = tokio::join!(due(1), other.due_webhooks(9, LEASE));
+    let mut given = [one, two.unwrap()].concat();
+    given.sort_by_key(|due| due.job);
+    assert_eq!(
+        given.iter().map(|d| d.job).collect::<Vec<_>>(),
+        jobs.clone().map(|j| j.id)
+    );
+    assert_ne!(given[0].event, given[1].event);
+    assert_eq!(
+        (&*given[0].url, given[0].attempts),
+        ("https://hooks.example", 1)
+    );
+    assert_eq!(due(9).await, []);
+    // One is tried again and is the same event; the other was told.
+    let [first, second] = [&given[0], &given[1]];
+    store
+        .settle_webhook(first.job, first.event, Some(waiting))
+        .await
+        .unwrap();
+    store
+        .settle_webhook(second.job, second.event, None)
+        .await
+        .unwrap();
+    let again = due(9).await;
+    assert_eq!(
+        (again.len(), again[0].event, again[0].attempts),
+        (1, first.event, 2)
+    );
+    // What goes on isn't over, whatever becomes of the last try; its next end is another event.
+    store.retry_job("o", first.job).await.unwrap().unwrap();
+    store
+        .settle_webhook(first.job, first.event, Some(waiting))
+        .await
+        .unwrap();
+    assert_eq!(due(9).await, []);
+    store.cancel_job("o", first.job).await.unwrap().unwrap();
+    let last = due(9).await;
+    assert_eq!(
+        (last.len(), last[0].job, last[0].attempts),
+        (1, first.job, 1)
+    );
+    assert_ne!(last[0].event, first.event);
+    store
+        .settle_webhook(first.job, first.event, None)
+        .await
+        .unwrap();
+    store
+        .settle_webhook(first.job, last[0].event, Some(waiting))
+        .await
+        .unwrap();
+    assert_eq!(due(9).await.len(), 1);
+    store.delete_job("o", first.job).await.unwrap().unwrap();
+    assert_eq!(due(9).await, []);
+}
+
+/// A pooler that gives each transaction another session loses prepared statements, unless it keeps them itself. That is
+/// said at the start and not at some later query.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_loses_statements_is_named() {
+    let server = server();
+    let address = lock(&server).database().unwrap();
+    store::open(&address).await.unwrap();
+    let pooler = PgBouncer::start(&address, 1).unwrap();
+    let opened = store::open(pooler.address()).await;
+    if PgBouncer::keeps_statements().unwrap() {
+        assert!(opened.is_ok());
+    } else {
+        let error = opened.err().expect("it must be refused").to_string();
+        assert!(error.contains("max_prepared_statements"), "{error}");
+    }
 }

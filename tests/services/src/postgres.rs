@@ -136,7 +136,7 @@ impl Postgres {
     pub fn restart(&mut self) -> Result<()> {
         self.stop();
         let (port, folder) = (self.port.to_string(), self.folder.path().display());
-        let command = self.as_user(&[
+        let command = as_user(&[
             &self.programs.join("postgres").display().to_string(),
             "-D",
             &format!("{folder}/data"),
@@ -169,7 +169,7 @@ impl Postgres {
         if is_root() {
             run(&["chown", "-R", "postgres", &folder.display().to_string()])?;
         }
-        let command = self.as_user(&[
+        let command = as_user(&[
             &self.programs.join("initdb").display().to_string(),
             "--pgdata",
             &folder.join("data").display().to_string(),
@@ -186,25 +186,25 @@ impl Postgres {
         ]);
         run(&command.iter().map(String::as_str).collect::<Vec<_>>())
     }
+}
 
-    /// PostgreSQL refuses to run as root.
-    fn as_user(&self, command: &[&str]) -> Vec<String> {
-        let before: &[&str] = if is_root() {
-            &[
-                "setpriv",
-                "--reuid=postgres",
-                "--regid=postgres",
-                "--clear-groups",
-            ]
-        } else {
-            &[]
-        };
-        [before, command]
-            .concat()
-            .into_iter()
-            .map(String::from)
-            .collect()
-    }
+/// A command as a user who may run it: neither PostgreSQL nor PgBouncer runs as root.
+pub fn as_user(command: &[&str]) -> Vec<String> {
+    let before: &[&str] = if is_root() {
+        &[
+            "setpriv",
+            "--reuid=postgres",
+            "--regid=postgres",
+            "--clear-groups",
+        ]
+    } else {
+        &[]
+    };
+    [before, command]
+        .concat()
+        .into_iter()
+        .map(String::from)
+        .collect()
 }
 
 /// Where PostgreSQL's programs are: Debian keeps them off `PATH`, by version; elsewhere they are on it.
@@ -227,14 +227,14 @@ fn programs() -> Result<PathBuf> {
         .context("PostgreSQL is not installed: apt-get install postgresql")
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     Command::new("id")
         .arg("-u")
         .output()
         .is_ok_and(|output| output.stdout == b"0\n")
 }
 
-fn run(command: &[&str]) -> Result<()> {
+pub fn run(command: &[&str]) -> Result<()> {
     let output = Command::new(command[0])
         .args(&command[1..])
         .current_dir("/")

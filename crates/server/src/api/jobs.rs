@@ -21,7 +21,7 @@ use crate::body::{BodyError, Incoming, announced};
 use crate::json::{self, JsonRequirements, List, Text};
 use crate::problem::Problem;
 use crate::store::{Created, ItemKey, Job, NewJob, Scope, State as JobState, Waiting};
-use crate::{input, multipart};
+use crate::{input, multipart, webhooks};
 
 /// Longest idempotency key, characters.
 const KEY: usize = 200;
@@ -33,6 +33,9 @@ pub struct Form {
     /// The requirements, as JSON. They must come before the pictures.
     #[schema(required = false)]
     requirements: Option<schema::Requirements>,
+    /// Whom to tell when the job is over. It must come before the pictures.
+    #[schema(required = false)]
+    webhook: Option<String>,
     /// The files, one part per picture.
     #[schema(value_type = Vec<String>, format = Binary)]
     image: Vec<Vec<u8>>,
@@ -50,6 +53,9 @@ pub struct JsonJob<'a> {
     /// The requirements.
     #[schema(value_type = Option<schema::Requirements>)]
     requirements: Option<JsonRequirements>,
+    /// Whom to tell when the job is over.
+    #[schema(value_type = Option<String>)]
+    webhook: Option<Text<'a>>,
 }
 
 /// A picture of a job.
@@ -70,6 +76,10 @@ pub struct JsonJobPicture<'a> {
 /// The answer arrives once all pictures are stored; from then on the job survives restarts and crashes. A second request
 /// with the same `Idempotency-Key` gets the first one's job. If the first is still uploading, the second replaces it, and
 /// the first gets 409.
+///
+/// A `webhook` is posted `{type, timestamp, data}` when the job is over: `job.done` or `job.cancelled`, and the job. It is
+/// signed as Standard Webhooks says, and tried again for a day until its host, which the operator must have allowed,
+/// answers with 2xx. It may come more than once, under the same `webhook-id`.
 #[utoipa::path(
     post,
     path = "/api/ocr/batch",
@@ -104,6 +114,7 @@ pub async fn create(
         app: app.clone(),
         owner: caller.owner.clone(),
         idempotency_key,
+        webhook: None,
         job: None,
         total: 0,
         left: limit,
@@ -171,6 +182,8 @@ struct Intake {
     app: Arc<App>,
     owner: String,
     idempotency_key: Option<String>,
+    /// Whom to tell when the job is over.
+    webhook: Option<String>,
     job: Option<Uuid>,
     total: u32,
     /// Bytes that may still arrive.
@@ -193,6 +206,9 @@ impl Intake {
             match self.app.store.create_job(job.clone()).await? {
                 Created::New(job) => {
                     self.job = Some(job.id);
+                    if let Some(url) = self.webhook.take() {
+                        self.app.store.add_webhook(job.id, &url).await?;
+                    }
                     return Ok(());
                 }
                 // Its server may have died during the upload; there is no way to tell. So a complete new upload takes
@@ -298,10 +314,18 @@ async fn receive_form(intake: &mut Intake, request: Request) -> Result<(), Ended
                 let text = form.data(input::REST, &mut app.memory()).await;
                 requirements = Some(json::requirements_of(&text.map_err(large)?)?);
             }
-            Some("requirements") if requirements.is_none() => {
-                let detail = "the requirements must come before the first picture";
+            Some("webhook") if intake.webhook.is_none() && intake.job.is_none() => {
+                let url = form.data(input::REST, &mut app.memory()).await;
+                let url = String::from_utf8_lossy(&url.map_err(large)?).into_owned();
+                webhooks::accept(&app, &url)?;
+                intake.webhook = Some(url);
+            }
+            Some(name @ ("requirements" | "webhook"))
+                if intake.job.is_some() && (name == "webhook" || requirements.is_none()) =>
+            {
+                let detail = format!("`{name}` must come before the first picture");
                 let problem = Problem::unprocessable("unexpected_part", detail);
-                return Err(problem.field("requirements").into());
+                return Err(problem.field(name).into());
             }
             Some("image" | "images" | "file") => {
                 if intake.job.is_none() {
@@ -315,7 +339,7 @@ async fn receive_form(intake: &mut Intake, request: Request) -> Result<(), Ended
                 let picture = form.data(app.config.file_bytes(), &mut memory).await;
                 intake.add(&name, &picture.map_err(large)?).await?;
             }
-            other => return Err(input::unexpected(other, "requirements, image").into()),
+            other => return Err(input::unexpected(other, "requirements, webhook, image").into()),
         }
     }
     Ok(())
@@ -346,6 +370,10 @@ async fn receive_json(intake: &mut Intake, request: Request) -> Result<(), Ended
     let requirements = json::requirements(job.requirements.as_ref())?;
     if job.images.0.is_empty() {
         return Ok(());
+    }
+    if let Some(url) = job.webhook {
+        webhooks::accept(&app, &url.0)?;
+        intake.webhook = Some(url.0.into_owned());
     }
     intake.open(&requirements).await?;
     for picture in job.images.0 {

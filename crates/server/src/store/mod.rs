@@ -9,12 +9,17 @@ pub mod files;
 mod postgres;
 #[cfg(feature = "postgres")]
 mod postgres_files;
+#[cfg(feature = "postgres")]
+mod postgres_webhooks;
 mod rows;
 mod search;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "sqlite")]
 mod sqlite_files;
+#[cfg(feature = "sqlite")]
+mod sqlite_webhooks;
+pub mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +38,12 @@ pub enum StoreError {
     /// The database failed or can't be reached.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// A pooler loses prepared statements between transactions.
+    #[error(
+        "a pooler between this program and PostgreSQL loses prepared statements: use PgBouncer 1.21 or newer with \
+         max_prepared_statements, or pool by session"
+    )]
+    Pooler,
     /// Its tables can't be migrated.
     #[error("can't migrate the database's tables: {0}")]
     Migration(sqlx::migrate::MigrateError),
@@ -328,7 +339,7 @@ pub struct Purged {
 
 /// Jobs, history and keys in a database. Every method is one transaction.
 #[async_trait]
-pub trait Store: files::Files + Send + Sync + 'static {
+pub trait Store: files::Files + webhooks::Webhooks + Send + Sync + 'static {
     /// Checks that the database responds.
     async fn ping(&self) -> Result<(), StoreError>;
 

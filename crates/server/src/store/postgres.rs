@@ -48,6 +48,7 @@ impl Postgres {
             .acquire_timeout(PATIENCE)
             .connect_with(options)
             .await?;
+        check_pooler(&pool).await?;
         let mut tx = pool.begin_with(BEGIN_MIGRATION).await?;
         MIGRATIONS
             .run_direct(None, &mut *tx, false)
@@ -60,6 +61,27 @@ impl Postgres {
     pub(super) async fn transaction(&self) -> Result<Transaction<'static, Driver>, StoreError> {
         Ok(self.0.begin_with(BEGIN).await?)
     }
+}
+
+/// Prepares a statement on each of two connections. A pooler that gives them one session by turns, and doesn't keep apart
+/// whose statement is whose, fails here rather than under load.
+async fn check_pooler(pool: &PgPool) -> Result<(), StoreError> {
+    let (mut one, mut two) = (pool.acquire().await?, pool.acquire().await?);
+    for connection in [&mut one, &mut two] {
+        query("SELECT 1")
+            .execute(&mut **connection)
+            .await
+            .map_err(|error| match &error {
+                // There is one of this name, or none.
+                sqlx::Error::Database(e)
+                    if matches!(e.code().as_deref(), Some("42P05" | "26000")) =>
+                {
+                    StoreError::Pooler
+                }
+                _ => error.into(),
+            })?;
+    }
+    Ok(())
 }
 
 /// A job of an owner, whose name is clean.

@@ -4,6 +4,7 @@ use serde_json::Value;
 use sqlx::migrate::{MigrateError, Migrator};
 use uuid::Uuid;
 
+use super::webhooks::DueWebhook;
 use super::{Claim, Item, ItemKey, Job, Key, NewEntry, NewKey, Scope, State, StoreError, Summary};
 use super::{Entry, Outcome};
 
@@ -187,6 +188,26 @@ impl TryFrom<KeyRow> for Key {
             },
             created_at: row.created_at,
             revoked_at: row.revoked_at,
+        })
+    }
+}
+
+pub struct WebhookRow {
+    pub job: Uuid,
+    pub event: Uuid,
+    pub url: String,
+    pub attempts: i64,
+}
+
+impl TryFrom<WebhookRow> for DueWebhook {
+    type Error = StoreError;
+
+    fn try_from(row: WebhookRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            job: row.job,
+            event: row.event,
+            url: row.url,
+            attempts: count(row.attempts)?,
         })
     }
 }
