@@ -59,7 +59,7 @@ describe("axe finds nothing", () => {
           await go(page, "#/");
           await page.getByRole("heading", { name: "Text from any picture" }).waitFor();
           await pick(page, pdfOf(sample("receipt.jpg"), sample("chinese.jpg")));
-          await page.getByText("2 of 2 pictures").waitFor();
+          await page.getByText("2 of 3 pictures").waitFor();
           await page.getByRole("link", { name: /scan.pdf · 1/ }).click();
           await page.getByRole("button", { name: "Copy table" }).waitFor();
           await page.getByRole("navigation", { name: "Pages" }).waitFor();
