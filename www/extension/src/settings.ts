@@ -49,7 +49,8 @@ export function siteOff({ sitesOff }: Settings, host: string): string | null {
 export function hostOf(address: string): string | null {
   try {
     const { protocol, hostname } = new URL(/^[a-z][\w+.-]*:\/\//i.test(address) ? address : `https://${address}`);
-    return /^https?:$/.test(protocol) && hostname ? hostname : null;
+    // Chromium takes spaces in a host for what they are escaped to.
+    return /^https?:$/.test(protocol) && /^(\[[\da-f:.]+\]|[\w.-]+)$/.test(hostname) ? hostname : null;
   } catch {
     return null;
   }
