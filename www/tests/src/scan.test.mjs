@@ -51,7 +51,11 @@ async function scanning(page) {
 }
 
 const shoot = (page) => page.getByRole("button", { name: "Take picture" }).click();
-const sheetSeen = (page, n) => page.getByRole("img", { name: `Page ${n}`, exact: true });
+const sheetSeen = (page, n) =>
+  page
+    .getByRole("listitem")
+    .filter({ hasText: `Page ${n}` })
+    .locator(".sheet img");
 
 /** Size and pixels of a sheet that was made flat. */
 const flat = (page, n) =>

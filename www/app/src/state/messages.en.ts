@@ -293,7 +293,6 @@ export const en = {
     removed: (n: number) => (n === 1 ? "Deleted" : `${n} deleted`),
     rename: (name: string) => `Rename ${name}`,
     pages: (n: number) => plural(n, "page", "pages"),
-    showPages: (name: string) => `Pages of ${name}`,
     export: "Export history",
     exportSome: "Export",
     import: "Import history",

@@ -293,7 +293,6 @@ export const hans: Messages = {
     removed: (n) => (n === 1 ? "已删除" : `已删除 ${n} 张`),
     rename: (name) => `重命名 ${name}`,
     pages: (n) => `${n} 页`,
-    showPages: (name) => `${name} 的各页`,
     export: "导出历史",
     exportSome: "导出",
     import: "导入历史",

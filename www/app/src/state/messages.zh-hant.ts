@@ -293,7 +293,6 @@ export const hant: Messages = {
     removed: (n) => (n === 1 ? "已刪除" : `已刪除 ${n} 張`),
     rename: (name) => `重新命名 ${name}`,
     pages: (n) => `${n} 頁`,
-    showPages: (name) => `${name} 的各頁`,
     export: "匯出紀錄",
     exportSome: "匯出",
     import: "匯入紀錄",
