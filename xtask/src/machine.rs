@@ -25,7 +25,7 @@ struct Package {
     purpose: Purpose,
 }
 
-const PACKAGES: [Package; 21] = [
+const PACKAGES: [Package; 22] = [
     Package {
         name: "build-essential",
         there: || on_path("cc"),
@@ -143,6 +143,12 @@ const PACKAGES: [Package; 21] = [
         name: "poppler-utils",
         there: || on_path("pdftotext"),
         why: "finds in the tests what a PDF says",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "tesseract-ocr",
+        there: || on_path("tesseract"),
+        why: "what OCRmyPDF asks for, whichever engine reads",
         purpose: Purpose::Test,
     },
     Package {

@@ -153,7 +153,7 @@ fn wheel_for_release() -> Result<()> {
 
 /// The Python package's tests alone, with what they need.
 fn wheel_test() -> Result<()> {
-    machine::prepare(Purpose::Python)?;
+    machine::prepare(Purpose::Test)?;
     python::PACKAGE.prepare()?;
     wheel::test(&prepared()?)
 }
