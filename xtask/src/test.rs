@@ -43,12 +43,15 @@ pub fn run() -> Result<()> {
         command(&maoocr).args(["models", "pull"]).args(MODELS).run()
     })?;
     packages.wait()?;
+    // They are linked on one core for minutes, and the tests often wait for something.
+    let modules = beside("WebAssembly modules", "16 min", || {
+        let bundles = [wasm::RELAXED, wasm::CPU, wasm::DOCUMENTS, wasm::GPU];
+        bundles.iter().try_for_each(wasm::Bundle::build)
+    });
     step("tests in Rust", "", || cargo_test(&maoocr, &[]))?;
     step("deploy/", "", || deploy::check(&maoocr))?;
     step("Python package", "", || wheel::test(&maoocr))?;
-    for bundle in [wasm::RELAXED, wasm::CPU, wasm::DOCUMENTS, wasm::GPU] {
-        bundle.build()?;
-    }
+    modules.wait()?;
     step("WebAssembly module in Node.js", "", || wasm::test(&maoocr))?;
     step("npm package", "", || web::package(&maoocr))?;
     step("web app", "", || web::build(&maoocr))?;
