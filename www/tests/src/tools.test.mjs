@@ -33,7 +33,7 @@ test("of the screen a part is read that one draws", async () => {
     await corner.waitFor();
     await page.waitForFunction(() => document.querySelector("dialog canvas")?.width > 1);
     // Up to the middle: the lower half isn't wanted.
-    for (let n = 0; n < 12; n++) await corner.press("Shift+ArrowUp");
+    for (let n = 0; n < 5; n++) await corner.press("Shift+ArrowUp");
     await dialog.getByRole("button", { name: "Read this part" }).click();
     const text = await readText(page);
     assert.match(text, /CORNER BAKERY/);
