@@ -76,14 +76,3 @@ export function download(content: Blob, name: string): void {
   // Some browsers read the address after the click.
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
-
-/** A picture's address while something shows it. */
-export function shown(blob: Blob): { url: string; free: () => void } {
-  const url = URL.createObjectURL(blob);
-  return { url, free: () => URL.revokeObjectURL(url) };
-}
-
-/** The pictures and PDFs among what was dropped or pasted. */
-export function filesOf(data: DataTransfer | null): File[] {
-  return [...(data?.files ?? [])];
-}
