@@ -22,10 +22,15 @@ const HEADERS: &str = "
 connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'
 ";
 
+/// The module as the compiler leaves it.
+pub fn compile() -> Result<PathBuf> {
+    wasm::compile("maoocr-edge", "wasm", &[], false)
+}
+
 /// Builds the module and gathers the files beside it: models, documentation and, where it is built, the web app.
 pub fn build(maoocr: &Path) -> Result<()> {
     node::prepare()?;
-    let module = wasm::compile("maoocr-edge", "wasm", &[], false)?;
+    let module = compile()?;
     let own = root()?.join("worker-edge");
     let (worker, assets) = (own.join("build/worker"), own.join("build/assets"));
     for folder in [&worker, &assets] {

@@ -10,6 +10,7 @@ mod edge;
 mod extension;
 mod files;
 mod links;
+mod lints;
 mod machine;
 mod node;
 mod npm;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use command::{cargo, command};
+use command::{Step, cargo, command};
 use machine::Purpose;
 use steps::step;
 
@@ -61,7 +62,7 @@ cargo xtask <command>
 ";
 
 fn main() -> ExitCode {
-    if let Some(code) = wasm::wrapped() {
+    if let Some(code) = wasm::wrapped().or_else(lints::wrapped) {
         return code;
     }
     let started = Instant::now();
@@ -176,17 +177,19 @@ const PROFILE: &str = "start";
 
 /// Builds `maoocr`, as part of what `selection` names, and says where it is.
 fn binary(profile: &str, selection: &[&str]) -> Result<PathBuf> {
-    step("maoocr", "6 min", || {
-        cargo(&["build", "--locked", "--profile", profile])
-            .args(selection)
-            .run()?;
-        let name = format!("maoocr{}", env::consts::EXE_SUFFIX);
-        let path = target()?.join(profile).join(name);
-        if !path.exists() {
-            bail!("cargo built maoocr, but not as {}", path.display());
-        }
-        Ok(path)
-    })
+    let build = cargo(&["build", "--locked", "--profile", profile]).args(selection);
+    step("maoocr", "6 min", || built(build, profile))
+}
+
+/// Runs what builds `maoocr` in a profile and says where it is.
+fn built(build: Step, profile: &str) -> Result<PathBuf> {
+    build.run()?;
+    let name = format!("maoocr{}", env::consts::EXE_SUFFIX);
+    let path = target()?.join(profile).join(name);
+    if !path.exists() {
+        bail!("cargo built maoocr, but not as {}", path.display());
+    }
+    Ok(path)
 }
 
 /// The repository's root.

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::command::{cargo, command};
+use crate::command::{Step, cargo, command};
 use crate::machine::{self, Purpose};
 use crate::steps::{Beside, beside, step};
 use crate::{
-    PROFILE, binary, check, deploy, edge, extension, node, npm, python, root, wasm, web, wheel,
+    PROFILE, binary, built, check, deploy, edge, extension, lints, node, npm, python, root, wasm,
+    web, wheel,
 };
 
 /// The models that tests compare executors with, the layout network and PP-OCRv5 among them.
@@ -34,11 +35,16 @@ pub fn run() -> Result<()> {
     })?;
     step("linters", "30 s", || python::CHECK.prepare())?;
     let packages = fetch();
-    check::run()?;
+    check::files()?;
+    step("lints of xtask", "", || {
+        check::lints(&["--package", "xtask"])
+    })?;
     // All targets at once: cargo chooses the dependencies' features for what it is asked to build, and another choice
     // would compile Burn a second time for the tests.
-    let all = [&["--all-targets"], &ALL[..]].concat();
-    let maoocr = binary(PROFILE, &all)?;
+    let maoocr = step("maoocr and its tests, with lints", "25 min", || {
+        let build = cargo(&["build", "--locked", "--profile", PROFILE, "--all-targets"]);
+        built(lints::with(build.args(ALL))?, PROFILE)
+    })?;
     step("models", "30 s", || {
         command(&maoocr).args(["models", "pull"]).args(MODELS).run()
     })?;
@@ -46,9 +52,12 @@ pub fn run() -> Result<()> {
     // They are linked on one core for minutes, and the tests often wait for something.
     let modules = beside("WebAssembly modules", "16 min", || {
         let bundles = [wasm::RELAXED, wasm::CPU, wasm::DOCUMENTS, wasm::GPU];
-        bundles.iter().try_for_each(wasm::Bundle::build)
+        bundles.iter().try_for_each(wasm::Bundle::build)?;
+        edge::compile().map(drop)
     });
-    step("tests in Rust", "", || cargo_test(&maoocr, &[]))?;
+    step("tests in Rust", "", || {
+        cargo_test(&maoocr, &[], lints::with)
+    })?;
     step("deploy/", "", || deploy::check(&maoocr))?;
     step("Python package", "", || wheel::test(&maoocr))?;
     modules.wait()?;
@@ -65,12 +74,12 @@ pub fn run() -> Result<()> {
 /// What a change is most likely to break. The models are there from an earlier run of all tests.
 pub fn quick() -> Result<()> {
     step("formatting", "", check::formatting)?;
-    step("lints", "10 min", check::lints)?;
+    step("lints", "10 min", || check::lints(&["--workspace"]))?;
     // A test is among what is built, so that cargo chooses the features that all the tests are built with.
     let which = [&["--bins", "--test", "golden"], &ALL[..]].concat();
     let maoocr = binary(PROFILE, &which)?;
     step("unit tests and samples", "5 min", || {
-        cargo_test(&maoocr, &["--lib", "--bins", "--test", "golden"])
+        cargo_test(&maoocr, &["--lib", "--bins", "--test", "golden"], Ok)
     })
 }
 
@@ -100,19 +109,12 @@ fn fetch() -> Beside<()> {
     })
 }
 
-fn cargo_test(maoocr: &Path, which: &[&str]) -> Result<()> {
-    cargo(&[
-        "test",
-        "--profile",
-        PROFILE,
-        "--locked",
-        "--package",
-        "xtask",
-    ])
-    .run()?;
-    cargo(&["test", "--profile", PROFILE, "--locked", "--no-fail-fast"])
-        .args(ALL)
-        .args(which)
+/// `as_built` gives cargo what the build was given: with other variables it would build everything anew.
+fn cargo_test(maoocr: &Path, which: &[&str], as_built: fn(Step) -> Result<Step>) -> Result<()> {
+    let test = cargo(&["test", "--profile", PROFILE, "--locked"]);
+    as_built(test.args(["--package", "xtask"]))?.run()?;
+    let test = cargo(&["test", "--profile", PROFILE, "--locked", "--no-fail-fast"]);
+    as_built(test.args(ALL).args(which))?
         .env("MAOOCR_PYTHON", python::PARITY.interpreter()?)
         .env("MAOOCR_API_PYTHON", python::API.interpreter()?)
         .env("MAOOCR_BIN", maoocr)
