@@ -50,10 +50,10 @@ pub struct Arguments {
     /// Folder for --format; the input's subfolders are kept.
     #[arg(short, long, value_name = "FOLDER", requires = "format")]
     output: Option<PathBuf>,
-    /// Read only this part of the pictures, counted from 0: 0/8, 1/8 … 7/8 on eight machines, each with its own --jsonl.
+    /// Process only part I of N, counting from 0: 0/8, 1/8 … 7/8 on eight machines, each with its own --jsonl.
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
-    /// Exit with 0 although files can't be read: their errors are in the output.
+    /// Exit with 0 even if some files can't be read; the output contains their errors.
     #[arg(long)]
     allow_failures: bool,
     /// Pictures read at the same time [default: one per core, at most 8]. Each takes about 300 MB with the small models.
@@ -98,7 +98,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
             list.parent().unwrap_or(Path::new("")).to_path_buf(),
             (read_list(list)?, 0),
         ),
-        (None, None) => bail!("give a folder or --list"),
+        (None, None) => bail!("name a folder or use --list"),
     };
     if let Some(shard) = arguments.shard {
         entries.retain(|e| shard.holds(&e.name));

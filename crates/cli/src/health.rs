@@ -14,7 +14,7 @@ const SHOWN: u64 = 1000;
 /// Options of `health`.
 #[derive(Args)]
 pub struct Arguments {
-    /// URL to ask [default: /ready at the address of --listen].
+    /// URL to request [default: /ready at the address of --listen].
     url: Option<String>,
     /// Address on which the local server listens.
     #[arg(
@@ -24,7 +24,7 @@ pub struct Arguments {
         default_value = "127.0.0.1:8787"
     )]
     listen: SocketAddr,
-    /// Seconds to wait for an answer.
+    /// Seconds to wait for a response.
     #[arg(long, value_name = "S", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
 }

@@ -16,7 +16,9 @@ pub fn listen() {
         if STOPPED.swap(true, Ordering::Relaxed) {
             std::process::exit(EXIT_CODE.into());
         }
-        eprintln!("maoocr: stopping; what is finished is kept. Again to leave at once.");
+        eprintln!(
+            "maoocr: stopping; finished work is kept. Press Ctrl-C again to quit immediately."
+        );
     });
 }
 

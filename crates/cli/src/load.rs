@@ -20,7 +20,7 @@ pub struct EngineArguments {
     /// Device that runs the models: auto, cpu, cpu:int8 (faster, slightly less exact), gpu, gpu:N, flex, tract.
     #[arg(long, default_value = "auto", value_parser = device)]
     pub device: Device,
-    /// Use models of this tier instead of the one the other options suggest.
+    /// Use models of this tier, whatever the other options suggest.
     #[arg(long, value_enum)]
     pub tier: Option<TierName>,
     /// Language of the text: auto, an English name or a BCP 47 tag.
@@ -35,10 +35,10 @@ pub struct EngineArguments {
     /// Kind of document.
     #[arg(long, value_enum, default_value = "auto")]
     pub document_type: DocumentTypeName,
-    /// Threads that share one picture [default: one per core; 1 for batch and bench].
+    /// Threads per picture [default: one per core; 1 for batch and bench].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Use the tiny models and detect in small tiles, within about 100 MB, as small devices and the edge do.
+    /// Stay within about 100 MB: use the tiny models and detect in small tiles, as small devices and the edge do.
     #[arg(long)]
     pub low_memory: bool,
     /// Folder of the models [default: MAOOCR_MODELS, else the user's cache folder].
@@ -63,11 +63,11 @@ pub enum TierName {
 /// A level as an option's value.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum LevelName {
-    /// Hardly important.
+    /// Not important.
     Low,
     /// The default.
     Medium,
-    /// Most important.
+    /// Very important.
     High,
 }
 

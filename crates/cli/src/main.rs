@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "maoocr", version, about, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 success, 1 at least one picture or page failed, 2 wrong usage, 3 models or device missing, 130 stopped by Ctrl-C."
+    after_help = "Exit codes: 0 success, 1 at least one picture or page failed, 2 usage error, 3 model or device missing, 130 stopped by Ctrl-C."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -37,25 +37,25 @@ struct Arguments {
 enum Command {
     /// Read pictures, PDFs and folders of pages.
     Recognize(recognize::Arguments),
-    /// Make scans searchable: PDFs with invisible text over their pages.
+    /// Make scans searchable: write PDFs with invisible text over their pages.
     Pdf(searchable::Arguments),
     /// Read a folder or a list of pictures and PDFs into a JSON Lines file.
     Batch(batch::Arguments),
     /// Serve the API and the web app over HTTP.
     #[cfg(feature = "serve-alone")]
     Serve(Box<serve::Arguments>),
-    /// Read documents for programs that speak the Model Context Protocol, over standard input and output.
+    /// Serve documents to Model Context Protocol clients over standard input and output.
     #[cfg(feature = "serve-alone")]
     Mcp(mcp::Arguments),
     /// Create, list and revoke API keys of the server.
     #[cfg(feature = "serve-alone")]
     Keys(serve::KeyArguments),
-    /// Ask a server whether it can take work.
+    /// Check whether a server can accept work.
     #[cfg(feature = "serve-alone")]
     Health(health::Arguments),
     /// List, fetch and verify models.
     Models(models::Arguments),
-    /// Measure CPU time per stage, optionally against other engines.
+    /// Measure CPU time per stage, optionally compared with other engines.
     Bench(bench::Arguments),
 }
 

@@ -11,10 +11,10 @@ use crate::Outcome;
 #[derive(Args)]
 #[cfg_attr(not(feature = "mcp"), allow(dead_code))]
 pub struct Arguments {
-    /// Folder whose files may be read, and below which PDFs may be written.
+    /// Folder whose files may be read and in which PDFs may be written.
     #[arg(long, value_name = "DIR", default_value = ".")]
     root: PathBuf,
-    /// Most pages of a document that one call reads.
+    /// Maximum number of pages of a document that one call reads.
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..))]
     max_pages: u16,
     /// Hosts from which documents may be fetched [default: none].
@@ -23,7 +23,7 @@ pub struct Arguments {
     /// Device that runs the models: auto, cpu, cpu:int8, gpu, gpu:N, flex, tract.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Threads that share one page on a CPU [default: all cores].
+    /// CPU threads per page [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
     /// Folder of the models [default: MAOOCR_MODELS, else the user's cache folder].

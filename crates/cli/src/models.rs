@@ -43,7 +43,7 @@ enum Action {
         /// Names [default: every installed model].
         names: Vec<String>,
     },
-    /// Write models with their weights as half floats, at half the size, for clients that download them.
+    /// Write models with 16-bit weights, at half the size, for clients that download them.
     Compact {
         /// Names, as `list` shows them.
         #[arg(required = true)]

@@ -16,28 +16,28 @@ use crate::Usage;
 /// A form as an option's value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum FormatName {
-    /// Plain text, a form feed between pages.
+    /// Plain text, with a form feed between pages.
     Txt,
-    /// Markdown with GitHub's tables.
+    /// GitHub Flavored Markdown.
     Md,
-    /// One HTML file.
+    /// A single HTML file.
     Html,
-    /// Pages, lines, words and blocks with boxes.
+    /// Pages with lines, words and blocks, with boxes.
     Json,
     /// hOCR 1.2.
     Hocr,
     /// ALTO 4.4.
     Alto,
-    /// PAGE-XML 2019, a file a page.
+    /// PAGE-XML 2019, one file per page.
     Page,
-    /// Words with boxes in tesseract's columns.
+    /// Words with boxes, in tesseract's column layout.
     Tsv,
-    /// Cells of tables.
+    /// Table cells.
     Csv,
-    /// Tables as a workbook.
+    /// Workbook with one sheet per table.
     #[cfg(feature = "office")]
     Xlsx,
-    /// A Word document.
+    /// Word document.
     #[cfg(feature = "office")]
     Docx,
     /// A searchable PDF, as `maoocr pdf` makes it.

@@ -25,10 +25,10 @@ pub struct PageArguments {
     /// When to use the text that a PDF contains instead of reading its pages.
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
     pub text_layer: LayerName,
-    /// Most seconds to open a PDF, and to draw each of its pages.
+    /// Time limit for opening a PDF and for rendering each of its pages, in seconds.
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
     page_seconds: u16,
-    /// Most pages of a file.
+    /// Maximum number of pages per file.
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
     max_pages: u32,
 }
@@ -38,7 +38,7 @@ pub struct PageArguments {
 pub enum LayerName {
     /// If it agrees with what the page shows.
     Auto,
-    /// If there is any.
+    /// Whenever there is one.
     Always,
     /// Never.
     Never,
@@ -91,9 +91,7 @@ impl PageArguments {
         };
         let chosen = ranges.chosen(count);
         if chosen.is_empty() {
-            bail!(Usage(format!(
-                "--pages chooses none of the {count} pages there are"
-            )));
+            bail!(Usage(format!("--pages selects none of the {count} pages")));
         }
         Ok(chosen)
     }
@@ -124,7 +122,7 @@ impl Document {
         let files = if path.is_dir() {
             let files = crate::batch::documents(path)?;
             if files.is_empty() {
-                bail!("{name}: there is no picture and no PDF in the folder");
+                bail!("{name}: the folder contains no pictures or PDFs");
             }
             files
         } else {
@@ -238,7 +236,7 @@ fn send(
         }
     }
     if !found {
-        bail!(Usage("--pages chooses none of the pages there are".into()));
+        bail!(Usage("--pages selects none of the pages".into()));
     }
     Ok(true)
 }

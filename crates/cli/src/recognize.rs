@@ -24,13 +24,13 @@ pub struct Arguments {
     /// Output format [default: the extension of -o, else txt].
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<FormatName>,
-    /// Output file; a folder if several documents are read.
+    /// Output file, or a folder for several documents.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     /// Print complete answers as JSON, one object per page.
     #[arg(long, conflicts_with_all = ["format", "output"])]
     json: bool,
-    /// Write the picture with the lines and text drawn on it, as PNG. Takes one picture.
+    /// Write the picture as PNG with the lines and text drawn on it. Accepts one picture only.
     #[arg(long, value_name = "OUT.png")]
     overlay: Option<PathBuf>,
     /// Pages read at the same time. Each takes about 300 MB with the small models and one thread.
@@ -92,7 +92,7 @@ fn format(arguments: &Arguments) -> Result<FormatName> {
     match extension {
         None => Ok(FormatName::Txt),
         Some(office @ ("docx" | "xlsx")) => bail!(Usage(format!(
-            "this build can't write {office}; one made by `cargo build --release` can"
+            "this build can't write {office}; build with `cargo build --release`"
         ))),
         Some(other) => bail!(Usage(format!(
             "no output format has the extension `{other}`: choose one with --format"

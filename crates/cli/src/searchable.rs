@@ -19,7 +19,7 @@ use crate::{Outcome, Usage, interrupt, output, print_error, reader, recognize};
 /// Options of `pdf`.
 #[derive(Args)]
 pub struct Arguments {
-    /// PDFs, pictures and folders of pages. Several become one PDF each.
+    /// PDFs, pictures and folders of pages. Each becomes one PDF.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Output PDF; a folder if there are several.
@@ -41,16 +41,16 @@ pub struct Arguments {
 /// What is done with the pages.
 #[derive(Args, Clone, Default)]
 pub struct SearchableArguments {
-    /// Replace the unseen text of an older OCR even if it is good.
+    /// Replace invisible text from earlier OCR even if it is good.
     #[arg(long)]
     redo: bool,
     /// Read every page, including those with a good text layer.
     #[arg(long)]
     force: bool,
-    /// Turn pages upright.
+    /// Rotate pages upright.
     #[arg(long)]
     rotate_pages: bool,
-    /// Make a new PDF from pictures of the pages instead of adding to the original.
+    /// Build a new PDF from images of the pages instead of adding to the original.
     #[arg(long)]
     rebuild: bool,
     /// Straighten crooked scans. Implies --rebuild.
@@ -316,7 +316,7 @@ impl Job<'_> {
         progress.finish_and_clear();
         result?;
         if out.is_empty() {
-            bail!("no page of it could be read");
+            bail!("none of its pages could be read");
         }
         Ok((out.finish(), outcome))
     }

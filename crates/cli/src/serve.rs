@@ -40,7 +40,7 @@ pub struct KeyArguments {
     /// Folder of the server's data [default: the user's data folder].
     #[arg(long, env = "MAOOCR_DATA", value_name = "DIR", global = true)]
     data: Option<PathBuf>,
-    /// The server's database, if it isn't in that folder.
+    /// Database of the server, if it isn't in that folder.
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -55,10 +55,10 @@ pub struct KeyArguments {
 enum KeyAction {
     /// Create a key and print it. It is shown only once.
     Create {
-        /// Name of its owner, for people.
+        /// Name that shows whose key it is.
         #[arg(long)]
         name: String,
-        /// What it allows.
+        /// Scopes of the key.
         #[arg(
             long,
             value_enum,

@@ -50,11 +50,11 @@ pub enum DocumentType {
 #[serde(rename_all = "lowercase")]
 #[allow(dead_code)] // Described, never made here.
 pub enum Level {
-    /// Hardly important.
+    /// Not important.
     Low,
     /// The default.
     Medium,
-    /// Most important.
+    /// Very important.
     High,
 }
 
