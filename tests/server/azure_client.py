@@ -90,5 +90,5 @@ try:
     analyze(pages="7")()
     raise AssertionError("there is no page 7")
 except HttpResponseError as error:
-    assert "`pages` chooses none" in str(error), error
+    assert "`pages` selects none" in str(error), error
 print("Azure's client: ok")

@@ -163,7 +163,7 @@ pub fn one(
 pub fn refuse_overwriting(file: &Path, target: &Path, option: &str) -> Result<()> {
     if same_file(file, target) {
         bail!(Usage(format!(
-            "{} would be overwritten: give another {option}",
+            "{} would be overwritten: choose another {option}",
             file.display()
         )));
     }
@@ -216,7 +216,7 @@ impl Job<'_> {
         let mut out = Extended::open(&bytes, &options.password)?;
         if out.count() != pdf.count() {
             bail!(WriteError::Structure(format!(
-                "it has {} pages by one way of counting and {} by another",
+                "its page count is ambiguous: {} or {}",
                 pdf.count(),
                 out.count()
             )));

@@ -225,7 +225,7 @@ async fn cache_files(request: Request, next: Next) -> Response {
 
 async fn unknown(uri: Uri) -> Problem {
     Problem::not_found(format!(
-        "nothing is at {}; /docs lists all paths",
+        "there is nothing at {}; /docs lists all paths",
         crate::input::short(uri.path())
     ))
 }
@@ -359,7 +359,7 @@ async fn check_host(State(app): State<Arc<App>>, request: Request, next: Next) -
         return Problem::new(
             StatusCode::FORBIDDEN,
             "host_not_allowed",
-            "this server needs no key and answers to certain names only: call it as localhost, or allow the name with --allowed-hosts",
+            "this server needs no key and answers only to certain host names: use localhost, or allow the name with --allowed-hosts",
         )
         .into_response();
     }
@@ -384,7 +384,7 @@ async fn check_page(State(app): State<Arc<App>>, request: Request, next: Next) -
             return Problem::new(
                 StatusCode::FORBIDDEN,
                 "origin_not_allowed",
-                "pages of this origin may not use this server, which needs no key; the operator can allow them with --cors",
+                "pages from this origin may not use this server, which needs no key; the operator can allow them with --cors",
             )
             .into_response();
         }

@@ -118,11 +118,11 @@ impl Caller {
         let what = match kind {
             Kind::Requests => "requests with pictures",
             Kind::Sockets => "WebSockets",
-            Kind::Followers => "listeners to jobs",
+            Kind::Followers => "job event streams",
         };
         let holding = app.open.take(kind, &self.who, most).ok_or_else(|| {
             let detail = format!(
-                "you have {most} {what} open, as many as one caller may have: wait for one to end"
+                "you have {most} {what} open, the maximum per caller: wait for one to finish"
             );
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", detail).after(1)
         })?;

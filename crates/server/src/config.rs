@@ -40,7 +40,7 @@ pub struct Config {
     /// Never fetch models; fail if they are missing.
     #[arg(long, env = "MAOOCR_OFFLINE", value_parser = BoolishValueParser::new())]
     pub offline: bool,
-    /// Memory for loaded models, measured by their files, MiB. Beyond it the least recently used are unloaded.
+    /// Memory for loaded models, measured by file size, MiB. Beyond it, the least recently used are unloaded.
     #[arg(
         long,
         env = "MAOOCR_MODEL_MEMORY",
@@ -51,10 +51,10 @@ pub struct Config {
     /// Pictures read at the same time [default: one per core; 4 on a GPU].
     #[arg(long, env = "MAOOCR_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
-    /// Threads that share one picture on a CPU.
+    /// CPU threads per picture.
     #[arg(long, env = "MAOOCR_THREADS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: u16,
-    /// Pictures that may wait for a worker; more are refused [default: 8 per worker].
+    /// Pictures that may wait for a worker; more are rejected [default: 8 per worker].
     #[arg(long, env = "MAOOCR_QUEUE", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub queue: Option<u16>,
     /// Seconds a picture may take, from its last byte to its answer. Callers can shorten it with the header
@@ -64,7 +64,7 @@ pub struct Config {
     /// Seconds a picture of a job may take.
     #[arg(long, env = "MAOOCR_JOB_DEADLINE", value_name = "S", default_value = "300", value_parser = seconds)]
     pub job_deadline: Duration,
-    /// Seconds a replica may be silent before others take over its pictures.
+    /// Seconds without a sign of life from a replica before others take over its pictures.
     #[arg(long, env = "MAOOCR_LEASE", value_name = "S", default_value = "30", value_parser = seconds)]
     pub lease: Duration,
 
@@ -74,10 +74,10 @@ pub struct Config {
     /// Largest page, millions of pixels.
     #[arg(long, env = "MAOOCR_MAX_MEGAPIXELS", value_name = "MP", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub max_megapixels: u64,
-    /// Most pages per file.
+    /// Maximum number of pages per file.
     #[arg(long, env = "MAOOCR_MAX_PAGES", value_name = "N", default_value_t = 50)]
     pub max_pages: u16,
-    /// Most pages that a request reads while its caller waits; a job reads more.
+    /// Maximum number of pages that a request reads while its caller waits; a job reads more.
     #[arg(
         long,
         env = "MAOOCR_MAX_PAGES_AT_ONCE",
@@ -93,7 +93,7 @@ pub struct Config {
         default_value_t = 512
     )]
     pub max_decode: u64,
-    /// Most pictures per job.
+    /// Maximum number of pictures per job.
     #[arg(
         long,
         env = "MAOOCR_MAX_BATCH",
@@ -109,7 +109,7 @@ pub struct Config {
         default_value_t = 1024
     )]
     pub max_batch_size: u64,
-    /// Memory for pictures that are arriving or waiting, MiB; more are refused.
+    /// Memory for pictures that are arriving or waiting, MiB; more are rejected.
     #[arg(long, env = "MAOOCR_UPLOAD_MEMORY", value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub upload_memory: u64,
     /// Seconds a picture may take to arrive.
@@ -118,7 +118,7 @@ pub struct Config {
     /// Seconds the request of a job may take to arrive.
     #[arg(long, env = "MAOOCR_BATCH_UPLOAD_TIMEOUT", value_name = "S", default_value = "1800", value_parser = seconds)]
     pub batch_upload_timeout: Duration,
-    /// Slowest upload, KiB per second: a slower one is given up, after ten seconds at the earliest.
+    /// Slowest upload, KiB per second; a slower one is aborted, after ten seconds at the earliest.
     #[arg(long, env = "MAOOCR_UPLOAD_RATE", value_name = "KIB", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
     pub upload_rate: u64,
     /// Simultaneous connections; more wait to be accepted.
@@ -129,27 +129,27 @@ pub struct Config {
         default_value_t = 1024
     )]
     pub max_connections: u32,
-    /// Of them, those from one address that is no trusted proxy [default: a quarter; all while open to this machine
-    /// only].
+    /// Simultaneous connections per address; trusted proxies are exempt [default: a quarter of all; all while open to
+    /// this machine only].
     #[arg(long, env = "MAOOCR_MAX_CONNECTIONS_BY_ADDRESS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections_by_address: Option<u32>,
-    /// Seconds a connection may stay without a request, or with answers of which nothing is taken.
+    /// Seconds a connection may stay open without a request, or while the client reads nothing of its answers.
     #[arg(long, env = "MAOOCR_IDLE_TIMEOUT", value_name = "S", default_value = "75", value_parser = seconds)]
     pub idle_timeout: Duration,
-    /// Seconds a client may take nothing of what is sent to it.
+    /// Seconds a client may go without reading anything of what is sent to it.
     #[arg(long, env = "MAOOCR_WRITE_TIMEOUT", value_name = "S", default_value = "30", value_parser = seconds)]
     pub write_timeout: Duration,
-    /// Requests with pictures that one caller may have at the same time [default: half of what may be read or wait, at
-    /// least 4; no limit where there is no rate].
+    /// Simultaneous requests with pictures per caller [default: half of what may be read or wait, at least 4; no limit
+    /// where there is no rate].
     #[arg(long, env = "MAOOCR_MAX_REQUESTS_BY_CALLER", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_requests_by_caller: Option<u32>,
-    /// WebSockets of one caller [default: a quarter of all; no limit where there is no rate].
+    /// Simultaneous WebSockets per caller [default: a quarter of all; no limit where there is no rate].
     #[arg(long, env = "MAOOCR_MAX_WEBSOCKETS_BY_CALLER", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_websockets_by_caller: Option<u32>,
-    /// Pictures of jobs that one caller may have waiting.
+    /// Waiting pictures in jobs per caller.
     #[arg(long, env = "MAOOCR_MAX_WAITING", value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub max_waiting: u64,
-    /// What the pictures of a caller's unfinished jobs may weigh, MiB.
+    /// Total size of the pictures in a caller's unfinished jobs, MiB.
     #[arg(long, env = "MAOOCR_MAX_WAITING_SIZE", value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     pub max_waiting_size: u64,
     /// Simultaneous WebSockets.
@@ -165,7 +165,7 @@ pub struct Config {
     /// loopback address, keys on any other].
     #[arg(long, env = "MAOOCR_AUTH", value_enum)]
     pub auth: Option<Auth>,
-    /// Keys with every scope, besides those in the database: at least 24 characters each, separated by commas.
+    /// Keys with every scope, in addition to those in the database: at least 24 characters each, separated by commas.
     #[arg(
         long,
         env = "MAOOCR_API_KEYS",
@@ -184,8 +184,8 @@ pub struct Config {
         hide_env_values = true
     )]
     pub edge_secrets: Vec<String>,
-    /// What the edge calls this server: the `url` of its entry in ORIGINS. A signature for any other server is refused
-    /// [default: whatever a request's `Host` says].
+    /// Address by which the edge knows this server: the `url` of its entry in ORIGINS. Signatures for other servers are
+    /// rejected [default: whatever a request's `Host` says].
     #[arg(
         long = "edge-origin",
         env = "MAOOCR_EDGE_ORIGIN",
@@ -197,16 +197,16 @@ pub struct Config {
     /// address without keys, else 120].
     #[arg(long, env = "MAOOCR_RATE", value_name = "N")]
     pub rate: Option<u32>,
-    /// Address at which callers reach this server, for links in its answers, such as https://ocr.example [default: as the
-    /// request says].
+    /// Address at which callers reach this server, for links in its answers, such as https://ocr.example [default: taken
+    /// from the request].
     #[arg(long, env = "MAOOCR_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
-    /// Pictures of jobs per minute and key, likewise; a job may exceed it at once, the next one then waits [default: ten
+    /// Pictures of jobs per minute and key, likewise; one job may exceed it, after which the next one waits [default: ten
     /// times the rate].
     #[arg(long, env = "MAOOCR_JOB_RATE", value_name = "N")]
     pub job_rate: Option<u32>,
-    /// Host names, besides localhost, that a server without keys answers to; a check that is off beyond a loopback address
-    /// unless names are given. Refusing all others keeps web pages from reaching it through a name of their own.
+    /// Host names, besides localhost, that a server without keys answers to. Rejecting all others keeps web pages from
+    /// reaching it under a name of their own. On a non-loopback address, names are checked only if some are given.
     #[arg(
         long,
         env = "MAOOCR_ALLOWED_HOSTS",
@@ -231,7 +231,7 @@ pub struct Config {
     )]
     pub trusted_proxies: Vec<Network>,
 
-    /// Hosts from which `image_url` may be fetched [default: none, the field is refused].
+    /// Hosts from which `image_url` may be fetched [default: none, the field is rejected].
     #[arg(
         long,
         env = "MAOOCR_URL_HOSTS",
@@ -239,7 +239,7 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub url_hosts: Vec<String>,
-    /// Hosts that may be told when a job is over (the field `webhook` of a job) [default: none, the field is refused].
+    /// Hosts that a job's `webhook` may name, to be notified when it finishes [default: none, the field is rejected].
     #[arg(
         long,
         env = "MAOOCR_WEBHOOK_HOSTS",
@@ -247,7 +247,7 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub webhook_hosts: Vec<String>,
-    /// Networks, besides the public internet, where those hosts may be, as ADDRESS/BITS.
+    /// Networks, in addition to public addresses, in which those hosts may be, as ADDRESS/BITS.
     #[arg(
         long,
         env = "MAOOCR_WEBHOOK_NETWORKS",
@@ -255,7 +255,7 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub webhook_networks: Vec<Network>,
-    /// Secret that webhooks are signed with, as Standard Webhooks writes it: whsec_ and base64 of 24 to 64 bytes. Two,
+    /// Secret for signing webhooks, in the format of Standard Webhooks: whsec_ and base64 of 24 to 64 bytes. Two,
     /// separated by a comma, during a rotation.
     #[arg(
         long = "webhook-secret",
@@ -265,11 +265,11 @@ pub struct Config {
         hide_env_values = true
     )]
     pub webhook_secrets: Vec<String>,
-    /// Folder that `image_path` is relative to [default: none, the field is refused].
+    /// Folder that `image_path` is relative to [default: none, the field is rejected].
     #[arg(long, env = "MAOOCR_FILE_ROOT", value_name = "DIR")]
     pub file_root: Option<PathBuf>,
-    /// What callers call that folder, where it has another path on their side: whole paths below one of these names are
-    /// below the folder [default: only its own path].
+    /// Other names of that folder on the callers' side: absolute paths below one of them are paths below the folder
+    /// [default: only its own path].
     #[arg(
         long,
         env = "MAOOCR_FILE_ROOT_NAMES",
@@ -281,7 +281,7 @@ pub struct Config {
     /// Keep a history of answers.
     #[arg(long, env = "MAOOCR_HISTORY", value_enum, default_value = "on")]
     pub history: Switch,
-    /// Keep the pictures in the history too.
+    /// Keep the pictures in the history, too.
     #[arg(long, env = "MAOOCR_KEEP_ORIGINALS", value_parser = BoolishValueParser::new())]
     pub keep_originals: bool,
     /// Days until answers are deleted from the history; 0: never.
@@ -300,16 +300,16 @@ pub struct Config {
         default_value_t = 7
     )]
     pub keep_jobs: u32,
-    /// Hours that files are kept which callers upload (`/v1/files`) or have made.
+    /// Hours until files that callers upload (`/v1/files`) or request are deleted.
     #[arg(long, env = "MAOOCR_KEEP_FILES", value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=8760))]
     pub keep_files: u16,
-    /// Room for such files, MiB; one caller may take a quarter of it.
+    /// Space for such files, MiB; one caller may use a quarter of it.
     #[arg(long, env = "MAOOCR_MAX_KEPT", value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
     pub max_kept: u64,
-    /// Let callers get each other's answers from the result cache: a hit tells them that somebody has read the same file.
+    /// Share cached answers between callers. A hit then reveals that somebody has read the same file.
     #[arg(long, env = "MAOOCR_CACHE_SHARED", value_parser = BoolishValueParser::new())]
     pub cache_shared: bool,
-    /// Memory of the result cache, MiB; 0: no cache, not in Redis either.
+    /// Memory of the result cache, MiB; 0 disables it, in Redis too.
     #[arg(long, env = "MAOOCR_CACHE", value_name = "MIB", default_value_t = 64)]
     pub cache: u64,
     /// Seconds an answer stays in the result cache.
@@ -329,7 +329,7 @@ pub struct Config {
     /// OpenTelemetry collector that receives traces (OTLP over HTTP).
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp: Option<String>,
-    /// Seconds a shutdown waits for pictures being read.
+    /// Seconds a shutdown waits for pictures that are being read.
     #[arg(long, env = "MAOOCR_DRAIN", value_name = "S", default_value = "30", value_parser = seconds)]
     pub drain: Duration,
 }
@@ -399,7 +399,7 @@ impl Config {
                 .is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host())
         {
             return error(format!(
-                "--public-url: {url} is no address such as https://ocr.example"
+                "--public-url: {url} is not an address such as https://ocr.example"
             ));
         }
         if let Some(root) = &self.file_root
@@ -410,11 +410,11 @@ impl Config {
         let whole = |name: &String| name.starts_with(['/', '\\']) || name.get(1..2) == Some(":");
         if let Some(name) = self.file_root_names.iter().find(|n| !whole(n)) {
             return error(format!(
-                "--file-root-names: {name} is not a whole path such as /home/me/scans or C:\\scans"
+                "--file-root-names: {name} is not an absolute path such as /home/me/scans or C:\\scans"
             ));
         }
         if !self.file_root_names.is_empty() && self.file_root.is_none() {
-            return error("--file-root-names are names of a folder: set --file-root, too".into());
+            return error("--file-root-names has no effect alone: set --file-root, too".into());
         }
         self.check_webhooks()?;
         if let Some(web) = &self.web
@@ -439,9 +439,9 @@ impl Config {
         }
         let (hosts, secrets) = (&self.webhook_hosts, &self.webhook_secrets);
         let reason = if hosts.is_empty() && !secrets.is_empty() {
-            "--webhook-secret has no use without --webhook-hosts"
+            "--webhook-secret has no effect without --webhook-hosts"
         } else if hosts.is_empty() && !self.webhook_networks.is_empty() {
-            "--webhook-networks has no use without --webhook-hosts"
+            "--webhook-networks has no effect without --webhook-hosts"
         } else if !hosts.is_empty() && secrets.is_empty() {
             "--webhook-hosts needs --webhook-secret: receivers must be able to tell who calls"
         } else {

@@ -372,7 +372,7 @@ fn too_many(count: usize, options: &PageOptions, most: usize) -> ReadError {
 }
 
 fn none() -> ReadError {
-    let detail = "`pages` chooses none of the pages there are";
+    let detail = "`pages` selects none of the document's pages";
     ReadError::Choice(Problem::unprocessable("no_pages", detail).field("pages"))
 }
 

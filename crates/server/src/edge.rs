@@ -26,7 +26,7 @@ pub async fn caller(
     let Some(header) = header.and_then(|v| v.to_str().ok()) else {
         return Err(refused(
             "edge_signature_missing",
-            "this server answers only its edge: call the edge instead",
+            "this server accepts requests only from its edge: call the edge instead",
         ));
     };
     let path = uri.path_and_query().map_or("/", |p| p.as_str());

@@ -39,19 +39,19 @@ pub const FORMS: [Form; 11] = [
     Form {
         name: "ndjson",
         media_type: lines::MEDIA_TYPE,
-        what: "a line of JSON for each page as it is read, and a last one of the whole",
+        what: "one line of JSON for each page as it is read, and a last one for the whole document",
         format: None,
     },
     Form {
         name: "txt",
         media_type: "text/plain",
-        what: "plain text, a form feed between pages",
+        what: "plain text, with a form feed between pages",
         format: Some(Format::Text),
     },
     Form {
         name: "md",
         media_type: "text/markdown",
-        what: "Markdown with GitHub's tables",
+        what: "GitHub Flavored Markdown",
         format: Some(Format::Markdown),
     },
     Form {
@@ -75,13 +75,13 @@ pub const FORMS: [Form; 11] = [
     Form {
         name: "page",
         media_type: "application/vnd.prima.page+xml",
-        what: "PAGE-XML 2019-07-15, of a single page",
+        what: "PAGE-XML 2019-07-15 of a single page",
         format: Some(Format::PageXml),
     },
     Form {
         name: "tsv",
         media_type: "text/tab-separated-values",
-        what: "words with boxes in tesseract's columns",
+        what: "words with boxes, in tesseract's column layout",
         format: Some(Format::Tsv),
     },
     Form {
@@ -93,7 +93,7 @@ pub const FORMS: [Form; 11] = [
     Form {
         name: "pdf",
         media_type: "application/pdf",
-        what: "the file as a PDF whose text can be searched and copied",
+        what: "the file as a searchable PDF",
         format: None,
     },
 ];
@@ -264,7 +264,7 @@ impl Form {
 
 /// The problem of several pages in a form that has one.
 pub fn single_page() -> Problem {
-    let detail = "PAGE-XML has one page a file: choose one with `pages`";
+    let detail = "PAGE-XML holds one page per file: select one with `pages`";
     Problem::unprocessable("single_page", detail).field("format")
 }
 

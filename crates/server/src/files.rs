@@ -74,14 +74,14 @@ fn open_root(app: &App) -> Result<Dir, Problem> {
         .config
         .file_root
         .as_ref()
-        .ok_or_else(|| refuse("this server writes no files"))?;
+        .ok_or_else(|| refuse("this server doesn't write files"))?;
     Dir::open_ambient_dir(root, ambient_authority())
         .map_err(|error| Problem::internal("file_failed", error))
 }
 
 fn there(path: &Path) -> Problem {
     let name: String = path.display().to_string().chars().take(200).collect();
-    let detail = format!("{name} is there already: choose another name");
+    let detail = format!("{name} already exists: choose another name");
     Problem::unprocessable("file_exists", detail).field("output")
 }
 

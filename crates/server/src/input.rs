@@ -259,7 +259,7 @@ async fn bare(
     let mut fields = serde_json::Map::new();
     for (name, value) in query {
         let twice = || {
-            let detail = format!("the query says `{}` twice", short(&name));
+            let detail = format!("the query contains `{}` twice", short(&name));
             Problem::bad_request("invalid_query", detail).field(short(&name))
         };
         if let Some(field) = said.field(&name) {

@@ -109,7 +109,7 @@ async fn store(
             ))
         }
         Kept::Full => {
-            let detail = "this server has no room for more files now; try again later, or send the file with the request";
+            let detail = "this server has no space for more files at the moment; try again later, or send the file with the request";
             Err(Problem::busy("no_room", detail, 60))
         }
     }

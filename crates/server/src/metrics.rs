@@ -45,14 +45,14 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!(
         REQUEST_SECONDS,
         Unit::Seconds,
-        "From headers to headers, by route"
+        "Time from request headers to response headers, by route"
     );
-    describe_counter!(PROBLEMS, "Problem documents by code: refusals and errors");
+    describe_counter!(PROBLEMS, "Problem documents by code: rejections and errors");
     describe_counter!(PICTURES, "Pictures by outcome: read, failed, stopped");
     describe_histogram!(
         PICTURE_SECONDS,
         Unit::Seconds,
-        "A picture from bytes to text, waiting aside"
+        "Time per picture from bytes to text, excluding waiting"
     );
     describe_histogram!(STAGE_SECONDS, Unit::Seconds, "Time per page in each stage");
     describe_counter!(MODEL_USES, "Pages read, by model");
@@ -66,7 +66,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!(CACHE, "Lookups in the result cache: hit, miss");
     describe_counter!(
         WEBHOOKS,
-        "Tries to tell of a job's end, by outcome: delivered, failed, given_up"
+        "Attempts to deliver webhooks, by outcome: delivered, failed, given_up"
     );
     describe_gauge!(CONNECTIONS, "Open WebSockets");
     metrics_process::Collector::default().describe();

@@ -54,7 +54,7 @@ impl Outside {
             .trim_end_matches('.')
             .to_ascii_lowercase();
         if !self.hosts.contains(&host) {
-            return Err(format!("this server does not talk to `{host}`"));
+            return Err(format!("this server does not connect to `{host}`"));
         }
         Ok(())
     }

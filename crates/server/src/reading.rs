@@ -539,7 +539,7 @@ pub fn deadline(app: &App, wanted: Option<Duration>) -> Instant {
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let detail = match refused {
-            Refused::Closed => "this server is shutting down; try again, another may answer",
+            Refused::Closed => "this server is shutting down; try again, another one may answer",
             _ => "more pictures are waiting than this server can read in time; try again later",
         };
         Self::busy(refused.code(), detail, refused.retry_after())

@@ -57,7 +57,7 @@ pub fn late() -> Problem {
     Problem::new(
         StatusCode::GATEWAY_TIMEOUT,
         "deadline_exceeded",
-        "the answer was not made in time; ask for fewer pages, or for another format",
+        "the answer was not ready in time; request fewer pages, or another format",
     )
 }
 
@@ -105,10 +105,7 @@ fn extend(
         .count();
     let mut out = Extended::open(&file, &original.password).map_err(damaged)?;
     if out.count() != count {
-        let why = format!(
-            "it has {count} pages by one way of counting and {} by another",
-            out.count()
-        );
+        let why = format!("its page count is ambiguous: {count} or {}", out.count());
         return Err(damaged(WriteError::Structure(why)));
     }
     // Of a page that could not be read there is nothing to lay over it.
@@ -140,7 +137,7 @@ fn damaged(error: WriteError) -> Problem {
     };
     let why: String = why.chars().take(200).collect();
     let detail = format!(
-        "no text can be added to this PDF ({why}): ask for another format, or print it into a new PDF"
+        "no text can be added to this PDF ({why}): request another format, or print it to a new PDF"
     );
     Problem::unprocessable("pdf_damaged", detail).field("format")
 }

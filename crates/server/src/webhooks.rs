@@ -124,7 +124,7 @@ pub fn accept(app: &App, url: &str) -> Result<(), Problem> {
         Problem::new(StatusCode::FORBIDDEN, "url_not_allowed", detail).field("webhook")
     };
     let webhooks = app.webhooks.as_ref().ok_or_else(|| {
-        refuse("this server calls no webhooks: ask for the job, or follow its events".into())
+        refuse("this server has webhooks turned off: poll the job, or follow its events".into())
     })?;
     if url.chars().count() > LONGEST {
         let detail = format!("the URL of a webhook may have at most {LONGEST} characters");

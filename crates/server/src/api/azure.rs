@@ -247,11 +247,11 @@ fn wishes(model: &str, wanted: &Wanted) -> Result<(PageOptions, Requirements, bo
     if let Some(output) = outputs.iter().find(|o| *o != "pdf") {
         return refuse(
             "output",
-            format!("the output `{output}` is not supported: pdf is"),
+            format!("the output `{output}` is not supported; only `pdf` is"),
         );
     }
     if model == MODELS[0] && wanted.output_content_format == Some(ContentFormat::Markdown) {
-        let detail = "prebuilt-read has text alone: prebuilt-layout has Markdown";
+        let detail = "prebuilt-read gives text only: use prebuilt-layout for Markdown";
         return refuse("outputContentFormat", detail.into());
     }
     let pages = wanted.pages.as_ref().map(|text| {
@@ -477,7 +477,7 @@ pub async fn show(
             let most = i64::try_from(app.config.job_deadline.as_millis()).unwrap_or(i64::MAX);
             if created_at.saturating_add(most).saturating_add(GRACE) < now() {
                 operation.status = "failed";
-                let message = "the server that read it has ended: send it again";
+                let message = "the server that was reading it stopped: send it again";
                 operation.error = Some(json!({"code": "server_ended", "message": message}));
             }
         }
@@ -516,7 +516,7 @@ pub async fn pdf(
         .await?;
     let bytes = bytes.ok_or_else(|| {
         Problem::not_found(
-            "there is no PDF: it isn't finished, failed, or was not asked for with output=pdf",
+            "there is no PDF: it isn't finished, it failed, or output=pdf was not requested",
         )
     })?;
     let headers = [

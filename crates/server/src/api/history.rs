@@ -206,7 +206,7 @@ pub async fn show(
             .await?
             .ok_or_else(|| {
                 let detail =
-                    "a PDF is made of the file, which this server didn't keep: send it again";
+                    "a PDF needs the original file, which this server didn't keep: send it again";
                 Problem::unprocessable("original_not_kept", detail).field("format")
             })?;
         let original = Original {

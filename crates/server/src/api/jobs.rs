@@ -249,7 +249,7 @@ impl Intake {
         );
         if self.waiting.pictures > pictures || self.waiting.bytes > size << 20 {
             let detail = format!(
-                "your unfinished jobs may have {pictures} pictures waiting and weigh {size} MiB: wait until some are done"
+                "your unfinished jobs may contain {pictures} waiting pictures and {size} MiB: wait until some are finished"
             );
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_much_waiting", detail);
             return Err(problem.after(30).into());

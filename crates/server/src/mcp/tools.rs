@@ -64,7 +64,7 @@ pub fn all(local: bool) -> Vec<Tool> {
             "uri": {"type": "string", "description": place},
             "pages": {"type": "string", "description": "Which pages of a document, such as 1-3,7,10-. All by default."},
             "password": {"type": "string", "description": "Password of an encrypted PDF."},
-            "language": {"type": "string", "description": "Language of the text, such as english, chinese or a BCP 47 tag. Found out by default."},
+            "language": {"type": "string", "description": "Language of the text, such as english, chinese or a BCP 47 tag. Detected by default."},
         });
         let mut required = vec!["uri"];
         for (name, schema) in more {
@@ -93,7 +93,7 @@ pub fn all(local: bool) -> Vec<Tool> {
         tool(
             "read_text",
             "Read text",
-            "Reads a picture, a scan or a PDF as plain text in reading order, a form feed between pages.",
+            "Reads a picture, a scan or a PDF as plain text in reading order, with a form feed between pages.",
             &[],
         ),
         tool(
@@ -105,7 +105,7 @@ pub fn all(local: bool) -> Vec<Tool> {
         tool(
             "make_searchable_pdf",
             "Make a searchable PDF",
-            "Makes a PDF whose text can be searched and copied of a scan or picture. The pages look the same.",
+            "Makes a searchable PDF from a scan or picture. The pages look the same; their text can be searched and copied.",
             &output,
         ),
         tool(
@@ -120,7 +120,7 @@ pub fn all(local: bool) -> Vec<Tool> {
                 ),
                 (
                     "limit",
-                    json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 50, "description": "Most places to name."}),
+                    json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 50, "description": "Maximum number of matches to return."}),
                 ),
             ],
         ),
@@ -283,8 +283,7 @@ async fn searchable_pdf(
     let Make { output, rest } = parse(arguments)?;
     let app = &handler.app;
     if output.is_some() && handler.user.is_none() {
-        let detail =
-            "files are not written on this server: leave `output` out, and read the resource";
+        let detail = "this server doesn't write files: leave `output` out and read the resource";
         return Err(Problem::unprocessable("invalid_arguments", detail).field("output"));
     }
     if let Some(path) = &output {

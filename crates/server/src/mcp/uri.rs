@@ -105,7 +105,7 @@ pub fn below(app: &App, uri: &str) -> Result<PathBuf, Problem> {
 
 fn outside(uri: &str) -> Problem {
     let detail = format!(
-        "{} is outside of the folder that files are read from (--root)",
+        "{} is outside the folder that files are read from (--root)",
         input::short(uri)
     );
     Problem::new(StatusCode::FORBIDDEN, "path_not_allowed", detail)

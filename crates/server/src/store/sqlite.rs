@@ -39,7 +39,7 @@ impl Sqlite {
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() || path == ":memory:" || path.contains('?') {
             return Err(StoreError::Address(
-                "sqlite: wants the path of a file and nothing else, as in sqlite:/var/lib/maoocr/maoocr.db".into(),
+                "sqlite: must be followed by a file path and nothing else, as in sqlite:/var/lib/maoocr/maoocr.db".into(),
             ));
         }
         let path = PathBuf::from(path);
