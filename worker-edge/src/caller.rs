@@ -99,7 +99,7 @@ pub fn key_invalid() -> Problem {
     Problem::new(
         401,
         "key_invalid",
-        "this API key is unknown, expired or was taken back",
+        "this API key is unknown, expired or revoked",
     )
 }
 

@@ -37,7 +37,9 @@ impl Config {
             None => Ok(usual),
             Some(value) => match value.parse() {
                 Ok(number) if number <= most => Ok(number),
-                _ => Err(format!("{name}: `{value}` is no number from 0 to {most}")),
+                _ => Err(format!(
+                    "{name}: `{value}` is not a number from 0 to {most}"
+                )),
             },
         };
         let origins: Vec<Origin> = match text("ORIGINS") {
@@ -49,11 +51,11 @@ impl Config {
         let shortest = maoocr_signature::SHORTEST_SECRET;
         if secret.as_ref().is_some_and(|s| s.len() < shortest) {
             return Err(format!(
-                "EDGE_SECRET: a secret has {shortest} characters or more"
+                "EDGE_SECRET: a secret must have at least {shortest} characters"
             ));
         }
         if secret.is_none() && !origins.is_empty() {
-            return Err("EDGE_SECRET is missing: servers believe signed requests only".into());
+            return Err("EDGE_SECRET is missing: servers accept only signed requests".into());
         }
         let one_of = |name: &str, usual: &'static str, allowed: &[&'static str]| match text(name) {
             None => Ok(usual),
@@ -61,7 +63,7 @@ impl Config {
                 .iter()
                 .copied()
                 .find(|a| *a == value)
-                .ok_or_else(|| format!("{name}: `{value}` is none of {}", allowed.join(", "))),
+                .ok_or_else(|| format!("{name}: `{value}` is not one of {}", allowed.join(", "))),
         };
         let cors = text("CORS").unwrap_or_default();
         Ok(Self {

@@ -50,7 +50,7 @@ pub fn check(origins: &[Origin]) -> Result<(), String> {
             ));
         }
         if origins[..i].iter().any(|o| o.name == origin.name) {
-            return Err(format!("`{}` is there twice", origin.name));
+            return Err(format!("`{}` appears twice", origin.name));
         }
         let host = origin
             .url
@@ -58,7 +58,7 @@ pub fn check(origins: &[Origin]) -> Result<(), String> {
             .or_else(|| origin.url.strip_prefix("http://"));
         if !host.is_some_and(|h| !h.is_empty() && !h.contains(['/', '?', '#', '@', ' '])) {
             return Err(format!(
-                "{}: `{}` is no http(s)://HOST[:PORT]",
+                "{}: `{}` is not of the form http(s)://HOST[:PORT]",
                 origin.name, origin.url
             ));
         }

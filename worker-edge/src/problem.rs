@@ -81,7 +81,7 @@ impl Problem {
 
     /// The caller stops waiting before there is an answer.
     pub fn late() -> Self {
-        let detail = "reading this picture took longer than its deadline: send a smaller one, request more speed, or make it a job";
+        let detail = "reading this picture took longer than its deadline: send a smaller one, request more speed, or send it as a job";
         Self::new(504, "deadline_exceeded", detail)
     }
 

@@ -177,7 +177,7 @@ impl Document {
         let is_office = matches!(form, "xlsx" | "docx");
         if format.is_none() && !is_office {
             return Err(Fault::argument(format!(
-                "format: `{form}` is none of txt, md, html, json, hocr, alto, page, tsv, csv, xlsx, docx"
+                "format: `{form}` is not one of txt, md, html, json, hocr, alto, page, tsv, csv, xlsx, docx"
             )));
         }
         let mut text = self.text(form == "txt");

@@ -82,7 +82,7 @@ impl Request {
             "always" => Ok(LayerUse::Always),
             "never" => Ok(LayerUse::Never),
             other => Err(Fault::argument(format!(
-                "text_layer: `{other}` is none of auto, always and never"
+                "text_layer: `{other}` is not one of auto, always and never"
             ))),
         }
     }

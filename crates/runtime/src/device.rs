@@ -32,7 +32,9 @@ impl Device {
     /// [`RuntimeError::Device`], which lists these, for any other name.
     pub fn parse(name: &str) -> Result<Self, RuntimeError> {
         let unknown = || RuntimeError::Device {
-            reason: format!("`{name}` is none of auto, cpu, cpu:int8, gpu, gpu:N, flex and tract"),
+            reason: format!(
+                "`{name}` is not one of auto, cpu, cpu:int8, gpu, gpu:N, flex and tract"
+            ),
         };
         Ok(match name.trim() {
             "auto" => Self::Auto,

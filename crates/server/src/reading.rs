@@ -291,7 +291,7 @@ fn ended(stop: &Stop) -> Problem {
     Problem::new(
         StatusCode::GATEWAY_TIMEOUT,
         "deadline_exceeded",
-        "reading this picture took longer than its deadline: send a smaller one, request more speed, or make it a job",
+        "reading this picture took longer than its deadline: send a smaller one, request more speed, or send it as a job",
     )
 }
 

@@ -122,7 +122,7 @@ async fn answer(
         Place::Health => return Answer::json(200, &health()),
         Place::Ready => return ready(env).await,
         Place::LookOnly => {
-            let detail = format!("{} is asked for with GET alone", url.path());
+            let detail = format!("{} accepts only GET", url.path());
             return Err(Problem::method(detail, &["GET", "HEAD"]));
         }
         Place::File => return file(request, url, env).await,
@@ -140,7 +140,7 @@ async fn answer(
     }
     // Browsers let any page open a WebSocket anywhere.
     if socket && asked.page == Page::Foreign {
-        let detail = "pages of this origin may not open a WebSocket here";
+        let detail = "pages from this origin may not open a WebSocket here";
         return Err(Problem::new(403, "origin_not_allowed", detail));
     }
     let target = match url.query() {
@@ -213,7 +213,7 @@ async fn pass(exchange: &Exchange<'_>, work: Work, place: &Place<'_>) -> Result<
     if work == Work::Socket
         && !header(&headers, "upgrade").is_some_and(|v| v.eq_ignore_ascii_case("websocket"))
     {
-        let detail = "a WebSocket is opened here: send `Upgrade: websocket`";
+        let detail = "this path is for WebSockets: send `Upgrade: websocket`";
         return Err(Problem::new(426, "no_websocket", detail));
     }
     let facts = Facts {
@@ -386,7 +386,7 @@ fn nothing(path: &str) -> Problem {
     Problem::new(
         404,
         "not_found",
-        format!("nothing is at {path}; /docs lists all paths"),
+        format!("there is nothing at {path}; /docs lists all paths"),
     )
 }
 

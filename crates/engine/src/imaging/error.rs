@@ -92,7 +92,7 @@ pub enum ImagingError {
         given: bool,
     },
     /// Drawing a page takes more steps or time than allowed.
-    #[error("{what}: print or scan the page anew, or raise the limit")]
+    #[error("{what}: print or scan the page again, or raise the limit")]
     TooComplex {
         /// What there is too much of.
         what: String,

@@ -94,7 +94,7 @@ impl Requirements {
                         value.as_str().and_then(Language::parse).ok_or_else(|| {
                             RequirementError {
                                 field: field.clone(),
-                                problem: format!("{value} is not a language that can be read"),
+                                problem: format!("{value} is not a supported language"),
                                 allowed: Language::names().into_iter().map(String::from).collect(),
                             }
                         })?;
@@ -123,7 +123,7 @@ fn one_of<T: for<'a> Deserialize<'a>>(
 ) -> Result<T, RequirementError> {
     T::deserialize(value).map_err(|_| RequirementError {
         field: field.into(),
-        problem: format!("{value} is not a value of it"),
+        problem: format!("{value} is not a valid value"),
         allowed: allowed.iter().map(ToString::to_string).collect(),
     })
 }

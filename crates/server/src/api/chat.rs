@@ -348,7 +348,7 @@ pub async fn complete(
         role == "user" && !message.content.0.is_empty()
     };
     let Some(message) = request.messages.0.iter().rev().find(user) else {
-        let detail = "no message of a user has a document: send a picture or PDF as a part of type image_url or file";
+        let detail = "no user message contains a document: send a picture or PDF as a part of type image_url or file";
         return Err(Problem::unprocessable("document_missing", detail).field("messages"));
     };
     let documents = &message.content.0;
@@ -424,7 +424,7 @@ async fn open(
             kept::bytes(app, &caller.owner, UPLOAD, id).await?
         }
         _ => {
-            let detail = "a file has either file_data or file_id";
+            let detail = "a file must have either file_data or file_id";
             return Err(Problem::unprocessable("invalid_document", detail).field("messages"));
         }
     };

@@ -200,7 +200,7 @@ pub async fn list(
 ) -> Result<Json<JobList>, Problem> {
     caller.needs(Scope::Jobs)?;
     if caller.is_stranger() {
-        let detail = "callers without a key have no list of jobs: keep the ids of yours";
+        let detail = "callers without a key can't list jobs: keep the ids of your own";
         return Err(Problem::not_found(detail));
     }
     let limit = within("limit", wanted.limit.unwrap_or(20), 1..=PAGE)?;

@@ -110,7 +110,7 @@ fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(
         StatusCode::FORBIDDEN,
         "origin_not_allowed",
-        "pages of this origin may not open a WebSocket here; the operator can allow it with --cors",
+        "pages from this origin may not open a WebSocket here; the operator can allow it with --cors",
     ))
 }
 
