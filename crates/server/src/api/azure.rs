@@ -114,7 +114,7 @@ struct Analysis {
 
 /// Analyse a document: its text
 ///
-/// The answer's `Operation-Location` tells where the result will be, as Azure's Document Intelligence does.
+/// The response header `Operation-Location` says where the result will be, as with Azure Document Intelligence.
 #[utoipa::path(
     post,
     path = "/documentintelligence/documentModels/prebuilt-read:analyze",
@@ -489,7 +489,7 @@ pub async fn show(
 
 /// Get the PDF of an analysis
 ///
-/// It is there if the analysis asked for it with `output=pdf`.
+/// Available if the analysis requested it with `output=pdf`.
 #[utoipa::path(
     get,
     path = "/documentintelligence/documentModels/{model}/analyzeResults/{id}/pdf",

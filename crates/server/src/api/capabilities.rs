@@ -37,7 +37,7 @@ pub struct CapabilityLimits {
     pub job_files: u32,
 }
 
-/// List what this server takes and gives
+/// List the inputs, formats and limits of this server
 #[utoipa::path(
     get,
     path = "/api/capabilities",

@@ -287,9 +287,9 @@ pub struct ChatUsage {
     total_tokens: usize,
 }
 
-/// Read the documents of a message, in the shapes of OpenAI's API
+/// Read the documents of a message (OpenAI API)
 ///
-/// The answer is their Markdown, whatever the message asks.
+/// The answer is their Markdown; the text of the message is ignored.
 #[utoipa::path(
     post,
     path = "/v1/chat/completions",
@@ -517,9 +517,9 @@ pub struct ChatModel {
     owned_by: &'static str,
 }
 
-/// List models, in the shapes of OpenAI's API
+/// List models (OpenAI API)
 ///
-/// There is one: the server chooses among its own for each document.
+/// There is only one: the server chooses among its own models for each document.
 #[utoipa::path(
     get,
     path = "/v1/models",

@@ -152,7 +152,7 @@ pub struct Wanted {
 
 /// Upload a file
 ///
-/// It is deleted after the server's time for files, if not earlier.
+/// It is deleted when the server's retention time for files has passed, or earlier.
 #[utoipa::path(
     post,
     path = "/v1/files",
@@ -276,7 +276,7 @@ pub async fn list(
     }))
 }
 
-/// Get what is known of a file
+/// Get the details of a file
 #[utoipa::path(
     get,
     path = "/v1/files/{id}",
@@ -358,7 +358,7 @@ pub struct WantedUrl {
 
 /// Get a link to a file
 ///
-/// It is good for whoever has it, until it expires or the file is deleted.
+/// Anyone who has it can use it until it expires or the file is deleted.
 #[utoipa::path(
     get,
     path = "/v1/files/{id}/url",
@@ -406,7 +406,7 @@ pub struct LinkParts {
 
 /// Download a file
 ///
-/// With a key, or by a link from `/v1/files/{id}/url`.
+/// With a key, or through a link from `/v1/files/{id}/url`.
 #[utoipa::path(
     get,
     path = "/v1/files/{id}/content",

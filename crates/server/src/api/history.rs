@@ -138,7 +138,7 @@ pub async fn list(
 
 /// Delete the whole history
 ///
-/// With it go the caller's jobs that are over, what unfinished ones have read so far, and what the result cache holds.
+/// This also deletes the caller's finished jobs, the results of unfinished ones so far, and the caller's cached results.
 #[utoipa::path(
     delete,
     path = "/api/history",
@@ -171,7 +171,7 @@ pub struct WantedForm {
 
 /// Get an answer
 ///
-/// In the form in which it was first given, or in another.
+/// In the format in which it was first returned, or in another.
 #[utoipa::path(
     get,
     path = "/api/history/{id}",

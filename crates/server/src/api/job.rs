@@ -135,7 +135,7 @@ pub struct Wanted {
     /// Index of the first one.
     #[param(minimum = 0, maximum = 2147483647, default = 0)]
     first: Option<u32>,
-    /// The most to return; 0 for the job alone.
+    /// Maximum number to return; 0 for the job alone.
     #[param(minimum = 0, maximum = 100, default = 20)]
     limit: Option<u32>,
 }
@@ -214,8 +214,8 @@ pub async fn list(
 
 /// Cancel or delete a job
 ///
-/// A job that is over is deleted with its results. Otherwise waiting pictures are cancelled, those being read are stopped,
-/// and the results so far stay.
+/// A finished job is deleted with its results. Otherwise, waiting pictures are cancelled, those being read are stopped,
+/// and the results so far are kept.
 #[utoipa::path(
     delete,
     path = "/api/jobs/{id}",
@@ -246,7 +246,7 @@ pub async fn cancel(
 
 /// Retry the failed pictures of a job
 ///
-/// They are read again; the others keep their results. A job without failed pictures stays as it is.
+/// They are read again; the others keep their results. A job without failed pictures is left unchanged.
 #[utoipa::path(
     post,
     path = "/api/jobs/{id}/retry",

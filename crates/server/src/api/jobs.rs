@@ -73,13 +73,13 @@ pub struct JsonJobPicture<'a> {
 
 /// Read many pictures
 ///
-/// The answer arrives once all pictures are stored; from then on the job survives restarts and crashes. A second request
-/// with the same `Idempotency-Key` gets the first one's job. If the first is still uploading, the second replaces it, and
+/// The server responds once all pictures are stored; from then on, the job survives restarts and crashes. A second request
+/// with the same `Idempotency-Key` gets the job of the first. If the first is still uploading, the second replaces it and
 /// the first gets 409.
 ///
-/// A `webhook` is posted `{type, timestamp, data}` when the job is over: `job.done` or `job.cancelled`, and the job. It is
-/// signed as Standard Webhooks says, and tried again for a day until its host, which the operator must have allowed,
-/// answers with 2xx. It may come more than once, under the same `webhook-id`.
+/// When the job finishes, `{type, timestamp, data}` is posted to the `webhook`: `job.done` or `job.cancelled`, and the job.
+/// The message is signed according to Standard Webhooks and retried for a day, until the host, which the operator must
+/// have allowed, responds with 2xx. It may arrive more than once, with the same `webhook-id`.
 #[utoipa::path(
     post,
     path = "/api/ocr/batch",

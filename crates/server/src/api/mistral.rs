@@ -154,7 +154,7 @@ pub struct OcrUsage {
     doc_size_bytes: u64,
 }
 
-/// Read a document, in the shapes of Mistral's OCR API
+/// Read a document (Mistral OCR API)
 ///
 /// The document is a data URL, a URL on a host that the operator allows, or an upload.
 #[utoipa::path(

@@ -47,7 +47,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Json<ModelList> {
 
 /// Reload a model from its file
 ///
-/// Pictures being read finish with the old model; none is dropped.
+/// Pictures that are being read finish with the old model; none is lost.
 #[utoipa::path(
     post,
     path = "/api/models/{name}/reload",

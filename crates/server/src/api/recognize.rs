@@ -54,12 +54,12 @@ pub struct Form {
 
 /// Read a picture or a PDF
 ///
-/// Send a form with the part `image`, JSON, or the bare file with the requirements in the query. Files of more pages than
-/// one answer holds are refused: choose some with `pages`, or make it a job. `format` or `Accept` ask for Markdown, HTML,
-/// hOCR, ALTO and other forms.
+/// Send a form with the part `image`, JSON, or the raw file with the requirements in the query. Files with more pages than
+/// one request may read are rejected: select some with `pages`, or send the file as a job. `format` or `Accept` request
+/// Markdown, HTML, hOCR, ALTO and other formats.
 ///
-/// As `application/x-ndjson`, the answer comes page by page: a line of JSON for each page as it is read, and a last line
-/// that sums up, or a problem. A page that alone can't be read has an `error`. Whoever closes the connection stops the
+/// With `application/x-ndjson`, the answer arrives page by page: one line of JSON for each page as it is read, and a last
+/// line with a summary or a problem. A single page that can't be read has an `error`. Closing the connection stops the
 /// reading.
 #[utoipa::path(
     post,

@@ -49,8 +49,8 @@ pub async fn health(Shared(app): Shared<Arc<App>>) -> Json<Health> {
 
 /// Readiness
 ///
-/// The server is ready once it has read a picture of its own right, unless it is shutting down. While its database does
-/// not respond it still reads, but has no jobs and no history.
+/// The server is ready once it has read its own test picture correctly, unless it is shutting down. While its database
+/// doesn't respond, it still reads pictures, but without jobs and history.
 #[utoipa::path(
     get,
     path = "/ready",
