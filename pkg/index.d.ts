@@ -1,4 +1,4 @@
-// What MaoOCR takes and answers.
+// The API of MaoOCR.
 
 import type { Document, LineEvent, Quad, Requirements } from "./dist/types.js";
 
@@ -30,31 +30,31 @@ export type Drawable =
   | { readonly width: number; readonly height: number }
   | { readonly displayWidth: number; readonly displayHeight: number };
 
-/** A file's bytes, an address that leads to it (in Node.js also a path), or pixels. */
+/** A file's bytes, its URL (in Node.js also a path), or pixels. */
 export type Input = string | URL | Blob | ArrayBuffer | ArrayBufferView | Frame | Drawable;
 
-/** Bytes of a model's file, or what leads to them: an address, in Node.js also a path. */
+/** A model file: its bytes, its URL, in Node.js also a path. */
 export type ModelSource = string | URL | Blob | ArrayBuffer | ArrayBufferView | (() => Promise<Blob | ArrayBuffer>);
 
 export interface Options {
   /**
-   * Default: the tiny models of this package. Else models and dictionaries of the manifest by name
-   * (`{"ppocrv6-small-rec": "/models/rec.onnx", …}`), each compared with the manifest's SHA-256; or a site that offers
-   * them as MaoOCR's web app does (`models.json` beside `models/`), which are kept in the browser; or, in Node.js, a
-   * folder that `maoocr models pull` filled.
+   * Default: the tiny models of this package. Otherwise, models and dictionaries of the manifest by name
+   * (`{"ppocrv6-small-rec": "/models/rec.onnx", …}`), each checked against the manifest's SHA-256; or a site that serves
+   * them as MaoOCR's web app does (`models.json` beside `models/`), from which the browser caches them; or, in Node.js, a
+   * folder filled by `maoocr models pull`.
    */
   models?: string | URL | Record<string, ModelSource>;
-  /** Pictures that are read at the same time, each by a worker with an engine of its own. Default: as the device allows. */
+  /** Images read at the same time, each by a worker with its own engine. Default: depends on the device. */
   workers?: number;
 }
 
-/** How a picture is read, and what is told meanwhile. All of it is optional. */
+/** How an image is read, and callbacks for progress. All are optional. */
 export interface RecognizeOptions extends Requirements {
   /** Stops the work: the promise is rejected with the code `cancelled`. */
   signal?: AbortSignal;
-  /** Bytes of models that are being fetched from a site: so far, and in all. */
+  /** Progress of downloading models from a site: bytes so far, and in total. */
   onModels?: (progress: { received: number; total: number }) => void;
-  /** The models are there, the picture is being read. */
+  /** The models are loaded and reading has started. */
   onStarted?: () => void;
   /** Lines were found. */
   onDetected?: (boxes: Quad[]) => void;
@@ -66,22 +66,22 @@ export interface RecognizeOptions extends Requirements {
 
 /** A file, read. */
 export interface Result {
-  /** Of all pages, a form feed between two. */
+  /** Text of all pages, separated by form feeds. */
   text: string;
   /** Mean of its characters, 0 to 1; 0 without text. */
   confidence: number;
   /** s */
   processing_time: number;
   selected_models: string[];
-  /** One but for a TIFF of several. Each has its lines, words, blocks and boxes. */
+  /** One, except for multi-page TIFFs. Each has its lines, words, blocks and boxes. */
   pages: Document[];
 }
 
 /**
- * What every failing call is rejected with. Codes of pictures: `empty`, `unknown_format`, `unsupported`, `truncated`,
- * `malformed`, `too_large`, `too_many_pixels`, `too_many_pages`, `out_of_memory`, `unreadable`; of models:
- * `unknown_model`, `wrong_bytes`, `models_unavailable`, `model_not_installed`; of calls: `invalid_requirements`,
- * `invalid_argument`, `cancelled`, `terminated`; of what is fetched: `network`; faults: `worker_lost`, `internal`.
+ * The error of every failing call. Codes for images: `empty`, `unknown_format`, `unsupported`, `truncated`,
+ * `malformed`, `too_large`, `too_many_pixels`, `too_many_pages`, `out_of_memory`, `unreadable`; for models:
+ * `unknown_model`, `wrong_bytes`, `models_unavailable`, `model_not_installed`; for calls: `invalid_requirements`,
+ * `invalid_argument`, `cancelled`, `terminated`; for downloads: `network`; faults: `worker_lost`, `internal`.
  */
 export class OcrError extends Error {
   readonly name: "OcrError";
@@ -89,7 +89,7 @@ export class OcrError extends Error {
 }
 
 /**
- * Reads pictures in workers, which start with the first one and end when they have had nothing to do for a minute.
+ * Reads images in workers, which start with the first image and end after a minute without work.
  *
  * ```js
  * const ocr = new MaoOCR();
@@ -100,8 +100,8 @@ export class MaoOCR {
   /** @throws {@link OcrError} `invalid_argument` */
   constructor(options?: Options);
   recognize(input: Input, options?: RecognizeOptions): Promise<Result>;
-  /** Starts an engine and gets the models that such pictures need, so that the first one needn't wait. */
+  /** Starts an engine and loads the models for these requirements, so that the first image needn't wait. */
   warm(requirements?: Requirements): Promise<void>;
-  /** Ends the workers for good; calls under way are rejected with the code `terminated`. */
+  /** Ends the workers for good; pending calls are rejected with the code `terminated`. */
   terminate(): Promise<void>;
 }

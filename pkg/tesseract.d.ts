@@ -1,4 +1,4 @@
-// The calls of tesseract.js that this package answers.
+// The part of tesseract.js's API that this package implements.
 
 import type { Input } from "./index.js";
 
@@ -33,7 +33,7 @@ export interface Page {
   text: string;
   /** 0 to 100. */
   confidence: number;
-  /** Null unless the output asks for them. */
+  /** Null unless requested in the output formats. */
   blocks: Block[] | null;
 }
 
@@ -62,7 +62,7 @@ export interface RecognizeResult {
 
 export interface Worker {
   readonly id: string;
-  /** Options of Tesseract that have no meaning here are refused with the code `unsupported`, never ignored. */
+  /** Tesseract options that have no meaning here are rejected with the code `unsupported`, never ignored. */
   recognize(
     image: Input,
     options?: Record<string, never>,
@@ -87,9 +87,9 @@ export interface Scheduler {
   terminate(): Promise<void>;
 }
 
-/** `languages` as Tesseract names them: `eng`, `chi_sim`, `eng+deu`. The engine is always the same, whatever `oem` is. */
+/** `languages` use Tesseract's names: `eng`, `chi_sim`, `eng+deu`. The engine is the same for every `oem`. */
 export function createWorker(languages?: string | string[], oem?: number, options?: WorkerOptions): Promise<Worker>;
-/** One picture with a worker of its own. */
+/** Reads one image with its own worker. */
 export function recognize(
   image: Input,
   languages?: string | string[],

@@ -29,7 +29,7 @@ from ._models import progress_for
 from .errors import Cancelled, InputError, MaoOCRError
 from .result import Line, Result, _line
 
-#: Anything that can be read: a path, the bytes of a picture or PDF, a binary file, a Pillow picture, or a NumPy array of
+#: Anything that can be read: a path, the bytes of an image or PDF, a binary file, a Pillow image, or a NumPy array of
 #: shape (height, width), (height, width, 1), (height, width, 3) or (height, width, 4).
 Readable = Any
 Progress = Callable[[str, Optional[int], Optional[int]], object]
@@ -37,24 +37,24 @@ T = TypeVar("T")
 
 
 class MaoOCR:
-    """Reads the text in pictures and documents.
+    """Recognises text in images and documents.
 
-    Models are loaded when they are first needed and fetched where none are installed. One engine serves many threads at a
-    time: while it reads, other Python code runs. After a fork it loads its models anew. It can be pickled; the other process
-    gets an engine with the same settings.
+    Models are loaded when they are first needed, and fetched if none are installed. One engine can serve many threads, and
+    other Python code runs while it works. After a fork it reloads its models. It can be pickled; the other process gets an
+    engine with the same settings.
 
     Args:
-        enable_dynamic_selection: Choose models by a call's requirements. Without it every call uses the default models.
+        enable_dynamic_selection: Choose models by the requirements of a call. If false, every call uses the default models.
         device: ``auto``, ``cpu`` or ``cpu:int8`` (faster, slightly less exact).
         models: Folder of the models. Default: ``MAOOCR_MODELS``, else a folder in the user's cache.
-        threads: Threads that share a page. Default: one per core.
+        threads: Threads per page. Default: one per core.
         low_memory: Plan for a device with little memory: the tiny models, small tiles, about 100 MB.
-        offline: Never use the network. Default: whether ``MAOOCR_OFFLINE`` is set to something but 0 or false.
+        offline: Never use the network. Default: whether ``MAOOCR_OFFLINE`` is set to anything but 0 or false.
         progress: Called as ``progress(name, done, total)`` with bytes while models are fetched, and as
             ``progress(message, None, None)``. Default: a line on standard error where somebody watches.
-        max_cpu_cores: The name of ``threads`` in earlier versions.
-        max_ram_memory: MiB to stay within, as in earlier versions: below 512 the engine plans for little memory.
-        max_gpu_memory: Taken for earlier versions' sake. This package runs on the CPU.
+        max_cpu_cores: Earlier name of ``threads``.
+        max_ram_memory: Memory limit in MiB, from earlier versions: below 512, the engine plans for little memory.
+        max_gpu_memory: Accepted for compatibility with earlier versions. This package runs on the CPU.
 
     Raises:
         DeviceError: There is no such device.
@@ -114,33 +114,32 @@ class MaoOCR:
         threads: Optional[int] = None,
         cancel: Optional[_maoocr.Cancel] = None,
     ) -> Result:
-        """Reads a picture or document.
+        """Reads an image or document.
 
         Args:
             x: A path; ``bytes`` of a JPEG, PNG, WebP, GIF, BMP, TIFF, PNM or PDF; a file opened in binary mode; a Pillow
-                picture (its current frame); or a NumPy array of shape (height, width), (height, width, 1),
+                image (its current frame); or a NumPy array of shape (height, width), (height, width, 1),
                 (height, width, 3) or (height, width, 4) and type ``uint8``.
-            channels: Order of an array's channels: ``"RGB"`` (with a fourth channel: RGBA) or, for what OpenCV reads,
-                ``"BGR"``.
-            pages: Positions of the pages to read, from 0. Default: all.
-            password: Of an encrypted PDF.
+            channels: Order of an array's channels: ``"RGB"`` (with a fourth channel: RGBA) or, for OpenCV, ``"BGR"``.
+            pages: Indices of the pages to read, from 0. Default: all.
+            password: Password of an encrypted PDF.
             text_layer: When to use the text that a PDF contains: ``"auto"`` if it agrees with what the page shows,
-                ``"always"`` if there is any, ``"never"``.
-            structure: Tell titles, paragraphs, tables, lists and figures apart, for ``to_markdown`` and other exports. The
-                text is the same without.
+                ``"always"`` if there is one, ``"never"``.
+            structure: Distinguish titles, paragraphs, tables, lists and figures, for ``to_markdown`` and other exports.
+                The text is the same without.
             max_bytes: Largest file.
             max_pixels: Largest page.
-            max_pages: Most pages.
-            page_seconds: Most seconds to open a PDF, and to draw each of its pages.
-            threads: Threads that share a page in this call.
+            max_pages: Maximum number of pages.
+            page_seconds: Time limit for opening a PDF and for rendering each of its pages, in seconds.
+            threads: Threads per page in this call.
             cancel: Ends the call from another thread.
 
         Raises:
             OSError: The file can't be opened.
             ImageError: It can't be decoded.
-            InputError: ``x`` or an option is of no use.
+            InputError: ``x`` or an option can't be used.
             ModelError: A model is missing and can't be fetched, or fails.
-            KeyboardInterrupt: Ctrl-C, within a part of a second.
+            KeyboardInterrupt: Ctrl-C was pressed; takes less than a second.
         """
         options = _options(locals())
         return self._read(Source(x, options, channels), cancel)
@@ -148,7 +147,7 @@ class MaoOCR:
     def recognize_with_requirements(
         self, x: Readable, requirements: Mapping[str, Any], **options: Any
     ) -> Result:
-        """Reads a picture or document with models chosen by what is needed.
+        """Reads an image or document with models chosen by requirements.
 
         Args:
             x: As for :meth:`recognize`.
@@ -158,7 +157,8 @@ class MaoOCR:
             options: As for :meth:`recognize`.
 
         Raises:
-            RequirementError: A field or value is unknown; it says what is allowed. And what :meth:`recognize` raises.
+            RequirementError: A field or value is unknown; the error says what is allowed. Also everything that
+                :meth:`recognize` raises.
         """
         source, cancel = self._source(x, requirements, options)
         return self._read(source, cancel)
@@ -171,12 +171,12 @@ class MaoOCR:
         Args:
             x: As for :meth:`recognize`.
             requirements: As for :meth:`recognize_with_requirements`.
-            live: Yield a line as soon as it is read, in no particular order: a line with the same ``page`` and ``index`` as
-                one before takes its place, and one that is ``withdrawn`` was none. Without it the lines of a page come in
-                reading order once the page is finished.
+            live: Yield each line as soon as it is read, in no particular order. A line with the same ``page`` and ``index``
+                as an earlier one replaces it, and a ``withdrawn`` line was not text. If false, the lines of a page are
+                yielded in reading order once the page is finished.
             options: As for :meth:`recognize`.
 
-        Closing the iterator, or dropping it, ends the reading.
+        Closing or dropping the iterator stops the reading.
         """
         source, cancel = self._source(x, requirements, options)
         data, shape = source.load()
@@ -192,16 +192,15 @@ class MaoOCR:
         errors: str = "raise",
         **options: Any,
     ) -> Iterator[Result]:
-        """Reads many pictures or documents, as many at a time as there are cores, and yields the results in order.
+        """Reads many images or documents, one per core at a time, and yields the results in order.
 
         Args:
-            items: What to read, each as for :meth:`recognize`. It is consumed as the work proceeds: at most twice as many
-                items as jobs are under way or waiting.
+            items: What to read, each as for :meth:`recognize`. The iterable is consumed lazily: at most twice as many items
+                as ``jobs`` are in progress or waiting.
             requirements: As for :meth:`recognize_with_requirements`; ``batch_processing`` is set.
-            jobs: Items that are read at a time. Each takes about 300 MB with the small models. Default: one per core, at
+            jobs: Items read at the same time. Each takes about 300 MB with the small models. Default: one per core, at
                 most 8.
-            errors: ``"raise"`` ends with the first item that can't be read; with ``"return"`` its exception is yielded in
-                its place.
+            errors: ``"raise"`` stops at the first item that can't be read; ``"return"`` yields its exception in its place.
             options: As for :meth:`recognize`.
         """
         if errors not in ("raise", "return"):
@@ -227,11 +226,11 @@ class MaoOCR:
         requirements: Optional[Mapping[str, Any]] = None,
         **options: Any,
     ) -> List[Line]:
-        """Reads lines whose places are known: one for each box, in the same order, however unsure it is.
+        """Reads lines at known places: one for each box, in the same order, even if the result is uncertain.
 
         Args:
-            x: As for :meth:`recognize`; of a document the first page.
-            boxes: Four corners each, px, clockwise from the top left of the text. Default: the whole picture is one line.
+            x: As for :meth:`recognize`; of a document, the first page.
+            boxes: Four corners each, px, clockwise from the top left of the text. Default: the whole image is one line.
         """
         source, cancel = self._source(x, requirements, {**options, "channels": channels})
         data, shape = source.load()
@@ -243,8 +242,8 @@ class MaoOCR:
     async def recognize_async(
         self, x: Readable, requirements: Optional[Mapping[str, Any]] = None, **options: Any
     ) -> Result:
-        """:meth:`recognize` or :meth:`recognize_with_requirements` beside the event loop. Cancelling the task ends the
-        reading."""
+        """:meth:`recognize` or :meth:`recognize_with_requirements` without blocking the event loop. Cancelling the task
+        stops the reading."""
         cancel = options.setdefault("cancel", _maoocr.Cancel())
         source, _ = self._source(x, requirements, options)
         return await _beside(lambda: self._read(source, cancel), cancel)
@@ -252,7 +251,7 @@ class MaoOCR:
     async def stream_async(
         self, x: Readable, requirements: Optional[Mapping[str, Any]] = None, *, live: bool = False, **options: Any
     ) -> AsyncIterator[Line]:
-        """:meth:`stream` beside the event loop."""
+        """:meth:`stream` without blocking the event loop."""
         cancel = options.setdefault("cancel", _maoocr.Cancel())
         lines = await _beside(lambda: self.stream(x, requirements, live=live, **options), cancel)
         try:
@@ -273,7 +272,7 @@ class MaoOCR:
         errors: str = "raise",
         **options: Any,
     ) -> AsyncIterator[Result]:
-        """:meth:`batch` beside the event loop; items may come from an asynchronous iterable."""
+        """:meth:`batch` without blocking the event loop; items may come from an asynchronous iterable."""
         jobs = jobs or min(_cores(), 8)
         wanted = {"batch_processing": True, **(requirements or {})}
         cancel = options.pop("cancel", None) or _maoocr.Cancel()
@@ -305,7 +304,7 @@ class MaoOCR:
     # Models -----------------------------------------------------------------------------------------------------------
 
     def prepare(self, requirements: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
-        """Loads the models for some requirements, so that the first call is as fast as the next ones; returns the plan."""
+        """Loads the models for some requirements, so that the first call is as fast as later ones; returns the plan."""
         source, cancel = self._source(b"", requirements, {})
         return cast(Dict[str, Any], json.loads(self._native.prepare(source.request, cancel)))
 

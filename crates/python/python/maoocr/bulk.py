@@ -1,11 +1,11 @@
-"""Many files into one Parquet data set, in chunks that can be repeated without harm.
+"""Many files into one Parquet data set, in chunks that can safely be repeated.
 
-A job has a fixed number of chunks. A file belongs to the chunk that its name's hash says, whatever else there is, and a
-chunk's part is named after the files in it: ``part-0000017-4f0c….parquet``. So a listing of the output says what is done; a
-chunk that is read twice replaces itself; and where files were added, only those are read. :mod:`maoocr.ray` runs chunks on a
-cluster; :func:`run_chunk` runs one.
+A job has a fixed number of chunks. The hash of a file's name alone decides its chunk, and a chunk's part is named after the
+files in it: ``part-0000017-4f0c….parquet``. Therefore a listing of the output shows what is done, a chunk that runs twice
+replaces its own part, and if files are added, only those are read. :mod:`maoocr.ray` runs chunks on a cluster;
+:func:`run_chunk` runs one.
 
-Of what can't be read there is a row with its error. Rows have the columns of :func:`schema`.
+A file that can't be read becomes a row with its error. Rows have the columns of :func:`schema`.
 """
 
 import concurrent.futures
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 
 __all__ = ["EXTENSIONS", "Chunk", "Job", "open_job", "pending", "row", "run_chunk", "schema"]
 
-#: What is searched for in a folder; a file's format is told by its content.
+#: File names that are searched for in a folder; the format is detected from the content.
 EXTENSIONS = frozenset(
     "jpg jpeg jpe png webp gif bmp dib tif tiff pnm pbm pgm ppm pam pdf".split()
 )
-#: What a job is, beside its parts.
+#: Describes the job, next to its parts.
 MANIFEST = "_maoocr.json"
-#: Files a chunk, by default: some minutes of a core, so that a lost worker loses little.
+#: Default number of files per chunk: some minutes of one core, so that a lost worker loses little.
 FILES_A_CHUNK = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is read, how, and where it goes. It can be sent to other machines.
+    """What to read, how, and where to write it. It can be sent to other machines.
 
     Attributes:
         source: Folder of the files: a path, or a URL such as ``s3://bucket/scans``.
         output: Folder of the data set, likewise.
-        chunks: Number of chunks. It stays what it was when the job was begun.
+        chunks: Number of chunks, fixed when the job is started.
         requirements: As for :meth:`MaoOCR.recognize_with_requirements`.
         options: As for :meth:`MaoOCR.recognize`.
     """
@@ -64,9 +64,9 @@ class Chunk:
     """Files that are read together.
 
     Attributes:
-        number: Which chunk of the job.
+        number: Index of the chunk in the job.
         names: Its files, sorted, relative to the job's source.
-        older: Parts of this chunk from when it had other files, as :func:`pending` finds them.
+        older: Earlier parts of this chunk, for a different set of files, as :func:`pending` finds them.
     """
 
     number: int
@@ -112,13 +112,13 @@ def open_job(
     options: Optional[Mapping[str, Any]] = None,
     files_a_chunk: int = FILES_A_CHUNK,
 ) -> Tuple[Job, List[Chunk]]:
-    """Begins a job or takes one up again, and lists its files.
+    """Starts or resumes a job and lists its files.
 
     Returns:
         The job and all of its chunks.
 
     Raises:
-        ValueError: The output folder is that of another job: with another source, or read in another way.
+        ValueError: The output folder belongs to another job, with a different source or different settings.
     """
     wanted = {"requirements": dict(requirements or {}), "options": {"structure": False, **(options or {})}}
     names = sorted(_list(source))

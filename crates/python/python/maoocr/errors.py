@@ -14,11 +14,11 @@ __all__ = [
 
 
 class MaoOCRError(Exception):
-    """Something couldn't be read.
+    """Base class of all errors of this package.
 
     Attributes:
-        code: A stable word for programs, such as ``truncated`` or ``model_not_installed``. The command, the server and
-            this package use the same words.
+        code: A stable identifier for programs, such as ``truncated`` or ``model_not_installed``. The command, the server
+            and this package use the same codes.
         detail: What is wrong and what to do about it.
     """
 
@@ -35,21 +35,21 @@ class MaoOCRError(Exception):
 
 
 class ImageError(MaoOCRError, ValueError):
-    """The file or picture can't be decoded: ``empty``, ``unknown_format``, ``unsupported``, ``truncated``,
+    """The file or image can't be decoded: ``empty``, ``unknown_format``, ``unsupported``, ``truncated``,
     ``malformed``, ``too_large``, ``too_many_pixels``, ``too_many_pages``, ``out_of_memory``, ``password_required``,
     ``password_wrong``, ``too_complex``."""
 
 
 class InputError(MaoOCRError, TypeError):
-    """An argument of a type or value that can't be used: ``invalid_argument``."""
+    """An argument has a type or value that can't be used: ``invalid_argument``."""
 
 
 class RequirementError(MaoOCRError, ValueError):
-    """A requirement that is unknown or has an unknown value: ``invalid_requirements``.
+    """A requirement is unknown or has an unknown value: ``invalid_requirements``.
 
     Attributes:
         field: The requirement.
-        allowed: What may stand there instead.
+        allowed: The allowed values.
     """
 
     field: str
@@ -68,8 +68,8 @@ class ModelError(MaoOCRError):
 
 
 class DeviceError(MaoOCRError):
-    """There is no such device, or it is gone: ``no_such_device``, ``device_lost``."""
+    """The device doesn't exist or was lost: ``no_such_device``, ``device_lost``."""
 
 
 class Cancelled(MaoOCRError):
-    """The caller ended the work: ``cancelled``."""
+    """The caller cancelled the work: ``cancelled``."""

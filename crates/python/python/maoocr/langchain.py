@@ -19,14 +19,14 @@ _Path = Union[str, "os.PathLike[str]"]
 
 
 class MaoOCRLoader(BaseLoader):
-    """Reads pictures and PDFs into documents.
+    """Reads images and PDFs into documents.
 
     Args:
-        files: A path or several.
-        mode: ``"page"`` for a document a page, ``"single"`` for one a file.
+        files: One path or several.
+        mode: ``"page"`` for one document per page, ``"single"`` for one per file.
         markdown: Whether the content is Markdown of the structure instead of plain text. Only with ``"single"``.
         requirements: As for :meth:`MaoOCR.recognize_with_requirements`.
-        engine: The engine to read with. Default: one that all loaders share.
+        engine: The engine to use. Default: one that all loaders share.
         options: As for :meth:`MaoOCR.recognize`.
 
     The metadata are ``source``, ``page`` (from 0; with ``"page"``), ``total_pages``, ``confidence`` and ``width`` and

@@ -3,11 +3,12 @@
 >>> import maoocr.ray
 >>> maoocr.ray.run("s3://bucket/scans", "s3://bucket/text")
 
-reads a folder into a Parquet data set (:mod:`maoocr.bulk` says how it is kept): what is done is not done again, however often
-and wherever it is started, and no file is in it twice. :class:`Recognizer` is the stage alone, for data sets of one's own.
+reads a folder into a Parquet data set (see :mod:`maoocr.bulk` for its layout). Finished work is never repeated, however often
+and wherever the job is started, and no file is in the data set twice. :class:`Recognizer` is the stage alone, for your own
+data sets.
 
-Each worker process has an engine with one thread. Models are loaded once by the driver, travel through Ray's object store,
-and lie once on each node's disk.
+Each worker process has an engine with one thread. The driver loads the models once, Ray's object store distributes them, and
+each node keeps one copy on disk.
 """
 
 import dataclasses
@@ -41,21 +42,21 @@ def run(
     models: Optional[str] = None,
     on_chunk: Optional[Callable[[Dict[str, Any]], object]] = None,
 ) -> Dict[str, Any]:
-    """Reads a folder into a Parquet data set, with what Ray has.
+    """Reads a folder into a Parquet data set, using the Ray cluster.
 
     Args:
-        source: Folder of pictures and PDFs, with those below it: a path that all nodes see, or a URL (``s3://…``,
-            ``gs://…``).
+        source: Folder of images and PDFs, including its subfolders: a path that all nodes can access, or a URL
+            (``s3://…``, ``gs://…``).
         output: Folder of the data set, likewise.
         requirements: As for :meth:`MaoOCR.recognize_with_requirements`.
         options: As for :meth:`MaoOCR.recognize`; ``structure`` is off unless it is set here, and adds the column
             ``markdown``.
-        files_a_chunk: Files that are lost when a worker dies, at most. Only the first run of a job counts.
+        files_a_chunk: Files per chunk, the most that are lost if a worker dies. Only the first run of a job uses it.
         workers: Worker processes. Default: as many as the cluster has room for.
-        num_cpus: Processors that a worker is given.
-        num_gpus: GPUs, or a part of one, likewise.
+        num_cpus: CPUs per worker.
+        num_gpus: GPUs per worker, or a fraction of one.
         device: As for :class:`MaoOCR`.
-        models: Folder of the models on the machine that calls.
+        models: Folder of the models on the calling machine.
         on_chunk: Called with what :func:`maoocr.bulk.run_chunk` returns, for each chunk.
 
     Returns:
@@ -100,14 +101,14 @@ def run(
 
 
 class Recognizer:
-    """A stage for data sets with a column of files' bytes: adds the columns of :func:`maoocr.bulk.schema`.
+    """A stage for data sets with a column of file contents: adds the columns of :func:`maoocr.bulk.schema`.
 
     >>> data = ray.data.read_binary_files("s3://bucket/scans", include_paths=True)
     >>> data.map_batches(Recognizer, fn_constructor_kwargs={"shared": share_models()}, batch_size=16,
     ...                  compute=ray.data.ActorPoolStrategy(size=8)).write_parquet("s3://bucket/text")
 
     Args:
-        column: The column with bytes. It is left out of the result.
+        column: The column with the bytes. It is left out of the result.
         requirements: As for :meth:`MaoOCR.recognize_with_requirements`.
         options: As for :meth:`MaoOCR.recognize`.
         shared: Models from :func:`share_models`. Default: those that the node has, or fetches.
@@ -142,8 +143,7 @@ class Recognizer:
 def share_models(
     *, requirements: Optional[Mapping[str, Any]] = None, device: str = "auto", models: Optional[str] = None
 ) -> Any:
-    """Puts the models for some requirements into Ray's object store, fetching them first where they are missing; returns a
-    reference."""
+    """Puts the models for some requirements into Ray's object store, fetching missing ones first; returns a reference."""
     engine = MaoOCR(device=device, models=models)
     plan = engine.prepare({"batch_processing": True, **(requirements or {})})
     named = [plan[part] for part in ("detector", "recogniser", "line_orientation", "page_orientation") if plan[part]]

@@ -1,4 +1,4 @@
-"""What was read: dictionaries whose fields are attributes too.
+"""Results: dictionaries whose fields are also attributes.
 
 Coordinates are pixels of the page as a person sees it (EXIF applied), x to the right and y down. A box is four corners
 ``[[x, y], …]``, clockwise from the top left of the text it holds.
@@ -34,7 +34,7 @@ class _Record(Dict[str, Any]):
 
 
 class Word(_Record):
-    """A word and where it stands."""
+    """A word and its position."""
 
     text: str
     #: Mean confidence of its characters, 0 to 1.
@@ -59,12 +59,11 @@ class Line(_Record):
     words: List[Word]
     #: Whether it runs from top to bottom with upright characters.
     vertical: bool
-    #: Page it is on, from 0. Only in streams.
+    #: Its page, from 0. Only in streams.
     page: int
-    #: Which line of the page this is. Only in streams: in a live one, a line told again takes the place of the one
-    #: with the same index.
+    #: Its index on the page. Only in streams: in a live stream, a later line replaces the one with the same index.
     index: int
-    #: In a live stream: what was told of this index is no line of the answer.
+    #: In a live stream: the line with this index is not in the result.
     withdrawn: bool
 
     def __str__(self) -> str:
@@ -86,16 +85,16 @@ class Region(_Record):
 
     kind: str
     box: Box
-    #: How sure its kind is, 0 to 1.
+    #: Confidence of its kind, 0 to 1.
     confidence: float
-    #: As it flows: lines joined, hyphens at line ends resolved.
+    #: As continuous text: lines joined, hyphens at line ends resolved.
     text: str
 
 
 class Page(_Record):
     """A page."""
 
-    #: Position in the file, from 0.
+    #: Index in the file, from 0.
     index: int
     text: str
     #: Mean confidence of its characters, 0 to 1; 0 where there is no text.
@@ -104,15 +103,15 @@ class Page(_Record):
     width: int
     #: px
     height: int
-    #: Pixels an inch, where the file states a resolution that can be believed.
+    #: Pixels per inch, if the file states a plausible resolution.
     dpi: Optional[float]
-    #: Clockwise turn that makes the text upright, degrees: 0, 90, 180 or 270.
+    #: Clockwise rotation that makes the text upright, degrees: 0, 90, 180 or 270.
     turn: int
     #: In reading order.
     lines: List[Line]
     #: Paragraphs, in reading order.
     blocks: List[Block]
-    #: What the parts of the page are, in reading order; paragraphs only without ``structure``.
+    #: The parts of the page, in reading order; without ``structure``, paragraphs only.
     regions: List[Region]
     #: What executed the models, or ``text layer``.
     device: str
@@ -129,28 +128,28 @@ class Page(_Record):
 
 
 class Result(_Record):
-    """What was read in a picture or document.
+    """The text of an image or document.
 
-    A dictionary with the fields of the HTTP interface's answer; each is an attribute, too. A document of one page has that
-    page's ``lines``, ``blocks``, ``width`` and ``height`` at the top as well.
+    A dictionary with the fields of the HTTP API's response, each also available as an attribute. A document of one page
+    also has that page's ``lines``, ``blocks``, ``width`` and ``height`` at the top level.
     """
 
     #: All text; an empty line between pages.
     text: str
     #: Mean confidence of the characters, 0 to 1; 0 where there is no text.
     confidence: float
-    #: From the call to its end, s.
+    #: Duration of the call, s.
     processing_time: float
-    #: Names of the models that ran; none where all text came from the file's own layer.
+    #: Names of the models that ran; none if all text came from the file's own layer.
     selected_models: List[str]
     #: What executed the models.
     device: str
-    #: BCP 47 tag that was asked for, or ``auto``.
+    #: The requested BCP 47 tag, or ``auto``.
     language: str
     #: Which models and stages were chosen, and why (``plan["reasons"]``).
     plan: Dict[str, Any]
     pages: List[Page]
-    #: Pages of a PDF that can't be drawn: ``index`` from 0, ``code``, ``detail``.
+    #: PDF pages that couldn't be rendered: ``index`` from 0, ``code``, ``detail``.
     lost_pages: List[Dict[str, Any]]
 
     def __init__(
@@ -186,17 +185,17 @@ class Result(_Record):
         return [block for page in self.pages for block in page.blocks]
 
     def to_dict(self) -> Dict[str, Any]:
-        """Plain dictionaries, lists, strings and numbers: what ``json.dumps`` takes."""
+        """Plain dictionaries, lists, strings and numbers, as ``json.dumps`` accepts them."""
         plain: Dict[str, Any] = _plain(self)
         return plain
 
     def to_markdown(self, title: str = "") -> str:
-        """GitHub's Markdown: headings, lists, tables, as ``maoocr recognize --format md`` writes them. A result that was
-        read with ``structure=False`` is paragraphs only."""
+        """GitHub Flavored Markdown with headings, lists and tables, as from ``maoocr recognize --format md``. A result that
+        was read with ``structure=False`` has paragraphs only."""
         return self.export("md", title=title).decode()
 
     def to_html(self, title: str = "") -> str:
-        """One HTML file, with figures within."""
+        """A single HTML file with embedded figures."""
         return self.export("html", title=title).decode()
 
     def export(self, format: str, *, title: str = "") -> bytes:
@@ -205,7 +204,7 @@ class Result(_Record):
         Args:
             format: ``txt``, ``md``, ``html``, ``json``, ``hocr``, ``alto``, ``page`` (PAGE-XML), ``tsv``, ``csv`` (UTF-8),
                 ``xlsx`` or ``docx``.
-            title: The document's title, where the format has one.
+            title: The document's title, if the format has one.
 
         Raises:
             InputError: The format is unknown, or the result was unpickled and holds only its fields.
@@ -214,15 +213,15 @@ class Result(_Record):
         return self._read().export(format, title=title, source=name, language=self._language(), date=_now())
 
     def to_pdf(self, path: "Optional[Union[str, os.PathLike[str]]]" = None, *, title: str = "", pdfa: bool = False) -> bytes:
-        """A PDF that can be searched: pages with invisible text. A PDF that was read keeps its bytes and gets an update
-        appended; of pictures a new one is made.
+        """A searchable PDF: pages with invisible text. For a PDF, the original bytes with an incremental update; for images,
+        a new PDF.
 
         Args:
             path: Also write it to this file.
             title: Title of a new PDF.
             pdfa: Make the new PDF a PDF/A-2b.
 
-        The source is read again: a file must still be there, an array unchanged.
+        The source is read again: a file must still exist, and an array must be unchanged.
         """
         source, engine = self._origin()
         data, shape = source.load()
@@ -243,10 +242,10 @@ class Result(_Record):
         return made
 
     def image(self, page: int = 0) -> "Image":
-        """A page as the engine saw it, as a Pillow picture in mode RGB. The source is read again.
+        """A page as the engine saw it, as a Pillow image in mode RGB. The source is read again.
 
         Args:
-            page: Position in ``pages``.
+            page: Index in ``pages``.
         """
         from PIL import Image
 
@@ -259,11 +258,11 @@ class Result(_Record):
     def draw(
         self, path: "Optional[Union[str, os.PathLike[str]]]" = None, *, page: int = 0, words: bool = False
     ) -> "Image":
-        """A page with boxes around its lines, green where the reading is sure and red where it isn't. Needs Pillow.
+        """A page with boxes around its lines, green for high and red for low confidence. Needs Pillow.
 
         Args:
-            path: Also write the picture to this file.
-            page: Position in ``pages``.
+            path: Also write the image to this file.
+            page: Index in ``pages``.
             words: Draw boxes around words instead.
         """
         from PIL import ImageDraw
