@@ -85,7 +85,7 @@ test("pictures go to the person's server where it was chosen, and only then", as
     server.stop();
     await visit("image");
     await menu("image", { srcUrl: `${site.url}dark.png` });
-    await assert.rejects(told(), /Your server doesn't answer/);
+    await assert.rejects(told(), /Your server isn't responding/);
     extension.faults.splice(0, Infinity, ...extension.faults.filter((fault) => !fault.includes(server.url)));
     assert.deepEqual(extension.faults, []);
   } finally {

@@ -237,7 +237,7 @@ test("nothing is read on a site where it is turned off", async () => {
   const field = options.getByRole("textbox", { name: "Site, such as example.org" });
   await field.fill("no site");
   await options.getByRole("button", { name: "Add" }).click();
-  await options.getByText("This is no name of a site.").waitFor();
+  await options.getByText("This isn't a valid site name.").waitFor();
   await field.fill("http://127.0.0.1/page");
   await options.getByRole("button", { name: "Add" }).click();
   const remove = options.getByRole("button", { name: "Remove 127.0.0.1" });
@@ -253,7 +253,7 @@ test("nothing is read on a site where it is turned off", async () => {
   assert.equal(await shadow(() => 1), null);
   await options.bringToFront();
   await remove.click();
-  await options.getByText("None. The toolbar button").waitFor();
+  await options.getByText("None. Use the toolbar button").waitFor();
   await options.close();
   await visit("image");
   await menu("image", { srcUrl: `${site.url}dark.png` });
@@ -298,7 +298,7 @@ test("who switches the history off has none", async () => {
   const { context, id, visit, menu, told } = extension;
   const options = await context.newPage();
   await options.goto(`chrome-extension://${id}/options.html`);
-  await options.getByLabel("Keep what was read").uncheck();
+  await options.getByLabel("Keep a history").uncheck();
   await options.close();
   await visit("image");
   await menu("image", { srcUrl: `${site.url}dark.png` });
