@@ -104,7 +104,8 @@ pub struct Content {
 /// px, bound what is believed of their boxes: a corner far outside the page is drawn near.
 pub fn assemble(lines: Vec<Line>, page_width: u32, page_height: u32) -> Content {
     let lines = gutter::part_across(lines);
-    let placed = order::place(&lines, page_width, page_height);
+    let mut placed = order::place(&lines, page_width, page_height);
+    order::flatten(&mut placed);
     let rows = order::rows(&lines, &placed);
     let indents = code::indents(&rows, &lines);
     let mut content = Content::default();

@@ -3,11 +3,13 @@
 use super::Line;
 use crate::recognise::is_unspaced;
 
+mod bend;
 mod columns;
 mod frame;
 mod rows;
 mod sideways;
 
+pub use bend::flatten;
 pub use frame::{Box, Lie, Placed, direction, place};
 pub use rows::continues;
 

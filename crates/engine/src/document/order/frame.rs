@@ -62,7 +62,12 @@ pub enum Lie {
 pub struct Placed {
     pub area: Box,
     pub lie: Lie,
+    /// Of a level line that is long enough to tell: how far its text comes down per px to the right.
+    pub lean: Option<f32>,
 }
+
+/// Heights that a line is long at least, for its direction to be no chance.
+const LONG: f32 = 2.5;
 
 /// Places every line. Boxes far outside the page, px, are drawn near it.
 pub fn place(lines: &[Line], page_width: u32, page_height: u32) -> Vec<Placed> {
@@ -94,10 +99,13 @@ pub fn place(lines: &[Line], page_width: u32, page_height: u32) -> Vec<Placed> {
                 Lie::Level => level(&corners),
                 Lie::Down | Lie::Up => level(&turned(&corners)),
             };
+            let tells = lie == Lie::Level && !line.vertical && area.width() > LONG * area.height();
+            let mut lean = tells.then(|| lean(&corners)).filter(|l| l.is_finite());
             if leftward {
                 (area.x0, area.x1) = (-area.x1, -area.x0);
+                lean = lean.map(|lean| -lean);
             }
-            Placed { area, lie }
+            Placed { area, lie, lean }
         })
         .collect()
 }
@@ -113,6 +121,11 @@ fn lie(corners: &[Point; 4]) -> Lie {
     } else {
         Lie::Up
     }
+}
+
+/// How far a line comes down per px to the right.
+fn lean([a, b, c, d]: &[Point; 4]) -> f32 {
+    (b.y - a.y + c.y - d.y) / (b.x - a.x + c.x - d.x)
 }
 
 /// The corners renamed so that the first edge runs from left to right again.
