@@ -41,7 +41,6 @@ cargo xtask <command>
           --gpu, --cpu: build with or without the GPU executor, whether or not a GPU is seen
   test    run everything a change must pass: set-up, formatting, lints, licences, tests on every executor
           --quick: formatting, lints, unit tests and the texts of the samples, in a few minutes
-          --published: with every WebAssembly module optimised as in a release
   check   check formatting, spelling, links, workflows, lints and licences, without the tests
   dist    build the command for release and pack it with notices, checksums and a bill of materials in target/dist
           --gpu: with the GPU executor
@@ -72,8 +71,7 @@ fn main() -> ExitCode {
         ["start"] => start::run(start::Gpu::Seen, started),
         ["start", "--gpu"] => start::run(start::Gpu::Wanted, started),
         ["start", "--cpu"] => start::run(start::Gpu::Unwanted, started),
-        ["test"] => test::run(false),
-        ["test", "--published"] => test::run(true),
+        ["test"] => test::run(),
         ["test", "--quick"] => test::quick(),
         ["check"] => python::CHECK.prepare().and_then(|()| check::run()),
         ["dist"] => dist::run(false),

@@ -28,8 +28,8 @@ const MODELS: [&str; 9] = [
 /// All packages but this program: it would be replaced while it runs, with other features of its dependencies.
 const ALL: [&str; 3] = ["--workspace", "--exclude", "xtask"];
 
-/// All of it. `published`: with every WebAssembly module as it is published.
-pub fn run(published: bool) -> Result<()> {
+/// All of it.
+pub fn run() -> Result<()> {
     step("packages of the system", "2 min", || {
         machine::prepare(Purpose::Test)
     })?;
@@ -49,17 +49,10 @@ pub fn run(published: bool) -> Result<()> {
         command(&maoocr).args(["models", "pull"]).args(MODELS).run()
     })?;
     packages.wait()?;
-    // They are linked on one core for minutes, and the tests often wait for something. What a first visit loads is as
-    // published; the large ones would take ten minutes more, which the nightly job takes.
-    let modules = beside("WebAssembly modules", "12 min", move || {
-        let large = |bundle: wasm::Bundle| match published {
-            true => bundle,
-            false => bundle.for_here(),
-        };
-        wasm::RELAXED.build()?;
-        wasm::CPU.build()?;
-        large(wasm::DOCUMENTS).build()?;
-        large(wasm::GPU).build()?;
+    // They are linked on one core for minutes, and the tests often wait for something.
+    let modules = beside("WebAssembly modules", "16 min", || {
+        let bundles = [wasm::RELAXED, wasm::CPU, wasm::DOCUMENTS, wasm::GPU];
+        bundles.iter().try_for_each(wasm::Bundle::build)?;
         edge::compile().map(drop)
     });
     step("tests in Rust", "", || {
@@ -70,7 +63,10 @@ pub fn run(published: bool) -> Result<()> {
     let read_by = maoocr.clone();
     let wheel = beside("Python package", "", move || wheel::test(&read_by));
     modules.wait()?;
-    step("WebAssembly module in Node.js", "", || wasm::test(&maoocr))?;
+    let read_by = maoocr.clone();
+    let module = beside("WebAssembly module in Node.js", "", move || {
+        wasm::test(&read_by)
+    });
     step("npm package", "", || web::package(&maoocr))?;
     step("web app", "", || web::build(&maoocr))?;
     step("browser extension", "", || extension::build(&maoocr))?;
@@ -80,6 +76,7 @@ pub fn run(published: bool) -> Result<()> {
     step("what is built from www/, in browsers", "", || {
         web::test(&maoocr)
     })?;
+    module.wait()?;
     wheel.wait()?;
     edge.wait()
 }

@@ -89,7 +89,12 @@ pub const DOCUMENTS: Bundle = Bundle {
 
 /// Builds the modules of the app for the browser on this machine: in a fraction of the time, but larger.
 pub fn build_for_here() -> Result<()> {
-    let bundles = [CPU, DOCUMENTS].map(Bundle::for_here);
+    // With the command's profile, so that macros and build scripts are there already.
+    let bundles = [CPU, DOCUMENTS].map(|bundle| Bundle {
+        profile: PROFILE,
+        level: "",
+        ..bundle
+    });
     step("WebAssembly modules", "2 min", || {
         // Together, so that what both need compiles once.
         let modules = compile_all(
@@ -106,16 +111,6 @@ pub fn build_for_here() -> Result<()> {
 }
 
 impl Bundle {
-    /// As it is built for this machine alone: with the command's profile, so that macros and build scripts are there
-    /// already, and without the optimiser.
-    pub fn for_here(self) -> Self {
-        Self {
-            profile: PROFILE,
-            level: "",
-            ..self
-        }
-    }
-
     /// Builds it, writes its JavaScript, makes it smaller where npm can be had, and says how large it is.
     pub fn build(&self) -> Result<()> {
         step(self.title, self.first, || {
