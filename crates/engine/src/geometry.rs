@@ -59,6 +59,12 @@ impl Quad {
         (a.distance(d) + b.distance(c)) / 2.0
     }
 
+    /// Which way the text runs: the sum of the top and bottom edges, px to the right and down.
+    pub fn along(&self) -> (f32, f32) {
+        let [a, b, c, d] = self.0;
+        (b.x - a.x + c.x - d.x, b.y - a.y + c.y - d.y)
+    }
+
     /// Mean of the corners.
     pub fn center(&self) -> Point {
         let (x, y) = self

@@ -86,7 +86,7 @@ impl Frame {
     /// The rectangle through the middles of a quad's edges.
     pub fn area(&self, quad: &Quad) -> Box {
         let limit = 2.0 * (self.width + self.height) as f32;
-        let [a, b, c, d] = quad.0.map(|p| {
+        let corners = quad.0.map(|p| {
             let p = self.enter(p);
             let finite = |v: f32| {
                 if v.is_finite() {
@@ -97,7 +97,9 @@ impl Frame {
             };
             Point::new(finite(p.x), finite(p.y))
         });
-        let turned = (b.y - a.y + c.y - d.y).abs() > (b.x - a.x + c.x - d.x).abs();
+        let (right, down) = Quad(corners).along();
+        let turned = down.abs() > right.abs();
+        let [a, b, c, d] = corners;
         let [a, b, c, d] = if turned { [d, a, b, c] } else { [a, b, c, d] };
         let (left, right) = ((a.x + d.x) / 2.0, (b.x + c.x) / 2.0);
         let (top, bottom) = ((a.y + b.y) / 2.0, (d.y + c.y) / 2.0);

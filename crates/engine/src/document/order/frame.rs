@@ -1,7 +1,7 @@
 //! The frame in which a page's text runs to the right, and the lines' boxes in it.
 
 use crate::document::Line;
-use crate::geometry::Point;
+use crate::geometry::{Point, Quad};
 use crate::recognise::bidi;
 
 /// An upright rectangle in a frame in which the page's text runs to the right.
@@ -90,17 +90,18 @@ pub fn place(lines: &[Line], page_width: u32, page_height: u32) -> Vec<Placed> {
                 let (x, y) = (finite(p.x), finite(p.y));
                 Point::new(x * cos + y * sin, y * cos - x * sin)
             });
+            let along = Quad(corners).along();
             let lie = if line.vertical {
                 Lie::Level
             } else {
-                lie(&corners)
+                lie(along)
             };
             let mut area = match lie {
                 Lie::Level => level(&corners),
                 Lie::Down | Lie::Up => level(&turned(&corners)),
             };
             let tells = lie == Lie::Level && !line.vertical && area.width() > LONG * area.height();
-            let mut lean = tells.then(|| lean(&corners)).filter(|l| l.is_finite());
+            let mut lean = tells.then(|| along.1 / along.0).filter(|l| l.is_finite());
             if leftward {
                 (area.x0, area.x1) = (-area.x1, -area.x0);
                 lean = lean.map(|lean| -lean);
@@ -111,9 +112,7 @@ pub fn place(lines: &[Line], page_width: u32, page_height: u32) -> Vec<Placed> {
 }
 
 /// Which way a line's text runs in the page's frame.
-fn lie(corners: &[Point; 4]) -> Lie {
-    let [a, b, c, d] = corners;
-    let (dx, dy) = (b.x - a.x + c.x - d.x, b.y - a.y + c.y - d.y);
+fn lie((dx, dy): (f32, f32)) -> Lie {
     if dy.abs() <= dx.abs() {
         Lie::Level
     } else if dy > 0.0 {
@@ -121,11 +120,6 @@ fn lie(corners: &[Point; 4]) -> Lie {
     } else {
         Lie::Up
     }
-}
-
-/// How far a line comes down per px to the right.
-fn lean([a, b, c, d]: &[Point; 4]) -> f32 {
-    (b.y - a.y + c.y - d.y) / (b.x - a.x + c.x - d.x)
 }
 
 /// The corners renamed so that the first edge runs from left to right again.
@@ -154,8 +148,7 @@ pub fn direction(lines: &[Line]) -> f32 {
         .iter()
         .filter(|l| !l.vertical)
         .filter_map(|l| {
-            let [a, b, c, d] = l.quad.0;
-            let (dx, dy) = (b.x - a.x + c.x - d.x, b.y - a.y + c.y - d.y);
+            let (dx, dy) = l.quad.along();
             let (length, height) = (l.quad.width(), l.quad.height());
             // Short boxes lean by chance.
             (length.is_finite()
