@@ -1,7 +1,8 @@
 //! Running programs, with what went wrong in words.
 
-use std::ffi::OsStr;
-use std::process::{Child, Command, Stdio};
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::process::{Child, Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -20,7 +21,35 @@ pub fn command(program: impl AsRef<OsStr>) -> Step {
 
 /// The cargo that runs this program.
 pub fn cargo(arguments: &[&str]) -> Step {
-    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).args(arguments)
+    command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).args(arguments)
+}
+
+/// What this program does where cargo runs it before the compiler (`RUSTC_WORKSPACE_WRAPPER`), which `variable` says:
+/// `work` gets its value, the compiler and the arguments, and tells whether all went well. None: this is no such run.
+pub fn before_compiler(
+    variable: &str,
+    work: impl FnOnce(&OsStr, &OsStr, &[OsString]) -> Result<bool>,
+) -> Option<ExitCode> {
+    let value = env::var_os(variable)?;
+    let mut arguments = env::args_os().skip(1);
+    let compiler = arguments.next()?;
+    let arguments: Vec<OsString> = arguments.collect();
+    match work(&value, &compiler, &arguments) {
+        Ok(true) => Some(ExitCode::SUCCESS),
+        Ok(false) => Some(ExitCode::FAILURE),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            Some(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Runs a program and says whether it succeeded; an error when it can't be started.
+pub fn status(program: &mut Command) -> Result<bool> {
+    let status = program
+        .status()
+        .with_context(|| program.get_program().display().to_string())?;
+    Ok(status.success())
 }
 
 /// A program with its arguments.

@@ -1,13 +1,13 @@
 //! clippy in the same pass as the compiler: `cargo clippy` alone would compile every dependency a second time.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::command::Step;
+use crate::command::{Step, before_compiler, status};
 
 /// Says to this program that it stands before the compiler, to look at what it compiles: see [`wrapped`]. Its value is
 /// clippy's compiler.
@@ -37,36 +37,23 @@ fn driver() -> PathBuf {
 /// Where cargo runs this program before the compiler: compiles, then has clippy look at the same crate. None: this is no
 /// such run.
 pub fn wrapped() -> Option<ExitCode> {
-    let driver = env::var_os(WRAPS)?;
-    let mut arguments = env::args_os().skip(1);
-    let compiler = arguments.next()?;
-    let arguments: Vec<OsString> = arguments.collect();
-    match both(&driver, &compiler, &arguments) {
-        Ok(()) => Some(ExitCode::SUCCESS),
-        Err(error) => {
-            eprintln!("xtask: {error:#}");
-            Some(ExitCode::FAILURE)
+    before_compiler(WRAPS, |driver, compiler, arguments| {
+        let folder = tempfile::tempdir().context("a folder for what clippy leaves")?;
+        let Some(looked_at) = without_code(arguments, folder.path()) else {
+            // Cargo asks the compiler about itself.
+            return status(Command::new(compiler).args(arguments));
+        };
+        // The compiler first, because other crates wait for it. What it would warn of, clippy says too.
+        let compiled = status(
+            Command::new(compiler)
+                .args(arguments)
+                .arg("--cap-lints=allow"),
+        )?;
+        if !compiled {
+            return Ok(false);
         }
-    }
-}
-
-fn both(driver: &OsStr, compiler: &OsStr, arguments: &[OsString]) -> Result<()> {
-    let run = |command: &mut Command| {
-        let shown = command.get_program().display().to_string();
-        let status = command.status().with_context(|| shown.clone())?;
-        ensure!(status.success(), "{shown}: {status}");
-        Ok(())
-    };
-    let folder = tempfile::tempdir().context("a folder for what clippy leaves")?;
-    let Some(looked_at) = without_code(arguments, folder.path()) else {
-        // Cargo asks the compiler about itself.
-        return run(Command::new(compiler).args(arguments));
-    };
-    // The compiler first, because other crates wait for it. What it would warn of, clippy says too.
-    run(Command::new(compiler)
-        .args(arguments)
-        .arg("--cap-lints=allow"))?;
-    run(Command::new(driver).arg(compiler).args(looked_at))
+        status(Command::new(driver).arg(compiler).args(looked_at))
+    })
 }
 
 /// The arguments that have a crate checked and no code made of it, with what is written in `folder`; none where they
@@ -107,7 +94,7 @@ mod tests {
             .collect::<Vec<_>>();
         let seen = without_code(&given, Path::new("/elsewhere")).unwrap();
         assert_eq!(
-            seen.join(OsStr::new(" ")),
+            seen.join(std::ffi::OsStr::new(" ")),
             "--crate-name one --json=diagnostic-rendered-ansi --emit=metadata -C opt-level=3 --out-dir /elsewhere \
              --extern two=/target/deps/libtwo.rlib"
         );

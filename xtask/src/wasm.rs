@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{cargo, command};
+use crate::command::{before_compiler, cargo, command, status};
 use crate::steps::step;
 use crate::{PROFILE, machine, npm, root, target};
 
@@ -252,21 +252,13 @@ fn compile_all(
 /// Where cargo runs this program before the compiler, for the workspace's own crates: runs the compiler, with relaxed
 /// SIMD where it compiles for WebAssembly. None: this is no such run.
 pub fn wrapped() -> Option<ExitCode> {
-    env::var_os(WRAPS)?;
-    let mut arguments = env::args_os().skip(1);
-    let mut compiler = std::process::Command::new(arguments.next()?);
-    let arguments: Vec<OsString> = arguments.collect();
-    if arguments.iter().any(|a| a == TRIPLE) {
-        compiler.args(["-C", "target-feature=+relaxed-simd"]);
-    }
-    match compiler.args(arguments).status() {
-        Ok(status) if status.success() => Some(ExitCode::SUCCESS),
-        Ok(_) => Some(ExitCode::FAILURE),
-        Err(error) => {
-            eprintln!("xtask: {}: {error}", compiler.get_program().display());
-            Some(ExitCode::FAILURE)
+    before_compiler(WRAPS, |_, compiler, arguments| {
+        let mut compiler = std::process::Command::new(compiler);
+        if arguments.iter().any(|a| a == TRIPLE) {
+            compiler.args(["-C", "target-feature=+relaxed-simd"]);
         }
-    }
+        status(compiler.args(arguments))
+    })
 }
 
 /// A compiler to take instead of rustup's.
