@@ -84,8 +84,11 @@ fn main() -> ExitCode {
             bundles.iter().try_for_each(wasm::Bundle::build)
         }
         ["wasm", "documents"] => wasm::DOCUMENTS.build(),
-        ["package"] => packaged(web::package),
-        ["extension"] => packaged(extension::build),
+        ["package"] => packaged(&[wasm::RELAXED, wasm::CPU], web::package),
+        ["extension"] => packaged(
+            &[wasm::RELAXED, wasm::CPU, wasm::DOCUMENTS],
+            extension::build,
+        ),
         ["web"] => web(),
         ["edge"] | ["edge", "build"] => edge_for(edge::build),
         ["edge", "dev"] => edge_for(edge::dev),
@@ -123,12 +126,10 @@ fn web() -> Result<()> {
     web::build(&maoocr)
 }
 
-/// The npm package, or the extension, from a fresh checkout: with the modules for CPUs.
-fn packaged(build: fn(&Path) -> Result<()>) -> Result<()> {
+/// The npm package, or the extension, from a fresh checkout, with the modules in it.
+fn packaged(bundles: &[wasm::Bundle], build: fn(&Path) -> Result<()>) -> Result<()> {
     let maoocr = prepared()?;
-    for bundle in [wasm::RELAXED, wasm::CPU] {
-        bundle.build()?;
-    }
+    bundles.iter().try_for_each(wasm::Bundle::build)?;
     build(&maoocr)
 }
 

@@ -2,7 +2,7 @@
 // folder than dist may be named.
 
 import { svelte } from "@sveltejs/vite-plugin-svelte";
-import { zipSync } from "fflate";
+import { gzipSync, zipSync } from "fflate";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { build, runnerImport } from "vite";
@@ -22,11 +22,14 @@ const LARGEST = 5_000_000;
 const plain = resolve(repository, "pkg/web/maoocr.js");
 const faster = resolve(repository, "pkg/web-relaxed/maoocr_relaxed.js");
 const relaxed = existsSync(faster) ? faster : plain;
+const documents = resolve(repository, "pkg/web-documents/maoocr_documents.js");
 const alias = [
   { find: /^maoocr-wasm$/, replacement: plain },
   { find: /^maoocr-wasm-module$/, replacement: `${plain.replace(".js", "_bg.wasm")}?url` },
   { find: /^maoocr-wasm-relaxed$/, replacement: relaxed },
   { find: /^maoocr-wasm-relaxed-module$/, replacement: `${relaxed.replace(".js", "_bg.wasm")}?url` },
+  { find: /^maoocr-wasm-documents$/, replacement: documents },
+  { find: /^maoocr-wasm-documents-module$/, replacement: `${documents.replace(".js", "_bg.wasm")}?url` },
 ];
 const names = {
   entryFileNames: "[name].js",
@@ -39,7 +42,7 @@ const target = "es2022";
 /** Pages, the background and the engine's worker. */
 async function pages(outDir) {
   const input = Object.fromEntries(
-    ["popup.html", "panel.html", "options.html", "offscreen.html", "background.ts"].map((file) => [
+    ["popup.html", "panel.html", "options.html", "reader.html", "offscreen.html", "background.ts"].map((file) => [
       file.replace(/\.\w+$/, ""),
       join(root, "src", file),
     ]),
@@ -94,6 +97,13 @@ function filesOf(folder, under = "") {
     .flatMap((entry) => (entry.isDirectory() ? filesOf(folder, join(under, entry.name)) : [join(under, entry.name)]));
 }
 
+/** The module for documents is larger than a file may be: `documents-worker.ts` unpacks it. */
+function pack(path) {
+  if (!/maoocr_documents_bg-[^/\\]*\.wasm$/.test(path)) return;
+  writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9, mtime: 0 }));
+  rmSync(path);
+}
+
 /** With one date for all, in one order: the same files are the same archive. */
 function archive(folder, path) {
   const entries = filesOf(folder).map((name) => [
@@ -108,6 +118,7 @@ const shared = join(dist, "shared");
 await pages(shared);
 await content(shared);
 for (const file of ["LICENSE", "NOTICE"]) cpSync(join(repository, file), join(shared, file));
+for (const name of filesOf(shared)) pack(join(shared, name));
 for (const name of filesOf(shared)) {
   const { size } = statSync(join(shared, name));
   if (size > LARGEST) throw new Error(`${name} has ${size} bytes: the stores take ${LARGEST}`);

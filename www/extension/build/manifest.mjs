@@ -33,6 +33,8 @@ export function manifest(browser, version) {
     commands: {
       pick: { suggested_key: { default: "Alt+Shift+O" }, description: "__MSG_commandPick__" },
       visible: { description: "__MSG_commandVisible__" },
+      page: { description: "__MSG_commandPage__" },
+      pdf: { description: "__MSG_commandPdf__" },
     },
     // Pages are seen only where and when the person asks for it.
     permissions: ["activeTab", "contextMenus", "scripting", "storage", ...(chrome ? ["offscreen", "sidePanel"] : [])],

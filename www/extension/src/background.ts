@@ -2,6 +2,7 @@
 // it likes. In Firefox, which has no offscreen documents, the engine lives here too.
 
 import { hostEngine } from "./engine.ts";
+import { openReader } from "./pdf.ts";
 import { hostOf, loadSettings, siteOff, type Settings } from "./settings.ts";
 import type { Action, Command, ToBackground } from "./messages.ts";
 
@@ -25,11 +26,19 @@ chrome.runtime.onInstalled.addListener(() => {
       contexts: ["page", "frame", "link", "selection"],
     });
     chrome.contextMenus.create({ id: "visible", title: text("menuVisible"), contexts: ["page", "frame"] });
+    chrome.contextMenus.create({ id: "page", title: text("menuPage"), contexts: ["page", "frame"] });
+    chrome.contextMenus.create({
+      id: "pdf",
+      title: text("menuPdf"),
+      contexts: ["page", "frame"],
+      documentUrlPatterns: ["pdf", "PDF"].flatMap((end) => [`*://*/*.${end}`, `*://*/*.${end}?*`]),
+    });
   });
 });
 
 chrome.contextMenus.onClicked.addListener((clicked: Clicked, tab) => {
   if (tab?.id === undefined) return;
+  if (clicked.menuItemId === "pdf") return void readPdf(tab);
   const frame = clicked.frameId ?? 0;
   if (clicked.menuItemId === "image" && clicked.srcUrl) {
     const element = clicked.targetElementId ?? null;
@@ -38,7 +47,9 @@ chrome.contextMenus.onClicked.addListener((clicked: Clicked, tab) => {
 });
 
 chrome.commands.onCommand.addListener((command, tab) => {
-  if (tab?.id !== undefined && (command === "pick" || command === "visible")) void start(tab.id, { action: command });
+  if (tab?.id === undefined) return;
+  if (command === "pdf") void readPdf(tab);
+  else if (command === "pick" || command === "visible" || command === "page") void start(tab.id, { action: command });
 });
 
 chrome.runtime.onMessage.addListener((message: ToBackground, sender, answer) => {
@@ -86,6 +97,10 @@ async function start(tab: number, command: Wish, frame = 0): Promise<boolean> {
   }
 }
 
+async function readPdf(tab: chrome.tabs.Tab): Promise<void> {
+  if (tab.id !== undefined && !(await keptOff(tab.id, await loadSettings()))) await openReader(tab, true);
+}
+
 /** Whether the person wants nothing read on the tab's site. */
 async function keptOff(tab: number, settings: Settings): Promise<boolean> {
   const { url = "" } = await chrome.tabs.get(tab);
@@ -130,9 +145,19 @@ async function open({ createDocument }: typeof chrome.offscreen): Promise<void> 
   });
 }
 
+/** Chrome captures twice a second at most: so often, and after so long (ms), it is asked again. */
+const [CAPTURES, PAUSE] = [20, 250];
+
 /** What a tab shows, as long as it is the one that is seen. */
 async function capture(tab: number, window: number): Promise<string> {
-  const { active } = await chrome.tabs.get(tab);
-  if (!active) throw new Error("the tab isn't in front any more");
-  return chrome.tabs.captureVisibleTab(window, { format: "png" });
+  for (let tried = 1; ; tried++) {
+    const { active } = await chrome.tabs.get(tab);
+    if (!active) throw new Error("the tab isn't in front any more");
+    try {
+      return await chrome.tabs.captureVisibleTab(window, { format: "png" });
+    } catch (thrown) {
+      if (!/CAPTURE_VISIBLE_TAB_CALLS/.test(String(thrown)) || tried === CAPTURES) throw thrown;
+      await new Promise((next) => setTimeout(next, PAUSE));
+    }
+  }
 }

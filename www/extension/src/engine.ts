@@ -1,9 +1,10 @@
 // The engine's side of a port: takes what is to be read, gets its pixels, tells of lines, keeps the result.
 
-import { OcrClient, OcrError, type Document, type Frame } from "@maoocr/lib";
+import { joined, OcrError, type Document, type Frame, type Strip } from "@maoocr/lib";
 
+import { ocr } from "./client.ts";
 import { keep } from "./history.ts";
-import { isAsk, READ, type Ask, type Source, type ToBackground, type Told } from "./messages.ts";
+import { isAsk, isFinish, READ, type Ask, type Source, type ToBackground, type Told } from "./messages.ts";
 import { requirementsOf, type Settings } from "./settings.ts";
 
 /** Without anything to read for so long the document closes and gives back all of its memory, ms. */
@@ -12,10 +13,19 @@ const IDLE = 5 * 60_000;
 const HEARTBEAT = 1000;
 /** Longest side of a small picture, px. */
 const THUMBNAIL = 160;
+/** A page's script asks for fewer. */
+const MOST_STRIPS = 200;
+
+/** What was read of something that is scrolled. */
+interface Scrolled {
+  strips: Strip[];
+  title: string;
+  /** Of the first strip; none where nothing is kept. */
+  thumbnail: Blob | null;
+}
 
 let running = 0;
 let closing: ReturnType<typeof setTimeout> | undefined;
-let client: { of: string; ocr: OcrClient } | null = null;
 
 /** Asks the background; rejected with what it couldn't do. */
 export type AskBackground = (message: ToBackground) => Promise<unknown>;
@@ -25,8 +35,9 @@ export function hostEngine(background: AskBackground): void {
   chrome.runtime.onConnect.addListener((port) => {
     if (port.name !== READ || port.sender?.id !== chrome.runtime.id) return;
     const stop = new AbortController();
+    const scrolled: Scrolled = { strips: [], title: "", thumbnail: null };
     port.onDisconnect.addListener(() => stop.abort());
-    port.onMessage.addListener((ask: unknown) => void answer(port, ask, background, stop.signal));
+    port.onMessage.addListener((ask: unknown) => void answer(port, ask, scrolled, background, stop.signal));
   });
   rest();
 }
@@ -34,6 +45,7 @@ export function hostEngine(background: AskBackground): void {
 async function answer(
   port: chrome.runtime.Port,
   ask: unknown,
+  scrolled: Scrolled,
   background: AskBackground,
   signal: AbortSignal,
 ): Promise<void> {
@@ -46,8 +58,9 @@ async function answer(
   stir();
   const beat = setInterval(stir, HEARTBEAT);
   try {
+    if (isFinish(ask)) return tell(await finish(scrolled));
     if (!isAsk(ask)) throw new OcrError("invalid_argument", "no such request");
-    tell(await read(ask, port.sender ?? {}, background, signal, tell));
+    tell(await read(ask, scrolled, port.sender ?? {}, background, signal, tell));
   } catch (thrown) {
     const { code, message } = OcrError.from(thrown);
     tell({ failed: { code, message } });
@@ -66,7 +79,8 @@ function rest(): void {
 }
 
 async function read(
-  { source, title }: Ask,
+  { source, title, strip }: Ask,
+  scrolled: Scrolled,
   sender: chrome.runtime.MessageSender,
   background: AskBackground,
   signal: AbortSignal,
@@ -84,33 +98,39 @@ async function read(
     });
     const [document] = documents;
     if (!document) throw new OcrError("internal", "no page");
-    if (settings.keepHistory && !sender.tab?.incognito && document.text) await keepResult(document, title, bitmap);
-    return { document };
+    const keeps = settings.keepHistory && !sender.tab?.incognito;
+    if (strip === undefined) {
+      if (keeps && document.text) await keepResult(document, title, await shrunk(bitmap));
+      return { document };
+    }
+    if (scrolled.strips.length >= MOST_STRIPS) throw new OcrError("too_complex", "too many strips");
+    const scale = "part" in source ? bitmap.width / source.part.width : 1;
+    // Somebody scrolled while it was looked at: it comes again.
+    scrolled.strips = scrolled.strips.filter(({ top }) => top !== strip * scale);
+    scrolled.strips.push({ top: strip * scale, document });
+    scrolled.title = title;
+    if (keeps) scrolled.thumbnail ??= await shrunk(bitmap);
+    return { strips: scrolled.strips.length };
   } finally {
     bitmap.close();
   }
 }
 
+/** The text of all strips. */
+async function finish({ strips, title, thumbnail }: Scrolled): Promise<Told> {
+  if (strips.length === 0) throw new OcrError("empty", "nothing was read");
+  const document = joined(strips);
+  if (thumbnail && document.text) await keepResult(document, title, thumbnail);
+  return { document };
+}
+
 /** A history that is full or locked is no reason to keep a text back. */
-async function keepResult(document: Document, title: string, bitmap: ImageBitmap): Promise<void> {
+async function keepResult(document: Document, title: string, thumbnail: Blob): Promise<void> {
   try {
-    const thumbnail = await shrunk(bitmap);
     await keep({ id: crypto.randomUUID(), at: Date.now(), title: title.slice(0, 300), document, thumbnail });
   } catch (thrown) {
     console.warn("MaoOCR's history:", thrown); // eslint-disable-line no-console -- there is nobody to tell
   }
-}
-
-/** The client for these settings; another server is another client. */
-function ocr({ server, key }: Settings): OcrClient {
-  const of = JSON.stringify([server, key]);
-  if (client?.of !== of) {
-    client?.ocr.reset();
-    const createWorker = () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "engine" });
-    const remote = server ? { remote: { base: new URL(server), ...(key && { token: key }) } } : {};
-    client = { of, ocr: new OcrClient({ base: new URL(chrome.runtime.getURL("")), createWorker, ...remote }) };
-  }
-  return client.ocr;
 }
 
 async function picture(

@@ -29,11 +29,21 @@ export interface Ask {
   source: Source;
   /** Of the page, for the history. */
   title: string;
+  /** The part is a strip of something that is scrolled: how far its upper edge is from the start, px of the viewport.
+   * More strips follow over the same port, and then `Finish`. */
+  strip?: number;
+}
+
+/** All strips were asked for: now their text is wanted. */
+export interface Finish {
+  finish: true;
 }
 
 export type Told =
   | { started: true }
   | { lines: number; of: number }
+  /** So many strips were read. */
+  | { strips: number }
   | { document: Document }
   | { failed: { code: string; message: string } };
 
@@ -48,7 +58,7 @@ export type ToBackground =
   | { kind: "start"; action: Action; tab: number };
 
 /** What a person may want of a page. */
-export type Action = "pick" | "visible";
+export type Action = "pick" | "visible" | "page";
 
 /** What a page's script is told to do. */
 export type Command =
@@ -58,7 +68,8 @@ export type Command =
 
 export function isAsk(value: unknown): value is Ask {
   if (typeof value !== "object" || value === null) return false;
-  const { source, title } = value as Partial<Ask>;
+  const { source, title, strip = 0 } = value as Partial<Ask>;
+  if (!Number.isFinite(strip) || strip < 0) return false;
   if (typeof title !== "string" || typeof source !== "object" || source === null) return false;
   if ("pixels" in source) return typeof source.pixels === "string" && source.pixels.startsWith("data:image/");
   if ("tab" in source) return Number.isInteger(source.tab) && Number.isInteger(source.window);
@@ -66,4 +77,8 @@ export function isAsk(value: unknown): value is Ask {
   const { part, viewport } = source;
   const numbers = [part?.x, part?.y, part?.width, part?.height, viewport?.width, viewport?.height];
   return numbers.every((n) => typeof n === "number" && Number.isFinite(n));
+}
+
+export function isFinish(value: unknown): value is Finish {
+  return typeof value === "object" && value !== null && (value as Partial<Finish>).finish === true;
 }

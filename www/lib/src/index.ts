@@ -17,6 +17,7 @@ export { lineOf, textOf, wordAt, wordsOf, type SelectableWord, type WordRange } 
 export { type Look } from "./flatten.ts";
 export { convex, SOUGHT } from "./sheet.ts";
 export { Sheets, type FlatSheet } from "./sheets.ts";
+export { joined, type Strip } from "./strips.ts";
 export {
   escapedHtml,
   isFurniture,
@@ -31,4 +32,5 @@ export {
 } from "./structured.ts";
 export { legibility, looksSideways } from "./sideways.ts";
 export { bounds, Tracks, type Seen, type Track } from "./tracks.ts";
+export { EXPORTS, write, type Contents, type ExportName } from "./write.ts";
 export type * from "./types.ts";

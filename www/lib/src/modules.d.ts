@@ -9,3 +9,8 @@ declare module "maoocr-wasm-relaxed-module" {
   const url: string;
   export default url;
 }
+
+declare module "maoocr-wasm-documents-module" {
+  const url: string;
+  export default url;
+}

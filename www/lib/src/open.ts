@@ -39,3 +39,11 @@ export async function compileFrom(url: string | URL): Promise<WebAssembly.Module
   const wasm = response.headers.get("content-type")?.startsWith("application/wasm");
   return wasm ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
 }
+
+/** The same of a module that is packed with gzip. */
+export async function compilePacked(url: string | URL): Promise<WebAssembly.Module> {
+  const response = await fetch(url);
+  if (!response.ok || !response.body) throw new Error(`${url}: HTTP ${response.status}`);
+  const unpacked = response.body.pipeThrough(new DecompressionStream("gzip"));
+  return WebAssembly.compileStreaming(new Response(unpacked, { headers: { "content-type": "application/wasm" } }));
+}

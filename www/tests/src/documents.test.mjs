@@ -1,7 +1,6 @@
 // PDFs and documents: their own text, structure, exports, and what the command says of the same files.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +10,7 @@ import { unzipSync, strFromU8 } from "fflate";
 
 import { appTests, exported, go, PHONE, saved, until } from "./app.mjs";
 import { choose, pick, readText } from "./browser.mjs";
-import { commandForm, pdfOf, sample } from "./samples.mjs";
+import { commandForm, pdfOf, sample, textOfPdf } from "./samples.mjs";
 
 const app = appTests();
 
@@ -235,10 +234,3 @@ test("a document on a phone: nothing is cut off, and its pages are in reach", as
     await page.getByText("Page 2 of 2").waitFor();
   });
 });
-
-/** What poppler finds in a PDF; its pages end with form feeds. */
-function textOfPdf(content) {
-  const path = join(mkdtempSync(join(tmpdir(), "maoocr-searchable-")), "made.pdf");
-  writeFileSync(path, content);
-  return execFileSync("pdftotext", ["-q", path, "-"], { encoding: "utf8" });
-}

@@ -7,6 +7,7 @@ import { after, afterEach, before, test } from "node:test";
 
 import { commandsText, DIST, lines, PATIENCE, sites } from "./extension.mjs";
 import { launchFirefox } from "./firefox.mjs";
+import { commandLines, pdfOf, sample } from "./samples.mjs";
 
 // On CI it is there: xtask installs it.
 const skip =
@@ -14,12 +15,13 @@ const skip =
 const TEXT = commandsText("dark.png");
 const IMAGE = "Text from this picture";
 const PICK = "Text from a part of the page…";
+const SCAN = pdfOf(sample("receipt.jpg"), sample("chinese.jpg"));
 
 let site = null;
 let firefox = null;
 before(async () => {
   if (skip) return;
-  site = await sites();
+  site = await sites({ "scan.pdf": SCAN });
   // The background is to end soon, but not because a busy machine lets a heartbeat wait.
   firefox = await launchFirefox(join(DIST, "firefox"), { idle: 5000 });
 });
@@ -98,6 +100,42 @@ test("the keyboard's shortcut", { skip }, async () => {
   const { x, y, width, height } = await spot();
   await firefox.drag([x, y], [x + width, y + height]);
   assert.equal(await told(), TEXT);
+});
+
+test("a whole page, by scrolling", { skip }, async () => {
+  await firefox.visit(`${site.url}tall`);
+  await firefox.menu("body", "Text from the whole page");
+  const text = await told();
+  const numbers = [...text.matchAll(/^Line (\d+) of the harbour report$/gm)].map(([, n]) => Number(n));
+  assert.deepEqual(numbers, Array.from({ length: 60 }, (_, i) => i + 1), text); // prettier-ignore
+  assert.equal(text.split("Navigation bar").length, 2, text);
+  assert.equal(await firefox.page(() => scrollY), 0);
+});
+
+test("a PDF is opened in the reader, once the person lets the extension to its site", { skip }, async () => {
+  await firefox.goTo(`${site.url}scan.pdf`);
+  await firefox.menu("body", "Text from this PDF");
+  await firefox.switchTo("/reader.html");
+  const has = async (condition, ...args) => {
+    for (const end = Date.now() + PATIENCE; !(await firefox.page(condition, ...args));) {
+      assert.ok(Date.now() < end, await firefox.page(() => document.body.innerText));
+      await new Promise((next) => setTimeout(next, 100));
+    }
+  };
+  await has(() => document.querySelector("main button.main") !== null);
+  await firefox.click("main button.main");
+  await has(() => document.body.innerText.includes("2 of 2 pages read"));
+  const pages = await firefox.page(() =>
+    [...document.querySelectorAll("section")].map((page) =>
+      [...page.querySelectorAll(".row")].map((row) => row.textContent).join("\n"),
+    ),
+  );
+  const expected = commandLines(SCAN, join(DIST, "firefox/models"));
+  assert.deepEqual(pages, expected);
+  // The file is all that was asked for.
+  assert.ok((await firefox.asked()).every((url) => url === `${site.url}scan.pdf`));
+  await firefox.close();
+  await firefox.switchTo("/scan.pdf");
 });
 
 test("the background doesn't end while it reads, and does when it has nothing to do", { skip }, async () => {

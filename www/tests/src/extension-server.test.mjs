@@ -94,43 +94,12 @@ test("pictures go to the person's server where it was chosen, and only then", as
   }
 });
 
-/** Runs functions in the popup, which Playwright has no page for. */
-async function popupOf(browser) {
-  let target = null;
-  for (const end = Date.now() + PATIENCE; !target; await new Promise((next) => setTimeout(next, 50))) {
-    const { targetInfos } = await browser.send("Target.getTargets", { filter: [{}] });
-    target = targetInfos.find(({ url, type }) => url.endsWith("/popup.html") && type !== "tab");
-    assert.ok(Date.now() < end, "no popup opens");
-  }
-  const { targetId } = target;
-  const { sessionId } = await browser.send("Target.attachToTarget", { targetId, flatten: false });
-  const waiting = new Map();
-  browser.on("Target.receivedMessageFromTarget", ({ message }) => {
-    const { id, result } = JSON.parse(message);
-    waiting.get(id)?.(result);
-  });
-  let last = 0;
-  return async (work) => {
-    const id = ++last;
-    const answer = new Promise((done) => waiting.set(id, done));
-    const params = { expression: `(${work})()`, awaitPromise: true, returnByValue: true };
-    await browser.send("Target.sendMessageToTarget", { sessionId, message: JSON.stringify({ id, method: "Runtime.evaluate", params }) }); // prettier-ignore
-    const { result, exceptionDetails } = await answer;
-    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
-    return result.value;
-  };
-}
-
 test("from the popup all that is visible is read even in a page of the browser's own", async () => {
   const extension = await launchExtension(site);
   try {
-    const { page, browser, id } = extension;
+    const { page } = extension;
     await page.goto("chrome://version");
-    await page.bringToFront();
-    const { targetInfos } = await browser.send("Target.getTargets", { filter: [{ type: "tab" }] });
-    const { targetId } = targetInfos.find(({ url }) => url === page.url());
-    await browser.send("Extensions.triggerAction", { id, targetId });
-    const popup = await popupOf(browser);
+    const popup = await extension.popup();
     const text = await popup(async () => {
       const wanted = ({ textContent }) => textContent === "Text from all that is visible";
       for (;;) {

@@ -19,6 +19,12 @@ export const PATIENCE = 120_000;
 /** What the command reads with the extension's models. */
 export const commandsText = (picture) => commandText(sample(picture), join(DIST, "chrome/models"));
 
+/** Lines that are counted, 40 px each; what is fixed or stuck is seen all the time. */
+const counted = (from, to) => {
+  const line = (n) => `<p style="margin:0;height:40px;font:20px/40px 'DejaVu Sans',sans-serif">Line ${n} of the harbour report</p>`; // prettier-ignore
+  return Array.from({ length: to - from + 1 }, (_, i) => line(from + i)).join("");
+};
+
 /** A picture in each way that pages have. `other` is the address of another site. */
 const PAGES = {
   image: () => `<p>Above</p><img id="it" src="/dark.png" width="760" height="300" /><p>Below</p>`,
@@ -40,6 +46,10 @@ const PAGES = {
   large: () => `<img id="it" src="/columns.png" width="900" />`,
   article: () => `<body style="font:17px/1.6 Georgia,serif;max-width:720px;margin:32px auto;color:CanvasText;background:Canvas;color-scheme:light dark"><h1>What we spent on bread</h1><p>Every Saturday we walk down to the bakery at the corner. Receipts have piled up in the drawer, and nobody wants to type them.</p><img id="it" src="/receipt.jpg" height="430" /><p>This one is from the spring.</p></body>`, // prettier-ignore
   "bare-text": () => `<body style="font:17px/1.6 Georgia,serif;margin:60px;color-scheme:light dark"><p>A picture without words:</p><img id="it" src="/blank.svg" width="320" height="200" /></body>`, // prettier-ignore
+  tall: () =>
+    `<div id="bar" style="position:fixed;top:0;left:0;right:0;height:44px;background:#fff;font:20px/44px 'DejaVu Sans',sans-serif;padding-left:500px">Navigation bar</div><div style="height:60px"></div>${counted(1, 20)}<div style="position:sticky;top:44px;background:#fff;font:20px/40px 'DejaVu Sans',sans-serif">Second chapter</div>${counted(21, 60)}`, // prettier-ignore
+  within: () => `<body style="margin:0"><div style="height:60px"></div><div id="it" style="height:600px;overflow:auto">${counted(1, 30)}</div></body>`, // prettier-ignore
+  empty: () => `<div style="height:6000px"></div>${counted(1, 1)}`,
   two: () => `<img src="/transparent.png" /><hr /><img id="it" src="/dark.png" />`,
 };
 
@@ -79,8 +89,8 @@ const SCRIPT = `
 const STRICT = (other) =>
   `default-src 'none'; script-src 'self'; img-src 'self' ${other}; media-src 'self'; frame-src 'self' ${other}; style-src-attr 'unsafe-inline'; require-trusted-types-for 'script'; trusted-types 'none'`;
 
-/** Two sites with the same pages; each is another one's for the other. */
-export async function sites() {
+/** Two sites with the same pages; each is another one's for the other. `files` are paths by their name. */
+export async function sites(files = {}) {
   const asked = [];
   const listen = () =>
     new Promise((ready) => {
@@ -88,6 +98,10 @@ export async function sites() {
         const { pathname } = new URL(request.url, "http://localhost");
         asked.push(request.url);
         const name = pathname.slice(1);
+        if (name in files) {
+          response.writeHead(200, { "content-type": name.endsWith("pdf") ? "application/pdf" : "image/jpeg" });
+          return void response.end(readFileSync(files[name]));
+        }
         if (/^[\w-]+\.(png|jpg)$/.test(name)) {
           return void response
             .writeHead(200, { "content-type": name.endsWith("png") ? "image/png" : "image/jpeg" })
@@ -166,7 +180,23 @@ export async function launchExtension(site, { unpacked = join(DIST, "chrome"), .
     if (/content security policy|trusted type/i.test(message.text())) faults.push(message.text());
   });
   const devtools = await context.newCDPSession(page);
-  const extension = { id, context, page, faults, background, devtools, browser, visit, allow, menu, shadow, told, end };
+  const extension = {
+    id,
+    profile,
+    context,
+    page,
+    faults,
+    background,
+    devtools,
+    browser,
+    visit,
+    allow,
+    popup,
+    menu,
+    shadow,
+    told,
+    end,
+  };
   return extension;
 
   async function visit(path, where = site.url) {
@@ -177,18 +207,46 @@ export async function launchExtension(site, { unpacked = join(DIST, "chrome"), .
 
   /** What a person's click on the toolbar's button means for the browser: the extension may see this tab. */
   async function allow() {
+    // The popup that this opens isn't wanted.
+    await browser.send("Target.closeTarget", { targetId: await clicked() });
+  }
+
+  /** Clicks on the toolbar's button. Gives the popup's identifier. */
+  async function clicked() {
     await page.bringToFront();
     const { targetInfos } = await browser.send("Target.getTargets", { filter: [{ type: "tab" }] });
     const { targetId } = targetInfos.find(({ url }) => url === page.url());
     await browser.send("Extensions.triggerAction", { id, targetId });
-    // The popup that this opens isn't wanted.
-    for (const end = Date.now() + 5000; Date.now() < end; await new Promise((next) => setTimeout(next, 50))) {
+    for (const end = Date.now() + PATIENCE; ; await new Promise((next) => setTimeout(next, 50))) {
       const { targetInfos: all } = await browser.send("Target.getTargets", { filter: [{}] });
       const popup = all.find(({ url, type }) => url.endsWith("/popup.html") && type !== "tab");
-      if (!popup) continue;
-      await browser.send("Target.closeTarget", { targetId: popup.targetId });
-      return;
+      if (popup) return popup.targetId;
+      assert.ok(Date.now() < end, "no popup opens");
     }
+  }
+
+  /** Clicks on the toolbar's button, and gives what runs functions in the popup, which Playwright has no page for. */
+  async function popup() {
+    const { sessionId } = await browser.send("Target.attachToTarget", { targetId: await clicked(), flatten: false });
+    const waiting = new Map();
+    browser.on("Target.receivedMessageFromTarget", ({ message }) => {
+      const { id: of, result } = JSON.parse(message);
+      waiting.get(of)?.(result);
+    });
+    let last = 0;
+    return async (work, ...args) => {
+      const of = ++last;
+      const answer = new Promise((done) => waiting.set(of, done));
+      const params = {
+        expression: `(${work})(...${JSON.stringify(args)})`,
+        ...{ awaitPromise: true, returnByValue: true, userGesture: true },
+      };
+      const message = JSON.stringify({ id: of, method: "Runtime.evaluate", params });
+      await browser.send("Target.sendMessageToTarget", { sessionId, message });
+      const { result, exceptionDetails } = await answer;
+      if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+      return result.value;
+    };
   }
 
   /** What the browser tells the extension when somebody chooses an item of its menu. */

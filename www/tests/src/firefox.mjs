@@ -68,6 +68,8 @@ export async function launchFirefox(extension, { idle = 30_000 } = {}) {
     "browser.shell.checkDefaultBrowser": false,
     "datareporting.policy.dataSubmissionEnabled": false,
     "browser.aboutwelcome.enabled": false,
+    // Nobody is there to press the button of the browser's dialog.
+    "extensions.webextOptionalPermissionPrompts": false,
     "layout.css.devPixelsPerPx": "1.0",
     "gfx.color_management.mode": 0,
   };
@@ -112,7 +114,25 @@ export async function launchFirefox(extension, { idle = 30_000 } = {}) {
   return {
     chrome,
     page,
-    asked: () => chrome(() => globalThis.asked),
+    /** Since it was asked for the last time. */
+    asked: () => chrome(() => globalThis.asked.splice(0)),
+    goTo: (url) => send("WebDriver:Navigate", { url }),
+    /** Goes to the tab with such an address, once there is one. */
+    switchTo: async (part) => {
+      for (const end = Date.now() + PATIENCE; ; await new Promise((next) => setTimeout(next, 100))) {
+        const handles = await send("WebDriver:GetWindowHandles");
+        for (const handle of handles.value ?? handles) {
+          await send("WebDriver:SwitchToWindow", { handle });
+          if ((await send("WebDriver:GetCurrentURL")).value.includes(part)) return;
+        }
+        if (Date.now() > end) throw new Error(`no tab at ${part}`);
+      }
+    },
+    close: () => send("WebDriver:CloseWindow"),
+    click: async (selector) => {
+      const { value } = await send("WebDriver:FindElement", { using: "css selector", value: selector });
+      await send("WebDriver:ElementClick", { id: value[ELEMENT] });
+    },
     visit: async (url) => {
       await send("WebDriver:Navigate", { url });
       await page(async () => {

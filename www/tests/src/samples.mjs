@@ -18,6 +18,17 @@ export function commandText(picture, models = tiny()) {
   return JSON.parse(answer).text;
 }
 
+/** The lines that the command reads on each page of a file, with the models in that folder. */
+export function commandLines(file, models) {
+  const options = ["recognize", "--json", "--device", "cpu", "--offline", "--models", models, file];
+  const answer = execFileSync(process.env.MAOOCR_BIN ?? "maoocr", options, { encoding: "utf8" });
+  const pages = answer
+    .trim()
+    .split("\n")
+    .map((page) => JSON.parse(page));
+  return pages.map(({ lines }) => lines.map(({ text }) => text).join("\n"));
+}
+
 /** What the command writes of a file in that form, with the models that a first visit brings. */
 export function commandForm(file, form, models = tiny()) {
   const options = ["recognize", "--format", form, "--device", "cpu", "--offline", "--models", models, file];
@@ -112,6 +123,23 @@ export function pdfOf(...jpegs) {
   return path;
 }
 
+/** The same PDF, which opens with the password only, and its path. */
+export function lockedPdf(pdf, password) {
+  const path = join(mkdtempSync(join(tmpdir(), "maoocr-locked-")), "locked.pdf");
+  execFileSync("qpdf", [
+    "--warning-exit-0",
+    "--no-warn",
+    "--encrypt",
+    password,
+    "of the owner",
+    "256",
+    "--",
+    pdf,
+    path,
+  ]);
+  return path;
+}
+
 /** A TIFF of these pages, as RGB without compression. */
 export function tiffOf(pages) {
   const parts = [Buffer.from("II*\0\0\0\0\0", "latin1")];
@@ -160,4 +188,11 @@ function jpegSize(bytes) {
     at += 2 + bytes.readUInt16BE(at + 2);
   }
   throw new Error("no frame header");
+}
+
+/** What poppler finds in a PDF; its pages end with form feeds. */
+export function textOfPdf(content) {
+  const path = join(mkdtempSync(join(tmpdir(), "maoocr-searchable-")), "made.pdf");
+  writeFileSync(path, content);
+  return execFileSync("pdftotext", ["-q", path, "-"], { encoding: "utf8" });
 }

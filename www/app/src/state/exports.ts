@@ -1,6 +1,15 @@
 // What was read, as files to be taken along; all of them are made on the device.
 
-import { FORMATS, fileStem, uniqueNames, type Document, type Form, type Format, type Written } from "@maoocr/lib";
+import {
+  FORMATS,
+  fileStem,
+  uniqueNames,
+  write,
+  type Document,
+  type ExportName,
+  type PdfFile,
+  type Written,
+} from "@maoocr/lib";
 
 import { ocr } from "./client.ts";
 import type { Job } from "./job.svelte.ts";
@@ -44,64 +53,24 @@ export async function zipOf(files: FileRead[]): Promise<Blob> {
   return new Blob([zipSync(content) as Uint8Array<ArrayBuffer>], { type: "application/zip" });
 }
 
-/** The forms that are offered, with the extension and type of their files. */
-export const EXPORTS = {
-  pdf: { extension: "pdf", type: "application/pdf" },
-  docx: {
-    extension: "docx",
-    type: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-  },
-  xlsx: { extension: "xlsx", type: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" },
-  md: { extension: "md", type: "text/markdown" },
-  html: { extension: "html", type: "text/html" },
-  txt: { extension: "txt", type: "text/plain" },
-  json: { extension: "json", type: "application/json" },
-  hocr: { extension: "hocr", type: "text/html" },
-  alto: { extension: "xml", type: "application/xml" },
-} as const satisfies Record<string, { extension: string; type: string }>;
-
-export type ExportName = keyof typeof EXPORTS;
-
-/** Written by the page itself, from the text as it is shown. */
-const PLAIN = new Set<ExportName>(["txt", "json"]);
-
 /** These pages as one file; `told` hears how many were written. */
-export async function exported(jobs: Job[], name: ExportName, told: (done: number) => void): Promise<Blob> {
+export async function exported(jobs: Job[], form: ExportName, told: (done: number) => void): Promise<Blob> {
   const read = jobs.filter(({ result }) => result);
-  const title = read[0]?.name ?? "";
-  const { type } = EXPORTS[name];
-  if (PLAIN.has(name)) {
-    const pages = read.flatMap(({ result }) => result?.document ?? []);
-    return new Blob([FORMATS[name as Format].make(pages, title)], { type });
-  }
-  const bytes = name === "pdf" ? await searchable(read, told) : await form(read, name as Form, title, told);
-  return new Blob([bytes], { type });
+  return write(ocr().documents, form, {
+    name: read[0]?.name ?? "",
+    pages: read.flatMap(({ result }) => result?.document ?? []),
+    own: form === "pdf" ? await ownPdf(read) : null,
+    written: () => pagesOf(read, told),
+  });
 }
 
-function form(jobs: Job[], name: Form, source: string, told: (done: number) => void): Promise<ArrayBuffer> {
-  const { language = "auto" } = jobs[0]?.result?.document ?? {};
-  const meta = { source, language: language === "auto" ? null : language, date: now() };
-  return ocr().documents.write(name, meta, pagesOf(jobs, told));
-}
-
-/** A PDF with its text to be searched: the PDF that the pages are of, where they are all of one and as they came, else a
- * new one of their pictures. */
-async function searchable(jobs: Job[], told: (done: number) => void): Promise<ArrayBuffer> {
+/** The PDF that the pages are of, where they are all of one and as they came. */
+async function ownPdf(jobs: Job[]): Promise<PdfFile | null> {
   const [first] = jobs;
   const own = first && (await first.source().catch(() => null))?.pdf;
   const whole = jobs.length === (first?.page?.of ?? 1) && jobs.every(({ file }) => file === first?.file);
   const asCame = jobs.every(({ wish: { edit }, result }) => !edit && result?.document.worth);
-  if (own && whole && asCame) {
-    try {
-      return await ocr().documents.extend(own.file, pagesOf(jobs, told));
-    } catch (thrown) {
-      // Drawn, but too damaged to be added to.
-      if ((thrown as { code?: string }).code !== "unwritable") throw thrown;
-    }
-  }
-  const { language = "auto" } = first?.result?.document ?? {};
-  const meta = { title: fileStem(first?.name ?? ""), language: language === "auto" ? null : language, date: now() };
-  return ocr().documents.compose(meta, pagesOf(jobs, told));
+  return own && whole && asCame ? own.file : null;
 }
 
 async function* pagesOf(jobs: Job[], told: (done: number) => void): AsyncGenerator<Written> {
@@ -109,9 +78,4 @@ async function* pagesOf(jobs: Job[], told: (done: number) => void): AsyncGenerat
     yield await written(job, index);
     told(index + 1);
   }
-}
-
-/** To the second, as files state it. */
-function now(): string {
-  return new Date().toISOString().replace(/\.\d+/, "");
 }

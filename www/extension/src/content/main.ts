@@ -5,6 +5,7 @@ import { closeHost } from "./host.ts";
 import { named } from "./pictures.ts";
 import { pick } from "./picker.ts";
 import { readPart, readPicture } from "./reading.ts";
+import { readPage } from "./scrolling.ts";
 
 /** In Firefox an element that was clicked has a number. */
 interface Menus {
@@ -17,6 +18,7 @@ function run(command: Command): void {
     void readPart({ x: 0, y: 0, width: innerWidth, height: innerHeight }, settings);
     return;
   }
+  if (command.action === "page") return void readPage(settings);
   if (command.action === "image") {
     const { menus } = (globalThis as { browser?: { menus?: Menus } }).browser ?? {};
     const clicked = command.element === null ? null : menus?.getTargetElement?.(command.element);

@@ -1,8 +1,9 @@
 // Text over a picture in the page, to be selected as if it were the page's own.
 
-import { blockStarts, placed, type Document } from "@maoocr/lib";
+import type { Document } from "@maoocr/lib";
 
 import type { Rect } from "../messages.ts";
+import { textRows } from "../rows.ts";
 import { button, copy, make, type Host } from "./host.ts";
 import type { Failure, Listener } from "./port.ts";
 import { counted, reason, text } from "./words.ts";
@@ -52,23 +53,7 @@ export class Overlay implements Listener {
       this.#says.textContent = text("nothing");
       return;
     }
-    this.#box = make("div", { class: "box" });
-    const starts = blockStarts(document);
-    document.lines.forEach((line, i) => {
-      // A block of its own in the page's flow, so that what is copied has its line breaks.
-      const row = make("div", { class: "row" });
-      if (starts.has(i)) this.#box?.append(make("br"));
-      for (const word of placed(line)) {
-        const span = make("span", { class: word.vertical ? "word vertical" : "word" }, word.text.trimEnd());
-        span.style.fontSize = `${word.size}px`;
-        span.style.transform = word.transform;
-        row.append(span);
-        // What parts it from the next one is copied, but has no width of its own: it would lie on that one.
-        const space = word.text.slice(word.text.trimEnd().length);
-        if (space) row.append(space);
-      }
-      this.#box?.append(row);
-    });
+    this.#box = make("div", { class: "box" }, ...textRows(document));
     this.#host.root.append(this.#box);
     this.#says.hidden = true;
     const copyAll = button(text("copyAll"), () => void this.#copy(document.text, copyAll), { class: "main" });

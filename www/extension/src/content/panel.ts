@@ -19,6 +19,7 @@ export class Panel implements Listener {
   readonly #progress = make("progress");
   readonly #field = make("textarea", { "aria-label": text("text"), spellcheck: "false", dir: "auto" });
   readonly #copy = button(text("copy"), () => void this.#copied(), { class: "main" });
+  #enough: HTMLButtonElement | null = null;
   readonly #panel = make(
     "section",
     { class: "panel", role: "dialog", "aria-label": text("name") },
@@ -55,6 +56,7 @@ export class Panel implements Listener {
 
   show(document: Document): void {
     this.#progress.hidden = true;
+    this.#enough?.remove();
     if (!document.text) {
       this.#says.textContent = text("nothing");
       this.#attach();
@@ -69,8 +71,27 @@ export class Panel implements Listener {
     if (this.#settings.copy) void this.#copied();
   }
 
+  /** Of something that is scrolled: so many screens are read of so many. `enough` is pressed by who wants no more. */
+  scrolled(read: number, of: number, enough: () => void): void {
+    Object.assign(this.#progress, { max: of, value: read });
+    this.#says.textContent = text("readingScreens", read + 1, of);
+    this.#field.hidden = this.#copy.hidden = true;
+    if (!this.#enough) {
+      this.#enough = button(text("enough"), enough);
+      this.#panel.querySelector("footer")?.append(this.#enough);
+    }
+    this.#attach();
+    if (read === 0) this.#enough.focus({ preventScroll: true });
+  }
+
+  /** While the page is looked at, it isn't seen; it keeps the focus. */
+  unseen(yes: boolean): void {
+    this.#panel.classList.toggle("unseen", yes);
+  }
+
   fail(failure: Failure): void {
     this.#progress.hidden = this.#field.hidden = this.#copy.hidden = true;
+    this.#enough?.remove();
     this.#says.classList.add("wrong");
     this.#says.textContent = reason(failure);
     this.#attach();

@@ -48,7 +48,7 @@ export async function readPart(rect: Rect, settings: Settings): Promise<void> {
 }
 
 /** Shows what comes of it. */
-async function tell(view: Overlay | Panel, reading: ReturnType<typeof read>): Promise<void> {
+export async function tell(view: Overlay | Panel, reading: ReturnType<typeof read>): Promise<void> {
   try {
     view.show(await reading);
   } catch (thrown) {

@@ -1,5 +1,7 @@
 // How the extension looks in pages, whatever these look like.
 
+import { ROW_STYLES } from "../rows.ts";
+
 export const STYLES = `
 :host {
   --surface: light-dark(#ffffff, #1b1f1e);
@@ -77,26 +79,7 @@ button.close { padding: 5px 9px; }
 }
 .frame.busy { animation: breathe 1.1s ease-in-out infinite alternate; }
 @keyframes breathe { from { outline-color: rgb(20 184 166 / 100%); } to { outline-color: rgb(20 184 166 / 30%); } }
-.row { font-size: 0; white-space: pre; }
-.word {
-  position: absolute;
-  left: 0;
-  top: 0;
-  transform-origin: 0 0;
-  font-family: sans-serif;
-  line-height: 1;
-  white-space: pre;
-  color: transparent;
-  background: rgb(20 184 166 / 14%);
-  border-radius: .12em;
-  cursor: text;
-  pointer-events: auto;
-  user-select: text;
-  -webkit-user-select: text;
-}
-.word.vertical { writing-mode: vertical-rl; text-orientation: upright; }
-.word::selection { background: rgb(40 130 255 / 42%); color: transparent; }
-.bar {
+${ROW_STYLES}.bar {
   position: fixed;
   display: flex;
   align-items: center;
@@ -121,6 +104,7 @@ button.close { padding: 5px 9px; }
   background: var(--surface);
   box-shadow: var(--shadow);
 }
+.panel.unseen { opacity: 0; }
 .panel header { display: flex; align-items: center; gap: 8px; min-height: 26px; }
 .panel h2 { all: unset; font-weight: 650; flex: 1; }
 .panel .says { color: var(--muted); }

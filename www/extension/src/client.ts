@@ -1,0 +1,22 @@
+// The extension's one way to have something read, in whichever of its documents that is.
+
+import { OcrClient } from "@maoocr/lib";
+
+import type { Settings } from "./settings.ts";
+
+let client: { of: string; ocr: OcrClient } | null = null;
+
+/** The client for these settings; another server is another client. */
+export function ocr({ server, key }: Settings): OcrClient {
+  const of = JSON.stringify([server, key]);
+  if (client?.of !== of) {
+    client?.ocr.reset();
+    const createWorker = () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "engine" });
+    const createDocuments = () =>
+      new Worker(new URL("./documents-worker.ts", import.meta.url), { type: "module", name: "documents" });
+    const remote = server ? { remote: { base: new URL(server), ...(key && { token: key }) } } : {};
+    const base = new URL(chrome.runtime.getURL(""));
+    client = { of, ocr: new OcrClient({ base, createWorker, createDocuments, ...remote }) };
+  }
+  return client.ocr;
+}
