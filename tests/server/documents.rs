@@ -207,9 +207,12 @@ async fn choices_that_cannot_be_met_are_refused_by_name() {
         }
     }
 
-    // A TIFF is refused for its pages before any is read: all of them were counted.
+    // A TIFF is refused for its pages before any is read: all of them were counted. Callers of this route get no job.
     let second = stand.server(&["--max-pages-at-once", "1"]).await;
-    let refused = second.recognize(crate::api::tiff(&["dark.png"; 12])).await;
+    let tiff = Part::bytes(crate::api::tiff(&["dark.png"; 12]));
+    let request = second.post("/api/ocr/recognize-with-requirements");
+    let refused = request.multipart(Form::new().part("image", tiff)).send();
+    let refused = refused.await.unwrap();
     let (status, code, refused) = problem(refused).await;
     assert_eq!((status, code.as_str()), (413, "too_many_pages"));
     assert!(

@@ -12,6 +12,7 @@ mod jobs;
 mod lines;
 mod load;
 mod mcp;
+mod pages;
 mod pdfs;
 mod quotas;
 mod recovery;

@@ -76,6 +76,7 @@ impl Stand {
     pub fn holds(&self, word: &str) -> bool {
         let found = self.query(&format!(
             "SELECT (SELECT count(*) FROM items WHERE result LIKE '%{word}%')
+                 + (SELECT count(*) FROM pages WHERE result LIKE '%{word}%')
                  + (SELECT count(*) FROM entries WHERE document || words LIKE '%{word}%')"
         ));
         found != "0"

@@ -215,6 +215,12 @@ impl Caller {
         }
     }
 
+    /// Whether a file may become a job of this caller of its own accord. Behind an edge it may not: the edge knows only the
+    /// jobs that it made.
+    pub fn may_have_jobs(&self) -> bool {
+        self.scopes.contains(&Scope::Jobs) && !self.owner.starts_with(STRANGERS)
+    }
+
     /// Checks that the caller has this scope.
     ///
     /// # Errors

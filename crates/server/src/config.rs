@@ -61,7 +61,7 @@ pub struct Config {
     /// `x-maoocr-deadline-ms`.
     #[arg(long, env = "MAOOCR_DEADLINE", value_name = "S", default_value = "30", value_parser = seconds)]
     pub deadline: Duration,
-    /// Seconds a picture of a job may take.
+    /// Seconds a picture of a job, or a page of its PDFs, may take.
     #[arg(long, env = "MAOOCR_JOB_DEADLINE", value_name = "S", default_value = "300", value_parser = seconds)]
     pub job_deadline: Duration,
     /// Seconds without a sign of life from a replica before others take over its pictures.
@@ -77,7 +77,8 @@ pub struct Config {
     /// Maximum number of pages per file.
     #[arg(long, env = "MAOOCR_MAX_PAGES", value_name = "N", default_value_t = 50)]
     pub max_pages: u16,
-    /// Maximum number of pages that a request reads while its caller waits; a job reads more.
+    /// Maximum number of pages that a request reads while its caller waits; a longer file becomes a job if the caller
+    /// may create jobs.
     #[arg(
         long,
         env = "MAOOCR_MAX_PAGES_AT_ONCE",
@@ -146,7 +147,7 @@ pub struct Config {
     /// Simultaneous WebSockets per caller [default: a quarter of all; no limit where there is no rate].
     #[arg(long, env = "MAOOCR_MAX_WEBSOCKETS_BY_CALLER", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_websockets_by_caller: Option<u32>,
-    /// Waiting pictures in jobs per caller.
+    /// Waiting pages in jobs per caller. A file counts as one page until it has been opened.
     #[arg(long, env = "MAOOCR_MAX_WAITING", value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub max_waiting: u64,
     /// Total size of the pictures in a caller's unfinished jobs, MiB.

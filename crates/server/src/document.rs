@@ -72,6 +72,8 @@ pub fn media_type(file: &[u8]) -> Result<&'static str, Problem> {
 pub struct PageOptions {
     /// Which pages; all if nobody says.
     pub pages: Option<PageRanges>,
+    /// The same as the caller wrote it, where it can become a job.
+    pub pages_text: Option<String>,
     /// The password of an encrypted PDF; empty if there is none.
     pub password: String,
     /// When to use the text that a PDF contains.
@@ -93,7 +95,46 @@ impl fmt::Debug for PageOptions {
     }
 }
 
+/// What of them a job keeps.
+#[derive(Deserialize, Serialize)]
+struct KeptOptions {
+    pages: Option<String>,
+    password: String,
+    text_layer: TextLayer,
+    structure: bool,
+}
+
 impl PageOptions {
+    /// As a job keeps them.
+    pub fn to_json(&self) -> Value {
+        let kept = KeptOptions {
+            pages: self.pages_text.clone(),
+            password: self.password.clone(),
+            text_layer: self.text_layer,
+            structure: self.structure,
+        };
+        // Plain data always serialises.
+        serde_json::to_value(kept).unwrap_or(Value::Null)
+    }
+
+    /// As a job has kept them.
+    ///
+    /// # Errors
+    /// Another version has kept them.
+    pub fn from_json(json: &Value) -> Result<Self, Problem> {
+        let unreadable = |why: String| Problem::internal("options_unreadable", why);
+        let kept = KeptOptions::deserialize(json).map_err(|e| unreadable(e.to_string()))?;
+        let pages = kept.pages.as_deref().map(str::parse).transpose();
+        Ok(Self {
+            pages: pages.map_err(unreadable)?,
+            pages_text: kept.pages,
+            password: kept.password,
+            text_layer: kept.text_layer,
+            structure: kept.structure,
+            single: false,
+        })
+    }
+
     /// Whether regions are looked for in a file.
     fn structured(&self, file: &[u8]) -> bool {
         self.structure || is_pdf(file)
@@ -237,7 +278,7 @@ pub async fn read(
         let count = imaging::probe(file, limits).map_err(whole)?.pages;
         let chosen = (1..=count).filter(|&number| ranges.is_none_or(|ranges| ranges.holds(number)));
         let of = chosen.count();
-        admit(of, options, most)?;
+        admit(of, options, (most, limits))?;
         (imaging::open(file, limits).map_err(whole)?, of)
     };
     let mut file = ReadFile {
@@ -261,7 +302,7 @@ pub async fn read(
         }
         let done = file.pages.len() + file.lost.len() + 1;
         if done > most_of(options, most) {
-            return Err(too_many(done, options, most));
+            return Err(too_many(done, options, (most, limits)));
         }
         let page = match page {
             Ok(page) => page,
@@ -303,11 +344,24 @@ pub fn open_pdf(
     let count = document.count();
     let ranges = options.pages.as_ref();
     let chosen = ranges.map_or_else(|| (0..count).collect(), |r| r.chosen(count));
-    admit(chosen.len(), options, most)?;
+    admit(chosen.len(), options, (most, limits))?;
     Ok((Arc::new(document), chosen))
 }
 
-/// Reads one page.
+/// Reads one page of a PDF, by its position from 0.
+///
+/// # Errors
+/// It can't be read.
+pub async fn read_page(
+    engine: &Engine,
+    (pdf, index): (&Pdf, usize),
+    options: &PageOptions,
+    plan: &Plan,
+    watch: &mut impl Observer,
+) -> Result<ReadPage, ReadError> {
+    one(engine, pdf.page(index)?, (options, true), plan, watch).await
+}
+
 async fn one(
     engine: &Engine,
     page: Page,
@@ -351,24 +405,40 @@ fn most_of(options: &PageOptions, most: usize) -> usize {
 }
 
 /// Checks the number of chosen pages.
-fn admit(chosen: usize, options: &PageOptions, most: usize) -> Result<(), ReadError> {
+fn admit(
+    chosen: usize,
+    options: &PageOptions,
+    (most, limits): (usize, &Limits),
+) -> Result<(), ReadError> {
     match chosen {
         0 => Err(none()),
-        chosen if chosen > most_of(options, most) => Err(too_many(chosen, options, most)),
+        chosen if chosen > most_of(options, most) => Err(too_many(chosen, options, (most, limits))),
         _ => Ok(()),
     }
 }
 
-fn too_many(count: usize, options: &PageOptions, most: usize) -> ReadError {
+fn too_many(count: usize, options: &PageOptions, (most, limits): (usize, &Limits)) -> ReadError {
     if options.single {
         return ReadError::Choice(export::single_page());
+    }
+    let ever = limits.max_pages;
+    if count > ever {
+        let detail = format!(
+            "{count} pages are more than the {ever} that this server reads per file: select some with `pages`, or split \
+             the file"
+        );
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_pages", detail);
+        return ReadError::Choice(problem.field("pages"));
     }
     let detail = format!(
         "{count} pages are more than the {most} that one answer holds: choose some with `pages`, or send the file as a \
          job"
     );
     let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_pages", detail);
-    ReadError::Choice(problem.field("pages"))
+    ReadError::Choice(Problem {
+        by_job: u32::try_from(count).ok(),
+        ..problem.field("pages")
+    })
 }
 
 fn none() -> ReadError {

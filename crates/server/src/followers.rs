@@ -88,7 +88,7 @@ impl Followers {
 }
 
 fn tell(sender: &watch::Sender<Option<Job>>, job: Option<&Job>) {
-    let seen = |job: &Job| (job.state, job.done, job.failed);
+    let seen = |job: &Job| (job.state, job.total, job.done, job.failed);
     sender.send_if_modified(|known| {
         let news = known.as_ref().map(seen) != job.map(seen);
         if news {

@@ -81,6 +81,7 @@ impl Said {
         let form = export::Form::asked(self.format.as_deref(), headers)?;
         let complex = requirements.document_type == DocumentType::ComplexLayout;
         let structure = form.has_structure() || complex;
+        let pages_text = self.pages.clone();
         let pages = self.pages.map(|text| {
             text.parse::<PageRanges>().map_err(|why| {
                 let why: String = why.chars().take(200).collect();
@@ -99,6 +100,7 @@ impl Said {
             requirements,
             options: PageOptions {
                 pages: pages.transpose()?,
+                pages_text,
                 password: self.password.unwrap_or_default(),
                 text_layer: text_layer.transpose()?.unwrap_or_default(),
                 structure,

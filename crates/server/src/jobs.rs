@@ -3,6 +3,10 @@
 //! Every replica does the same: it claims as many pictures as it has threads for, reads them at lower priority than
 //! interactive ones, and extends its claims meanwhile. If a replica dies, its claims expire and others take over.
 //!
+//! A PDF of several pages is split when it is first claimed: from then on its pages are what is claimed, by whichever
+//! replica, and each has a deadline, retries and a result of its own. Whoever claims the file once they are over makes one
+//! answer of them; a page that can't be read is blank in it.
+//!
 //! An error that is the picture's own is final. One that is the server's own, such as a model that can't be loaded or a
 //! thread that panicked, gives the picture back for another try, on another replica if there is one. A picture whose
 //! reading never ended, because its server died, is read alone from then on, so that its neighbours don't die with it.
@@ -12,16 +16,19 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use maoocr_engine::plan::Requirements;
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::document::PageOptions;
+use crate::opened::Opened;
 use crate::pool::Stop;
 use crate::problem::Problem;
-use crate::reading::{self, Order};
-use crate::store::{Claim, ItemKey, Outcome};
+use crate::reading::{self, Begin, Found, Order};
+use crate::split;
+use crate::store::{Claim, ItemKey, NewEntry, Outcome, StoreError};
 
 /// How often the store is asked for work while there is none. A job created on this server starts at once.
 const LOOK: Duration = Duration::from_secs(1);
@@ -59,6 +66,8 @@ struct Worker {
     id: Uuid,
     /// Held whole by a picture that may have ended a server, shared by all others.
     alone: RwLock<()>,
+    /// Files whose pages are being read.
+    opened: Opened,
     /// Jobs that this replica failed at: until when it avoids them, and how often it failed.
     avoided: Mutex<HashMap<Uuid, (Instant, u32)>>,
 }
@@ -69,6 +78,7 @@ pub async fn run(app: Arc<App>) {
         app: app.clone(),
         id: Uuid::now_v7(),
         alone: RwLock::default(),
+        opened: Opened::default(),
         avoided: Mutex::default(),
     });
     // One more than there are threads, so that none waits for the store between two pictures.
@@ -169,6 +179,8 @@ enum End {
     Again(Problem),
     /// It is to be returned as it was.
     Returned,
+    /// It was split into pages, or belongs to another server.
+    Passed,
 }
 
 impl Worker {
@@ -188,51 +200,174 @@ impl Worker {
                 End::Final(outcome) => self.finish(item, outcome, &stop).await,
                 End::Again(problem) => self.again(item, retries, &problem).await,
                 End::Returned => self.postpone(item, LOOK, false).await,
+                End::Passed => {}
             }
         }
         self.app.running.lock().remove(&item);
+        if item.page.is_some() {
+            // It may have been the last, and its file is waiting.
+            self.app.work.notify_one();
+        }
     }
 
     async fn read(&self, claim: Claim, stop: Stop) -> End {
-        let (app, item) = (&self.app, claim.item);
+        let item = claim.item;
         if stop.is_stopped() {
             return End::Returned;
         }
         if claim.attempt >= ATTEMPTS {
-            let problem = Problem::unprocessable(
-                "gave_up",
-                format!("reading this picture ended the server {ATTEMPTS} times"),
-            );
+            let what = if item.page.is_some() {
+                "page"
+            } else {
+                "picture"
+            };
+            let detail = format!("reading this {what} ended the server {ATTEMPTS} times");
+            let problem = Problem::unprocessable("gave_up", detail);
             return End::Final(Outcome::Failed(problem.to_json()));
         }
-        let requirements = match Requirements::from_json(&claim.requirements) {
-            Ok(requirements) => requirements,
-            Err(error) => return End::Final(Outcome::Failed(Problem::from(error).to_json())),
+        let requirements = Requirements::from_json(&claim.requirements).map_err(Problem::from);
+        let options = claim.options.as_ref().map(PageOptions::from_json);
+        let (requirements, options) = match (requirements, options.transpose()) {
+            (Ok(requirements), Ok(options)) => (requirements, options.unwrap_or_default()),
+            (Err(problem), _) | (_, Err(problem)) => {
+                return End::Final(Outcome::Failed(problem.to_json()));
+            }
         };
+        let retries = claim.retries;
+        let read = match (item.page, claim.pages) {
+            (Some(page), _) => self.page(&claim, page, (requirements, options), stop).await,
+            (None, Some(_)) => self.whole(&claim, &requirements).await,
+            (None, None) => self.file(claim, (requirements, options), stop).await,
+        };
+        match read {
+            Ok(end) => {
+                self.avoided().remove(&item.job);
+                end
+            }
+            Err(problem) if ["shutting_down", "not_begun"].contains(&problem.code) => End::Returned,
+            Err(problem) if retries < allowed(&problem) => End::Again(problem),
+            Err(problem) => End::Final(Outcome::Failed(problem.to_json())),
+        }
+    }
+
+    /// Reads a file, or splits it.
+    async fn file(
+        &self,
+        claim: Claim,
+        (requirements, options): (Requirements, PageOptions),
+        stop: Stop,
+    ) -> Result<End, Problem> {
+        let (app, item) = (&self.app, claim.item);
         let order = Order {
             picture: claim.picture.into(),
             name: claim.name,
             requirements,
-            options: PageOptions::default(),
+            options,
             owner: claim.owner,
         };
-        let begin = {
-            let (store, id) = (app.store.clone(), self.id);
-            Box::pin(async move { store.begin(id, item).await })
-        };
-        match reading::read_in_background(app, &order, stop, Some(begin)).await {
-            Ok(answer) => {
-                self.avoided().remove(&item.job);
-                End::Final(Outcome::Done {
-                    id: answer.id,
-                    history: reading::entry(app, &order, &answer).into_iter().collect(),
-                    result: answer.pages.into(),
-                })
+        let found = reading::open_in_background(app, &order, stop, self.begin(item)).await?;
+        match found {
+            Found::Answer(answer) => Ok(End::Final(Outcome::Done {
+                id: answer.id,
+                history: reading::entry(app, &order, &answer).into_iter().collect(),
+                result: answer.pages.into(),
+            })),
+            Found::Pages(pdf, pages) => {
+                let answer = Uuid::now_v7();
+                for _ in 0..TRIES {
+                    match app.store.split(self.id, item, answer, &pages).await {
+                        Ok(true) => {
+                            self.opened.keep(item, pdf);
+                            app.followers.look();
+                            app.work.notify_one();
+                            break;
+                        }
+                        Ok(false) => break,
+                        Err(error) => {
+                            tracing::warn!(%error, job = %item.job, index = item.index, "could not be split; trying again");
+                            tokio::time::sleep(LOOK).await;
+                        }
+                    }
+                }
+                Ok(End::Passed)
             }
-            Err(problem) if ["shutting_down", "not_begun"].contains(&problem.code) => End::Returned,
-            Err(problem) if claim.retries < retries(&problem) => End::Again(problem),
-            Err(problem) => End::Final(Outcome::Failed(problem.to_json())),
         }
+    }
+
+    /// Reads a page of a file that was split.
+    async fn page(
+        &self,
+        claim: &Claim,
+        page: u32,
+        (requirements, options): (Requirements, PageOptions),
+        stop: Stop,
+    ) -> Result<End, Problem> {
+        let (app, item) = (&self.app, claim.item);
+        let file = match self.opened.get(item, &*app.store).await {
+            Ok(Some(file)) => file,
+            Ok(None) => {
+                let problem = Problem::not_found("the file of this page has been deleted");
+                return Ok(End::Final(Outcome::Failed(problem.to_json())));
+            }
+            Err(error) => return Ok(returned(item, &error)),
+        };
+        let id = claim.answer.unwrap_or_default();
+        let begin = self.begin(item);
+        let how = (&requirements, options);
+        let page =
+            reading::read_page_in_background(app, (file, page), how, id, stop, begin).await?;
+        Ok(End::Final(Outcome::Done {
+            id,
+            result: page,
+            history: Vec::new(),
+        }))
+    }
+
+    /// Makes one answer of a file's pages.
+    async fn whole(&self, claim: &Claim, requirements: &Requirements) -> Result<End, Problem> {
+        let (app, item) = (&self.app, claim.item);
+        self.opened.close(item);
+        // What may end the server is counted here, too.
+        match app.store.begin(self.id, item).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(End::Passed),
+            Err(error) => return Ok(returned(item, &error)),
+        }
+        let id = claim.answer.unwrap_or_default();
+        let merged = match split::answer(app, item).await {
+            Ok(Ok(merged)) => merged,
+            Ok(Err(problem)) => return Ok(End::Final(Outcome::Failed(problem))),
+            Err(error) => return Ok(returned(item, &error)),
+        };
+        let mut history = Vec::new();
+        if reading::is_kept(app, &claim.owner, requirements) {
+            let original = match app.config.keep_originals {
+                true => match app.store.picture(item).await {
+                    Ok(file) => file.map(Into::into),
+                    Err(error) => return Ok(returned(item, &error)),
+                },
+                false => None,
+            };
+            history.push(NewEntry {
+                id,
+                owner: claim.owner.clone(),
+                name: claim.name.clone(),
+                text: merged.text,
+                document: merged.json.into(),
+                original,
+            });
+        }
+        Ok(End::Final(Outcome::Done {
+            id,
+            result: Value::Null,
+            history,
+        }))
+    }
+
+    /// Notes that a picture or page is being read from now on.
+    fn begin(&self, item: ItemKey) -> Begin {
+        let (store, id) = (self.app.store.clone(), self.id);
+        Box::pin(async move { store.begin(id, item).await })
     }
 
     /// Gives a picture back that this server failed at.
@@ -309,8 +444,14 @@ impl Worker {
     }
 }
 
+/// What becomes of a picture or page while the database doesn't respond.
+fn returned(item: ItemKey, error: &StoreError) -> End {
+    tracing::warn!(%error, job = %item.job, index = item.index, "could not be read; it is given back");
+    End::Returned
+}
+
 /// How often a picture is tried again after such a problem: never if the problem is its own.
-fn retries(problem: &Problem) -> u32 {
+fn allowed(problem: &Problem) -> u32 {
     match problem.code {
         // It may have been a machine with too much to do, or a picture that takes too long on any.
         "deadline_exceeded" => 1,
@@ -323,42 +464,6 @@ fn retries(problem: &Problem) -> u32 {
     }
 }
 
-/// Deletes expired data, now and then every hour; nonces every minute.
-pub async fn retain(app: Arc<App>) {
-    const DAY: i64 = 86_400_000;
-    for minute in 0u64.. {
-        let now = crate::auth::now();
-        if let Err(error) = app.store.forget_nonces().await {
-            tracing::warn!(%error, "could not delete expired nonces");
-        }
-        if minute % 60 == 0 {
-            let before = |days: u32| (days > 0).then(|| now - i64::from(days) * DAY);
-            let entries = before(app.config.keep_history);
-            let jobs = before(app.config.keep_jobs);
-            match app.store.purge(entries, jobs, now - DAY).await {
-                Ok(purged) if purged.jobs + purged.entries > 0 => {
-                    tracing::info!(
-                        jobs = purged.jobs,
-                        entries = purged.entries,
-                        "deleted what was too old"
-                    );
-                }
-                Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "could not delete expired data"),
-            }
-        }
-        match app.store.purge_files().await {
-            Ok(0) => {}
-            Ok(files) => tracing::info!(files, "deleted what was too old"),
-            Err(error) => tracing::warn!(%error, "could not delete expired files"),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(60)) => {}
-            () = app.stopping.cancelled() => return,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use maoocr_engine::imaging::ImagingError;
@@ -367,10 +472,10 @@ mod tests {
 
     #[test]
     fn only_the_servers_own_errors_are_tried_again() {
-        assert_eq!(retries(&Problem::from(ImagingError::Empty)), 0);
-        assert_eq!(retries(&Problem::unprocessable("no_pages", "")), 0);
-        assert!(retries(&Problem::internal("model_unusable", "")) > 0);
-        assert!(retries(&Problem::busy("database_unavailable", "", 1)) > 0);
-        assert!(retries(&Problem::unprocessable("model_not_installed", "")) > 0);
+        assert_eq!(allowed(&Problem::from(ImagingError::Empty)), 0);
+        assert_eq!(allowed(&Problem::unprocessable("no_pages", "")), 0);
+        assert!(allowed(&Problem::internal("model_unusable", "")) > 0);
+        assert!(allowed(&Problem::busy("database_unavailable", "", 1)) > 0);
+        assert!(allowed(&Problem::unprocessable("model_not_installed", "")) > 0);
     }
 }

@@ -31,6 +31,8 @@ pub struct Problem {
     pub allowed: Vec<String>,
     /// Seconds to wait before trying again.
     pub retry_after: Option<u64>,
+    /// How many pages a job would have that could do it. Callers read that in `detail`.
+    pub by_job: Option<u32>,
 }
 
 /// A problem as callers see it.
@@ -99,6 +101,7 @@ impl Problem {
             field: None,
             allowed: Vec::new(),
             retry_after: None,
+            by_job: None,
         }
     }
 

@@ -1,19 +1,16 @@
 //! From a picture's bytes to its answer: plan, cache, queue, engine, history.
 
+mod background;
 mod merge;
+mod watch;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use maoocr_engine::geometry::Quad;
-use maoocr_engine::page::PageError;
-use maoocr_engine::pipeline::{EngineError, Observer};
+use maoocr_engine::pipeline::EngineError;
 use maoocr_engine::plan::{Plan, Requirements};
-use maoocr_engine::recognise::Reading;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
@@ -23,14 +20,19 @@ use crate::app::App;
 use crate::auth;
 use crate::cache::OWNER;
 use crate::config::Switch;
-use crate::document::{self, PageOptions, ReadError, ReadFile, ReadPage, Reader};
+use crate::document::{self, PageOptions, ReadError, ReadFile, ReadPage};
 use crate::metrics;
 use crate::models::LoadError;
 use crate::pool::{Done, Lane, Refused, Stop};
 use crate::problem::Problem;
-use crate::store::{NewEntry, StoreError};
+use crate::store::NewEntry;
 
-pub use self::merge::{blank, merged};
+pub use self::background::{
+    Begin, Found, open_in_background, read_in_background, read_page_in_background,
+};
+pub use self::merge::{Merged, Merger, blank, merged};
+use self::watch::{Ear, Watch};
+pub use self::watch::{Event, PageEvent};
 
 /// A picture to read.
 #[derive(Clone, Debug)]
@@ -45,58 +47,6 @@ pub struct Order {
     pub options: PageOptions,
     /// Its owner.
     pub owner: String,
-}
-
-/// What is known before the answer is complete.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// Lines were found.
-    Detected(Vec<Quad>),
-    /// One line was read, or read again: of each index the last one counts. Lines come in no particular order.
-    Line {
-        /// Its index among the detected lines.
-        index: usize,
-        /// Its corners.
-        quad: Quad,
-        /// Its text.
-        text: String,
-        /// Confidence, 0 to 1.
-        confidence: f32,
-    },
-    /// The line with this index is not in the answer.
-    Withdrawn(usize),
-    /// A page was read.
-    Page {
-        /// How many pages were read so far.
-        read: usize,
-        /// How many there are to read, where it is known.
-        of: Option<usize>,
-    },
-}
-
-/// What becomes of a page while those after it are still to be read.
-#[derive(Clone, Debug)]
-pub enum PageEvent {
-    /// It was read.
-    Read {
-        /// The page, as in the answer.
-        page: Value,
-        /// How many pages were read or lost so far.
-        done: usize,
-        /// How many there are to read.
-        of: usize,
-    },
-    /// It was lost; the others are read all the same.
-    Lost {
-        /// Its position in the file, from 0.
-        index: usize,
-        /// Why.
-        problem: Problem,
-        /// How many pages were read or lost so far.
-        done: usize,
-        /// How many there are to read.
-        of: usize,
-    },
 }
 
 /// A picture that was read.
@@ -169,14 +119,16 @@ async fn read_for(
         return Ok(answer);
     }
     let id = Uuid::now_v7();
-    let file = run(
-        app,
-        Lane::Interactive,
-        &order,
-        (plan, id),
-        stop,
-        (ear, None),
-    )
+    let watch = Watch {
+        stop: stop.clone(),
+        id,
+        ear,
+    };
+    let (picture, options) = (order.picture.clone(), order.options.clone());
+    let file = run(app, Lane::Interactive, stop, None, move |app| {
+        let most = app.config.max_pages_at_once;
+        whole(app, (&picture, &options), &plan, most, watch)
+    })
     .await?;
     auth::count_pages(app, file.pages.len()).await;
     let whole = file.lost.is_empty();
@@ -190,46 +142,19 @@ async fn read_for(
     Ok(answer)
 }
 
-/// Notes that the reading of a job's picture begins; `false` if it must not.
-pub type Begin = Pin<Box<dyn Future<Output = Result<bool, StoreError>> + Send>>;
+/// What work of the pool yields, with the millions of pixels read, if it teaches how long that takes.
+type Read<T> = Result<(T, Option<f64>), Failure>;
 
-/// Reads a picture of a job. Nobody waits for it, and its queue is in the store. `begin`, if there is one, runs when a thread
-/// takes it.
-///
-/// # Errors
-/// The problem to record for this picture, or the server's own. Of code `not_begun`: nothing was read.
-pub async fn read_in_background(
-    app: &Arc<App>,
-    order: &Order,
-    stop: Stop,
-    begin: Option<Begin>,
-) -> Result<Answer, Problem> {
-    let plan = app.models.plan(&order.requirements)?;
-    let key = key(app, order, &plan);
-    if let Some(answer) = cached(app, key.as_ref()).await {
-        return Ok(answer);
-    }
-    let id = Uuid::now_v7();
-    let ear = Ear::Nobody;
-    let file = run(app, Lane::Background, order, (plan, id), stop, (ear, begin)).await?;
-    Ok(fresh(id, file))
-}
-
-async fn run(
+/// Does work on a thread of the pool, once `begin` allows it.
+async fn run<T: Send + 'static>(
     app: &Arc<App>,
     lane: Lane,
-    order: &Order,
-    (plan, id): (Plan, Uuid),
     stop: Stop,
-    (ear, begin): (Ear, Option<Begin>),
-) -> Result<ReadFile, Problem> {
-    let most = match lane {
-        Lane::Interactive => app.config.max_pages_at_once,
-        Lane::Background => app.config.max_pages,
-    };
+    begin: Option<Begin>,
+    read: impl FnOnce(&App) -> Read<T> + Send + 'static,
+) -> Result<T, Problem> {
     let work = {
-        let (app, stop) = (app.clone(), stop.clone());
-        let (picture, options) = (order.picture.clone(), order.options.clone());
+        let app = app.clone();
         let runtime = tokio::runtime::Handle::current();
         move || {
             if let Some(begin) = begin
@@ -237,19 +162,18 @@ async fn run(
             {
                 return Done::untold(Err(Failure::NotBegun));
             }
-            let watch = Watch { stop, id, ear };
-            let value = engine(&app, &picture, &options, &plan, most.into(), watch);
-            // Here, because whoever waits for it may have gone.
-            if let Ok(file) = &value {
-                metrics::pages(file.pages.iter().map(|page| &page.answer));
+            match read(&app) {
+                Ok((value, megapixels)) => Done {
+                    value: Ok(value),
+                    megapixels,
+                },
+                Err(failure) => Done::untold(Err(failure)),
             }
-            let megapixels = value.as_ref().ok().map(|file| megapixels(&file.pages));
-            Done { value, megapixels }
         }
     };
     let receiver = app.pool.submit(lane, stop.clone(), work)?;
     match receiver.await {
-        Ok(Ok(file)) => Ok(file),
+        Ok(Ok(value)) => Ok(value),
         Ok(Err(Failure::NotBegun)) => {
             let detail =
                 "the picture was given to another server, or the database does not respond";
@@ -301,20 +225,22 @@ enum Failure {
     Read(ReadError),
 }
 
-/// Runs the engine, on a thread of the pool.
-fn engine(
+/// Reads a whole file, on a thread of the pool.
+fn whole(
     app: &App,
-    picture: &Bytes,
-    options: &PageOptions,
+    (picture, options): (&Bytes, &PageOptions),
     plan: &Plan,
-    most: usize,
+    most: u16,
     mut watch: Watch,
-) -> Result<ReadFile, Failure> {
+) -> Read<ReadFile> {
     let _models = app.models.hold(plan).map_err(Failure::Load)?;
     let engine = app.models.engine();
-    let bounds = (plan, &app.limits, most);
-    pollster::block_on(document::read(engine, picture, options, bounds, &mut watch))
-        .map_err(Failure::Read)
+    let bounds = (plan, &app.limits, most.into());
+    let file = document::read(engine, picture, options, bounds, &mut watch);
+    let file = pollster::block_on(file).map_err(Failure::Read)?;
+    metrics::pages(file.pages.iter().map(|page| &page.answer));
+    let megapixels = megapixels(&file.pages);
+    Ok((file, Some(megapixels)))
 }
 
 /// Millions of pixels on all pages.
@@ -323,99 +249,6 @@ fn megapixels(pages: &[ReadPage]) -> f64 {
         .iter()
         .map(|p| f64::from(p.answer.width) * f64::from(p.answer.height));
     pixels.sum::<f64>() / 1e6
-}
-
-/// Who hears of a reading before its end. If nobody listens any more, the stop is on its way.
-enum Ear {
-    Nobody,
-    Lines(UnboundedSender<Event>),
-    Pages(UnboundedSender<PageEvent>),
-}
-
-impl Ear {
-    fn hear(&self, event: Event) {
-        if let Self::Lines(events) = self {
-            let _ = events.send(event);
-        }
-    }
-
-    /// Tells of pages that were read before.
-    fn hear_all(&self, pages: &[Value]) {
-        if let Self::Pages(events) = self {
-            for (page, done) in pages.iter().zip(1..) {
-                let _ = events.send(PageEvent::Read {
-                    page: page.clone(),
-                    done,
-                    of: pages.len(),
-                });
-            }
-        }
-    }
-}
-
-/// Forwards the engine's events and tells it when to stop.
-struct Watch {
-    stop: Stop,
-    /// The answer's id.
-    id: Uuid,
-    ear: Ear,
-}
-
-impl Observer for Watch {
-    fn detected(&mut self, quads: &[Quad]) {
-        self.ear.hear(Event::Detected(quads.to_vec()));
-    }
-
-    fn line(&mut self, index: usize, quad: &Quad, reading: &Reading) {
-        if matches!(self.ear, Ear::Lines(_)) && !reading.is_empty() {
-            self.ear.hear(Event::Line {
-                index,
-                quad: *quad,
-                text: reading.text(),
-                confidence: reading.confidence(),
-            });
-        }
-    }
-
-    fn withdrawn(&mut self, index: usize) {
-        self.ear.hear(Event::Withdrawn(index));
-    }
-
-    fn cancelled(&mut self) -> bool {
-        self.stop.asked()
-    }
-}
-
-impl Reader for Watch {
-    fn page(&mut self, page: &ReadPage, done: usize, of: usize) {
-        match &self.ear {
-            Ear::Nobody => {}
-            // Whose file has one page hears of it by the answer.
-            Ear::Lines(_) if of == 1 => {}
-            Ear::Lines(_) => self.ear.hear(Event::Page {
-                read: done,
-                of: Some(of),
-            }),
-            Ear::Pages(events) => {
-                let page = json_of(self.id, page.clone());
-                let _ = events.send(PageEvent::Read { page, done, of });
-            }
-        }
-    }
-
-    fn lost(&mut self, error: &PageError, done: usize, of: usize) -> bool {
-        let (Ear::Pages(events), Some(index)) = (&self.ear, error.index) else {
-            return false;
-        };
-        let problem = error.clone().into();
-        let _ = events.send(PageEvent::Lost {
-            index,
-            problem,
-            done,
-            of,
-        });
-        true
-    }
 }
 
 /// A page with the id of its answer.
@@ -505,20 +338,21 @@ async fn cached(app: &App, key: Option<&[u8; 32]>) -> Option<Answer> {
     })
 }
 
-/// The history entry of an answer; none if the history is off or the caller is anonymous.
+/// Whether the history has such an answer: not if it is off, the caller is anonymous, or it is of a live camera's frame.
+pub fn is_kept(app: &App, owner: &str, requirements: &Requirements) -> bool {
+    let nobodys = owner == auth::STRANGERS;
+    !nobodys && app.config.history == Switch::On && !requirements.real_time
+}
+
+/// The history entry of an answer, if there is to be one.
 pub fn entry(app: &App, order: &Order, answer: &Answer) -> Option<NewEntry> {
-    // Frames of a live camera are not kept.
-    let nobodys = order.owner == auth::STRANGERS;
-    if nobodys || app.config.history == Switch::Off || order.requirements.real_time {
-        return None;
-    }
-    Some(NewEntry {
+    is_kept(app, &order.owner, &order.requirements).then(|| NewEntry {
         id: answer.id,
         owner: order.owner.clone(),
         name: order.name.clone(),
         text: answer.text(),
-        document: merged(answer.pages.clone()),
-        original: app.config.keep_originals.then(|| order.picture.to_vec()),
+        document: merged(answer.pages.clone()).to_string().into(),
+        original: app.config.keep_originals.then(|| order.picture.clone()),
     })
 }
 

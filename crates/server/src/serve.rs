@@ -26,7 +26,7 @@ use crate::pool::Pool;
 use crate::store::{self, StoreError};
 use crate::telemetry::{self, TelemetryError};
 use crate::webhooks::Webhooks;
-use crate::{cache, listen, metrics, webhooks};
+use crate::{cache, listen, metrics, retention, webhooks};
 
 /// Why the server can't run.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +128,7 @@ async fn run(config: Config, files: Files) -> Result<(), ServeError> {
         tasks.spawn(listen::serve(listener, router, handle.clone(), admission));
     }
     let jobs = tokio::spawn(jobs::run(app.clone()));
-    tokio::spawn(jobs::retain(app.clone()));
+    tokio::spawn(retention::retain(app.clone()));
     tokio::spawn(webhooks::run(app.clone()));
     tokio::spawn(followers::tend(app.clone()));
     let upkeep = metrics::tend(app.recorder.clone(), Duration::from_secs(5));

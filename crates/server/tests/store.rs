@@ -75,6 +75,32 @@ impl Database {
     async fn again(&self) -> Arc<dyn Store> {
         store::open(&self.address).await.unwrap()
     }
+
+    /// Runs statements that no store would.
+    async fn run(&self, statements: &[&'static str]) {
+        if self.address.starts_with("sqlite:") {
+            let pool = sqlx::SqlitePool::connect(&self.address).await.unwrap();
+            for sql in statements {
+                sqlx::query(*sql).execute(&pool).await.unwrap();
+            }
+        } else {
+            let pool = sqlx::PgPool::connect(&self.address).await.unwrap();
+            for sql in statements {
+                sqlx::query(*sql).execute(&pool).await.unwrap();
+            }
+        }
+    }
+
+    /// The number that a query finds.
+    async fn number(&self, query: &'static str) -> i64 {
+        if self.address.starts_with("sqlite:") {
+            let pool = sqlx::SqlitePool::connect(&self.address).await.unwrap();
+            sqlx::query_scalar(query).fetch_one(&pool).await.unwrap()
+        } else {
+            let pool = sqlx::PgPool::connect(&self.address).await.unwrap();
+            sqlx::query_scalar(query).fetch_one(&pool).await.unwrap()
+        }
+    }
 }
 
 /// One server for all tests that run at the same time.
@@ -127,6 +153,11 @@ both! {
     only_a_reading_that_began_and_never_ended_counts
     what_is_postponed_waits_and_is_left_to_others
     what_failed_can_be_retried
+    a_file_is_read_page_by_page
+    pages_are_finished_once_whoever_reads_them
+    a_bad_page_is_retried_alone
+    a_cancelled_or_forgotten_file_leaves_no_page
+    tables_with_jobs_of_an_earlier_version_are_migrated
     jobs_are_listed_newest_first_and_deleted_when_over
     what_an_owner_has_waiting_is_known
     forgetting_reaches_into_jobs
@@ -162,10 +193,13 @@ async fn job(store: &dyn Store, owner: &str, pictures: u32) -> Job {
         panic!("a job without a key is always new");
     };
     for index in 0..pictures {
-        let key = ItemKey { job: job.id, index };
+        let key = ItemKey::file(job.id, index);
         let byte = u8::try_from(index % 256).unwrap();
         let name = format!("{index}.png");
-        store.add_item(key, &name, &[byte, byte]).await.unwrap();
+        store
+            .add_item(key, &name, None, &[byte, byte])
+            .await
+            .unwrap();
     }
     store.start_job(job.id).await.unwrap()
 }
@@ -176,7 +210,7 @@ fn entry(owner: &str, name: &str, text: &str) -> NewEntry {
         owner: owner.into(),
         name: name.into(),
         text: text.into(),
-        document: json!({"text": text}),
+        document: json!({"text": text}).to_string().into(),
         original: None,
     }
 }
@@ -211,11 +245,11 @@ async fn a_job_goes_from_its_upload_to_its_end(database: &Database) {
     assert_eq!(made.requirements, json!({"language": "chinese"}));
     let names = ["a.png", "b\0.png", ""];
     for (index, name) in (0..).zip(names) {
-        let key = ItemKey {
-            job: made.id,
-            index,
-        };
-        store.add_item(key, name, &[index as u8]).await.unwrap();
+        let key = ItemKey::file(made.id, index);
+        store
+            .add_item(key, name, None, &[index as u8])
+            .await
+            .unwrap();
     }
     assert_eq!(store.backlog().await.unwrap(), 0);
     assert!(claim(store, Uuid::now_v7(), 10).await.is_empty());
@@ -492,6 +526,419 @@ async fn what_failed_can_be_retried(database: &Database) {
     store.cancel_job("o", cancelled).await.unwrap();
     let kept = store.retry_job("o", cancelled).await.unwrap().unwrap();
     assert_eq!(kept.state, State::Cancelled);
+}
+
+fn page(claim: &Claim) -> Outcome {
+    Outcome::Done {
+        id: claim.answer.unwrap(),
+        result: json!({"text": claim.item.page}),
+        history: Vec::new(),
+    }
+}
+
+/// The end of a file that was split.
+fn end(claim: &Claim) -> Outcome {
+    let mut entry = entry(&claim.owner, &claim.name, "whole");
+    entry.id = claim.answer.unwrap();
+    Outcome::Done {
+        id: entry.id,
+        result: Value::Null,
+        history: vec![entry],
+    }
+}
+
+/// Claims a file and splits it into these pages.
+async fn split(store: &dyn Store, pages: &[u32]) -> (ItemKey, Uuid) {
+    let (worker, answer) = (Uuid::now_v7(), Uuid::now_v7());
+    let file = claim(store, worker, 1).await.remove(0);
+    store.begin(worker, file.item).await.unwrap();
+    assert!(store.split(worker, file.item, answer, pages).await.unwrap());
+    assert!(!store.split(worker, file.item, answer, pages).await.unwrap());
+    // It is no longer held as a whole.
+    assert_eq!(
+        store.renew(worker, &[file.item], LEASE).await.unwrap(),
+        [file.item]
+    );
+    assert!(!store.finish(worker, file.item, done(&file)).await.unwrap());
+    (file.item, answer)
+}
+
+fn numbers(claims: &[Claim]) -> Vec<Option<u32>> {
+    claims.iter().map(|claim| claim.item.page).collect()
+}
+
+async fn a_file_is_read_page_by_page(database: &Database) {
+    let store = &*database.store;
+    let Created::New(made) = store.create_job(new_job("o")).await.unwrap() else {
+        panic!("new");
+    };
+    let options = json!({"pages": "1-5", "password": "x\0"});
+    for (index, options) in [(0, Some(&options)), (1, None)] {
+        let key = ItemKey::file(made.id, index);
+        store.add_item(key, "f", options, b"file").await.unwrap();
+    }
+    store.start_job(made.id).await.unwrap();
+    let (file, answer) = split(store, &[0, 2, 4]).await;
+    let job = async || store.job("o", made.id).await.unwrap().unwrap();
+    assert_eq!((job().await.total, job().await.done), (4, 0));
+    assert_eq!(store.backlog().await.unwrap(), 4);
+    assert_eq!(store.picture(file).await.unwrap().unwrap(), b"file");
+
+    // Pages come before the next file.
+    let (worker, other) = (Uuid::now_v7(), Uuid::now_v7());
+    let short = Duration::from_millis(300);
+    let claims = store.claim(worker, 2, short, &[]).await.unwrap();
+    assert_eq!(numbers(&claims), [Some(0), Some(2)]);
+    let first = &claims[0];
+    assert_eq!(
+        (&first.options, first.answer),
+        (&Some(options.clone()), Some(answer))
+    );
+    assert_eq!((first.pages, &first.picture[..]), (Some(3), &b""[..]));
+    let others = claim(store, other, 9).await;
+    assert_eq!(numbers(&others), [Some(4), None]);
+    assert!(store.begin(worker, first.item).await.unwrap());
+    assert!(!store.begin(other, first.item).await.unwrap());
+
+    // Each has a lease, attempts and retries of its own.
+    tokio::time::sleep(short * 2).await;
+    assert_eq!(store.backlog().await.unwrap(), 2);
+    assert!(!store.finish(worker, first.item, page(first)).await.unwrap());
+    let held = [claims[1].item, others[0].item];
+    assert_eq!(
+        store.renew(worker, &held, LEASE).await.unwrap(),
+        [others[0].item]
+    );
+    let again = claim(store, other, 9).await;
+    assert_eq!((numbers(&again), again[0].attempt), (vec![Some(0)], 1));
+    assert!(store.begin(other, first.item).await.unwrap());
+    assert!(
+        store
+            .postpone(other, first.item, Duration::ZERO, true)
+            .await
+            .unwrap()
+    );
+    assert_eq!(store.release(worker).await.unwrap(), 1);
+    let again = claim(store, worker, 9).await;
+    assert_eq!(numbers(&again), [Some(0), Some(2)]);
+    let tried = |claim: &Claim| (claim.attempt, claim.retries);
+    assert_eq!((tried(&again[0]), tried(&again[1])), ((1, 1), (0, 0)));
+
+    // Results are there as they come.
+    assert!(
+        store
+            .finish(worker, again[0].item, page(&again[0]))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .finish(worker, again[0].item, page(&again[0]))
+            .await
+            .unwrap()
+    );
+    let problem = json!({"code": "x\0"});
+    let bad = Outcome::Failed(problem.clone());
+    assert!(store.finish(other, others[0].item, bad).await.unwrap());
+    assert!(claim(store, worker, 9).await.is_empty());
+    assert!(
+        store
+            .finish(other, others[1].item, done(&others[1]))
+            .await
+            .unwrap()
+    );
+    let amid = job().await;
+    assert_eq!((amid.state, amid.done, amid.failed), (State::Running, 2, 1));
+    let pages = store.pages(file, 0, 9).await.unwrap();
+    let states: Vec<_> = pages.iter().map(|page| (page.index, page.state)).collect();
+    assert_eq!(
+        states,
+        [(0, State::Done), (2, State::Running), (4, State::Failed)]
+    );
+    assert_eq!(pages[0].result.as_deref(), Some("{\"text\":0}"));
+    assert_eq!(pages[2].error, Some(problem.to_string()));
+    assert_eq!(store.pages(file, 1, 1).await.unwrap()[0].index, 2);
+
+    // With the last one, the file is there for its end.
+    assert!(
+        store
+            .finish(worker, again[1].item, page(&again[1]))
+            .await
+            .unwrap()
+    );
+    assert_eq!(store.backlog().await.unwrap(), 1);
+    let last = claim(store, other, 9).await;
+    assert_eq!(
+        (numbers(&last), last[0].pages, last[0].attempt),
+        (vec![None], Some(3), 0)
+    );
+    assert!(last[0].picture.is_empty());
+    assert!(store.begin(other, last[0].item).await.unwrap());
+    assert_eq!(job().await.state, State::Running);
+    assert!(
+        store
+            .finish(other, last[0].item, end(&last[0]))
+            .await
+            .unwrap()
+    );
+    let over = job().await;
+    assert_eq!(
+        (over.state, over.total, over.done, over.failed),
+        (State::Done, 4, 3, 1)
+    );
+    let items = store.items(made.id, 0, 9).await.unwrap();
+    assert_eq!(
+        (items[0].state, items[0].pages, &items[0].result),
+        (State::Done, Some(3), &None)
+    );
+    assert_eq!((items[1].state, items[1].pages), (State::Done, None));
+    // The file stays for the bad page.
+    assert!(store.picture(file).await.unwrap().is_some());
+    assert!(
+        store
+            .picture(ItemKey::file(made.id, 1))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(store.history("o", None, None, 9).await.unwrap().len(), 2);
+    // What says how to read it stays as long as the file does: there may be a password in it.
+    let kept = "SELECT COUNT(*) FROM items WHERE options IS NOT NULL";
+    assert_eq!(database.number(kept).await, 1);
+    store.retry_job("o", made.id).await.unwrap();
+    for outcome in [page, end] {
+        let claims = claim(store, worker, 9).await;
+        assert_eq!(claims[0].options, Some(options.clone()));
+        let outcome = outcome(&claims[0]);
+        assert!(store.finish(worker, claims[0].item, outcome).await.unwrap());
+    }
+    assert!(store.picture(file).await.unwrap().is_none());
+    assert_eq!(database.number(kept).await, 0);
+    store.delete_job("o", made.id).await.unwrap().unwrap();
+    assert!(store.pages(file, 0, 9).await.unwrap().is_empty());
+}
+
+async fn pages_are_finished_once_whoever_reads_them(database: &Database) {
+    let id = job(&*database.store, "o", 2).await.id;
+    let pages: Vec<u32> = (0..60).collect();
+    for _ in 0..2 {
+        split(&*database.store, &pages).await;
+        // The pages of the first file, before the second is claimed.
+        let replicas = [database.again().await, database.again().await];
+        let workers = (0..6).map(|i| {
+            let store = Arc::clone(&replicas[i % 2]);
+            tokio::spawn(async move {
+                let worker = Uuid::now_v7();
+                let mut ends = 0;
+                loop {
+                    let claims = store.claim(worker, 3, LEASE, &[]).await.unwrap();
+                    if claims.is_empty() {
+                        return ends;
+                    }
+                    for claim in claims {
+                        let outcome = match (claim.item.page, claim.pages) {
+                            (Some(_), _) => page(&claim),
+                            (None, Some(_)) => {
+                                ends += 1;
+                                end(&claim)
+                            }
+                            (None, None) => {
+                                let wait = Duration::from_secs(1);
+                                store
+                                    .postpone(worker, claim.item, wait, false)
+                                    .await
+                                    .unwrap();
+                                continue;
+                            }
+                        };
+                        assert!(store.finish(worker, claim.item, outcome).await.unwrap());
+                    }
+                }
+            })
+        });
+        let ends: u32 = join_all(workers)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .sum();
+        assert_eq!(ends, 1);
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
+    let over = database.store.job("o", id).await.unwrap().unwrap();
+    assert_eq!((over.state, over.total, over.done), (State::Done, 120, 120));
+    for index in 0..2 {
+        let pages = database
+            .store
+            .pages(ItemKey::file(id, index), 0, 100)
+            .await
+            .unwrap();
+        let whole = pages.iter().zip(0..).all(|(page, number)| {
+            page.index == number && page.result == Some(json!({"text": number}).to_string())
+        });
+        assert!(whole && pages.len() == 60);
+    }
+    assert_eq!(
+        database
+            .store
+            .history("o", None, None, 9)
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+async fn a_bad_page_is_retried_alone(database: &Database) {
+    let store = &*database.store;
+    let id = job(store, "o", 1).await.id;
+    let (file, answer) = split(store, &[0, 1]).await;
+    let worker = Uuid::now_v7();
+    let finish = async |outcome: fn(&Claim) -> Outcome| {
+        let claims = claim(store, worker, 1).await;
+        let outcome = outcome(&claims[0]);
+        assert!(store.finish(worker, claims[0].item, outcome).await.unwrap());
+    };
+    let bad = |_: &Claim| Outcome::Failed(json!({"code": "x"}));
+    finish(page).await;
+    finish(bad).await;
+    // While the file isn't over, nothing is.
+    store.retry_job("o", id).await.unwrap();
+    assert_eq!(store.job("o", id).await.unwrap().unwrap().failed, 1);
+    finish(end).await;
+    assert_eq!(
+        store.job("o", id).await.unwrap().unwrap().state,
+        State::Done
+    );
+    let retried = store.retry_job("o", id).await.unwrap().unwrap();
+    assert_eq!(
+        (retried.state, retried.done, retried.failed),
+        (State::Running, 1, 0)
+    );
+    let again = claim(store, worker, 9).await;
+    assert_eq!(numbers(&again), [Some(1)]);
+    store
+        .finish(worker, again[0].item, page(&again[0]))
+        .await
+        .unwrap();
+    finish(end).await;
+    let over = store.job("o", id).await.unwrap().unwrap();
+    assert_eq!(
+        (over.state, over.total, over.done, over.failed),
+        (State::Done, 2, 2, 0)
+    );
+    assert!(store.picture(file).await.unwrap().is_none());
+    // The same answer, once.
+    let history = store.history("o", None, None, 9).await.unwrap();
+    assert_eq!((history.len(), history[0].id), (1, answer));
+
+    // Of one whose end failed, the end is retried.
+    job(store, "o", 1).await;
+    let (file, _) = split(store, &[0, 1]).await;
+    finish(page).await;
+    finish(page).await;
+    finish(bad).await;
+    let failed = store.items(file.job, 0, 1).await.unwrap();
+    assert_eq!(failed[0].state, State::Failed);
+    store.retry_job("o", file.job).await.unwrap();
+    finish(end).await;
+    let over = store.job("o", file.job).await.unwrap().unwrap();
+    assert_eq!((over.state, over.done, over.failed), (State::Done, 2, 0));
+}
+
+async fn a_cancelled_or_forgotten_file_leaves_no_page(database: &Database) {
+    let store = &*database.store;
+    let worker = Uuid::now_v7();
+    let cancelled = job(store, "o", 1).await.id;
+    let (file, _) = split(store, &[0, 1, 2]).await;
+    let claims = claim(store, worker, 2).await;
+    store
+        .finish(worker, claims[0].item, page(&claims[0]))
+        .await
+        .unwrap();
+    store.cancel_job("o", cancelled).await.unwrap();
+    let item = claims[1].item;
+    assert_eq!(store.renew(worker, &[item], LEASE).await.unwrap(), [item]);
+    assert!(!store.finish(worker, item, page(&claims[1])).await.unwrap());
+    assert!(claim(store, worker, 9).await.is_empty());
+    assert_eq!(store.backlog().await.unwrap(), 0);
+    let pages = store.pages(file, 0, 9).await.unwrap();
+    let states: Vec<State> = pages.iter().map(|page| page.state).collect();
+    assert_eq!(states, [State::Done, State::Cancelled, State::Cancelled]);
+    assert!(store.picture(file).await.unwrap().is_none());
+
+    job(store, "o", 1).await;
+    let (file, answer) = split(store, &[0, 1]).await;
+    for outcome in [page, |_: &Claim| Outcome::Failed(json!({})), end] {
+        let claims = claim(store, worker, 1).await;
+        store
+            .finish(worker, claims[0].item, outcome(&claims[0]))
+            .await
+            .unwrap();
+    }
+    assert!(store.forget("o", answer).await.unwrap());
+    let pages = store.pages(file, 0, 9).await.unwrap();
+    assert!(pages.iter().all(|page| page.result.is_none()));
+    // What is left can't be made whole again.
+    assert!(store.picture(file).await.unwrap().is_none());
+    let kept = store.retry_job("o", file.job).await.unwrap().unwrap();
+    assert_eq!(kept.state, State::Done);
+
+    let amid = job(store, "o", 1).await.id;
+    let (file, _) = split(store, &[0, 1]).await;
+    let claims = claim(store, worker, 1).await;
+    store
+        .finish(worker, claims[0].item, page(&claims[0]))
+        .await
+        .unwrap();
+    store.forget_all("o").await.unwrap();
+    assert!(store.pages(file, 0, 9).await.unwrap()[0].result.is_none());
+    assert_eq!(store.job("o", amid).await.unwrap().unwrap().done, 1);
+}
+
+/// Tables as version 5 left them, with a job amid its work.
+async fn tables_with_jobs_of_an_earlier_version_are_migrated(database: &Database) {
+    let earlier = [
+        "DROP TABLE pages",
+        "ALTER TABLE items DROP COLUMN pages",
+        "ALTER TABLE items DROP COLUMN options",
+        "DELETE FROM _sqlx_migrations WHERE version = 6",
+    ];
+    let id = job(&*database.store, "o", 3).await.id;
+    let worker = Uuid::now_v7();
+    let claims = claim(&*database.store, worker, 1).await;
+    assert!(
+        database
+            .store
+            .finish(worker, claims[0].item, done(&claims[0]))
+            .await
+            .unwrap()
+    );
+    database.run(&earlier).await;
+    let store = database.again().await;
+    let before = store.job("o", id).await.unwrap().unwrap();
+    assert_eq!((before.total, before.done), (3, 1));
+    split(&*store, &[0, 1]).await;
+    for outcome in [page, page] {
+        let claims = claim(&*store, worker, 1).await;
+        assert!(
+            store
+                .finish(worker, claims[0].item, outcome(&claims[0]))
+                .await
+                .unwrap()
+        );
+    }
+    for claim in claim(&*store, worker, 9).await {
+        let outcome = if claim.pages.is_some() {
+            end(&claim)
+        } else {
+            done(&claim)
+        };
+        assert!(store.finish(worker, claim.item, outcome).await.unwrap());
+    }
+    let over = store.job("o", id).await.unwrap().unwrap();
+    assert_eq!((over.state, over.total, over.done), (State::Done, 4, 4));
+    let items = store.items(id, 0, 9).await.unwrap();
+    assert_eq!(items[0].result, Some(json!([{"text": "0.png"}])));
 }
 
 async fn jobs_are_listed_newest_first_and_deleted_when_over(database: &Database) {
@@ -773,7 +1220,9 @@ async fn a_job_takes_pictures_only_while_it_receives(database: &Database) {
     let store = &*database.store;
     let id = job(store, "o", 1).await.id;
     let refused = async |job, index| {
-        let result = store.add_item(ItemKey { job, index }, "", b"x").await;
+        let result = store
+            .add_item(ItemKey::file(job, index), "", None, b"x")
+            .await;
         assert!(
             matches!(result, Err(StoreError::NotReceiving(id)) if id == job),
             "{result:?}"
@@ -793,11 +1242,8 @@ async fn a_job_takes_pictures_only_while_it_receives(database: &Database) {
         panic!("new");
     };
     refused(open.id, 1).await;
-    let key = ItemKey {
-        job: open.id,
-        index: 0,
-    };
-    store.add_item(key, "", b"x").await.unwrap();
+    let key = ItemKey::file(open.id, 0);
+    store.add_item(key, "", None, b"x").await.unwrap();
     refused(open.id, 0).await;
     assert_eq!(
         store.items(open.id, 0, 9).await.unwrap()[0].state,
@@ -861,11 +1307,8 @@ async fn what_is_old_is_purged(database: &Database) {
     let Created::New(receiving) = store.create_job(new_job("o")).await.unwrap() else {
         panic!("new");
     };
-    let key = ItemKey {
-        job: receiving.id,
-        index: 0,
-    };
-    store.add_item(key, "", b"x").await.unwrap();
+    let key = ItemKey::file(receiving.id, 0);
+    store.add_item(key, "", None, b"x").await.unwrap();
     store
         .remember(vec![entry("o", "kept", "old")])
         .await
@@ -905,7 +1348,7 @@ async fn history_is_the_owners_newest_first(database: &Database) {
     let store = &*database.store;
     let long = "图".repeat(300);
     let mut entries: Vec<NewEntry> = (0..5).map(|i| entry("o", &format!("{i}"), &long)).collect();
-    entries[4].original = Some(vec![1, 2, 3]);
+    entries[4].original = Some(vec![1, 2, 3].into());
     let ids: Vec<Uuid> = entries.iter().map(|e| e.id).collect();
     store.remember(entries).await.unwrap();
     store
@@ -1165,13 +1608,7 @@ async fn tables_of_a_newer_version_are_refused(database: &Database) {
     let sql =
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
         VALUES (9999, 'from the future', TRUE, '', 0)";
-    if database.address.starts_with("sqlite:") {
-        let pool = sqlx::SqlitePool::connect(&database.address).await.unwrap();
-        sqlx::query(sql).execute(&pool).await.unwrap();
-    } else {
-        let pool = sqlx::PgPool::connect(&database.address).await.unwrap();
-        sqlx::query(sql).execute(&pool).await.unwrap();
-    }
+    database.run(&[sql]).await;
     let Err(error) = store::open(&database.address).await else {
         panic!("a newer database was opened");
     };

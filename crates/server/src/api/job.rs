@@ -10,6 +10,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -20,7 +21,8 @@ use crate::auth::{CHECK, Caller};
 use crate::callers::Kind;
 use crate::problem::Problem;
 use crate::reading::merged;
-use crate::store::{Item, Job, Scope, State as JobState};
+use crate::split;
+use crate::store::{Item, ItemKey, Job, Scope, State as JobState};
 
 /// Most pictures or jobs per page.
 const PAGE: u32 = 100;
@@ -33,11 +35,11 @@ pub struct JobStatus {
     /// `receiving`, `queued`, `running`, `done` or `cancelled`.
     #[schema(value_type = String)]
     pub state: JobState,
-    /// Pictures in the job.
+    /// Pages in the job. A file counts as one until it is known how many it has.
     pub total: u32,
-    /// Pictures read.
+    /// Pages read.
     pub done: u32,
-    /// Pictures that could not be read; each says why.
+    /// Pages that could not be read; each says why.
     pub failed: u32,
     /// Milliseconds since 1970.
     pub created_at: i64,
@@ -84,27 +86,35 @@ pub struct JobResult {
     /// `queued`, `running`, `done`, `failed` or `cancelled`.
     #[schema(value_type = String)]
     pub state: JobState,
-    /// The answer, once done.
+    /// The answer, once done; of a cancelled job, what was read until then. Pages that could not be read among others have
+    /// an `error` in it.
     #[schema(value_type = Option<Answer>)]
-    pub document: Option<Value>,
+    pub document: Option<Box<RawValue>>,
     /// Why it could not be read.
     #[schema(value_type = Option<Problem>)]
     pub error: Option<Value>,
 }
 
-impl From<Item> for JobResult {
-    fn from(item: Item) -> Self {
-        let document = item.result.map(|pages| match pages {
-            Value::Array(pages) => merged(pages),
-            other => other,
-        });
-        Self {
+impl JobResult {
+    async fn new(app: &App, job: Uuid, item: Item) -> Result<Self, Problem> {
+        let over = matches!(item.state, JobState::Done | JobState::Cancelled);
+        let document = match item.result {
+            Some(Value::Array(pages)) => Some(to_raw_value(&merged(pages))),
+            Some(other) => Some(to_raw_value(&other)),
+            None if over && item.pages.is_some() => {
+                let merged = split::answer(app, ItemKey::file(job, item.index)).await?;
+                merged.ok().map(|merged| RawValue::from_string(merged.json))
+            }
+            None => None,
+        };
+        let unreadable = |error| Problem::internal("answer_unreadable", error);
+        Ok(Self {
             index: item.index,
             name: item.name,
             state: item.state,
-            document,
+            document: document.transpose().map_err(unreadable)?,
             error: item.error,
-        }
+        })
     }
 }
 
@@ -167,16 +177,20 @@ pub async fn show(
     let first = within("first", wanted.first.unwrap_or(0), 0..=i32::MAX as u32)?;
     let limit = within("limit", wanted.limit.unwrap_or(20), 0..=PAGE)?;
     let job = app.store.job(&caller.owner, id).await?.ok_or_else(none)?;
-    let items = if limit > 0 && first < job.total {
-        app.store.items(id, first, limit).await?
-    } else {
-        Vec::new()
+    // One more says whether there is another page.
+    let items = match limit {
+        0 => Vec::new(),
+        limit => app.store.items(id, first, limit + 1).await?,
     };
-    let next = first.saturating_add(items.len() as u32);
+    let more = items.len() > limit as usize;
+    let mut results = Vec::new();
+    for item in items.into_iter().take(limit as usize) {
+        results.push(JobResult::new(&app, id, item).await?);
+    }
     Ok(Json(JobResults {
         job: (&job).into(),
-        next: (!items.is_empty() && next < job.total).then_some(next),
-        results: items.into_iter().map(JobResult::from).collect(),
+        next: more.then(|| first + limit),
+        results,
     }))
 }
 

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use maoocr_engine::imaging::ImagingError;
 use maoocr_engine::plan::Requirements;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -20,6 +20,7 @@ use crate::auth::Caller;
 use crate::body::{BodyError, Incoming, announced};
 use crate::json::{self, JsonRequirements, List, Text};
 use crate::problem::Problem;
+use crate::reading::Order;
 use crate::store::{Created, ItemKey, Job, NewJob, Scope, State as JobState, Waiting};
 use crate::{input, multipart, webhooks};
 
@@ -110,16 +111,7 @@ pub async fn create(
         .get(header::CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
         .is_some_and(|v| v.to_ascii_lowercase().starts_with("multipart/form-data"));
-    let mut intake = Intake {
-        app: app.clone(),
-        owner: caller.owner.clone(),
-        idempotency_key,
-        webhook: None,
-        job: None,
-        total: 0,
-        left: limit,
-        waiting: Waiting::default(),
-    };
+    let mut intake = Intake::new(&app, &caller, idempotency_key);
     let received = if multipart {
         receive_form(&mut intake, request).await
     } else {
@@ -134,11 +126,46 @@ pub async fn create(
         Err(Ended::Existing(job)) => job,
         Err(Ended::Problem(problem)) => return Err(problem),
     };
-    let mut response = (StatusCode::ACCEPTED, Json(JobStatus::from(&job))).into_response();
+    Ok(accepted(&job))
+}
+
+fn accepted(job: &Job) -> Response {
+    let mut response = (StatusCode::ACCEPTED, Json(JobStatus::from(job))).into_response();
     if let Ok(place) = HeaderValue::from_str(&format!("/api/jobs/{}", job.id)) {
         response.headers_mut().insert(header::LOCATION, place);
     }
-    Ok(response)
+    response
+}
+
+/// Makes a job of a file that has too many pages to be read while its caller waits. Each counts against the caller's rate.
+///
+/// # Errors
+/// As for any job.
+pub async fn of_file(
+    app: &Arc<App>,
+    caller: &Caller,
+    order: &Order,
+    pages: u32,
+) -> Result<Response, Problem> {
+    caller.may_create_job(app).await?;
+    let mut intake = Intake::new(app, caller, None);
+    let added = match intake.open(&order.requirements).await {
+        Ok(()) => {
+            let options = order.options.to_json();
+            intake
+                .add(&order.name, Some(&options), &order.picture)
+                .await
+        }
+        ended => ended,
+    };
+    match added {
+        Ok(()) => {}
+        Err(Ended::Existing(job)) => return Ok(accepted(&job)),
+        Err(Ended::Problem(problem)) => return Err(problem),
+    }
+    let job = intake.start().await?;
+    caller.count_job(app, pages).await;
+    Ok(accepted(&job))
 }
 
 fn too_much(limit: u64) -> Problem {
@@ -193,6 +220,19 @@ struct Intake {
 }
 
 impl Intake {
+    fn new(app: &Arc<App>, caller: &Caller, idempotency_key: Option<String>) -> Self {
+        Self {
+            app: app.clone(),
+            owner: caller.owner.clone(),
+            idempotency_key,
+            webhook: None,
+            job: None,
+            total: 0,
+            left: app.config.max_batch_size << 20,
+            waiting: Waiting::default(),
+        }
+    }
+
     async fn open(&mut self, requirements: &Requirements) -> Result<(), Ended> {
         // If no plan is possible, fail now rather than in the queue.
         self.app.models.plan(requirements)?;
@@ -221,7 +261,12 @@ impl Intake {
         }
     }
 
-    async fn add(&mut self, name: &str, picture: &[u8]) -> Result<(), Ended> {
+    async fn add(
+        &mut self,
+        name: &str,
+        options: Option<&Value>,
+        picture: &[u8],
+    ) -> Result<(), Ended> {
         let Some(job) = self.job else {
             return Ok(());
         };
@@ -249,17 +294,15 @@ impl Intake {
         );
         if self.waiting.pictures > pictures || self.waiting.bytes > size << 20 {
             let detail = format!(
-                "your unfinished jobs may contain {pictures} waiting pictures and {size} MiB: wait until some are finished"
+                "your unfinished jobs may contain {pictures} waiting pages and {size} MiB: wait until some are finished"
             );
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_much_waiting", detail);
             return Err(problem.after(30).into());
         }
-        let item = ItemKey {
-            job,
-            index: self.total,
-        };
+        let item = ItemKey::file(job, self.total);
         let name = input::short(name);
-        self.app.store.add_item(item, &name, picture).await?;
+        let store = &self.app.store;
+        store.add_item(item, &name, options, picture).await?;
         self.total += 1;
         Ok(())
     }
@@ -337,7 +380,7 @@ async fn receive_form(intake: &mut Intake, request: Request) -> Result<(), Ended
                 // One picture at a time is held in memory.
                 let mut memory = app.memory();
                 let picture = form.data(app.config.file_bytes(), &mut memory).await;
-                intake.add(&name, &picture.map_err(large)?).await?;
+                intake.add(&name, None, &picture.map_err(large)?).await?;
             }
             other => return Err(input::unexpected(other, "requirements, webhook, image").into()),
         }
@@ -380,7 +423,7 @@ async fn receive_json(intake: &mut Intake, request: Request) -> Result<(), Ended
         memory.hold(body.len() + picture.image_base64.0.len() / 4 * 3)?;
         let bytes = input::decode(&app, &picture.image_base64.0)?;
         intake
-            .add(&picture.name.unwrap_or_default().0, &bytes)
+            .add(&picture.name.unwrap_or_default().0, None, &bytes)
             .await?;
     }
     Ok(())

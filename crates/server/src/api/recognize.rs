@@ -1,18 +1,21 @@
 //! Reads a picture while the caller waits.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use utoipa::ToSchema;
 
+use crate::api::job::JobStatus;
 use crate::api::schema::{Answer, Requirements};
-use crate::api::stream;
+use crate::api::{jobs, stream};
 use crate::app::App;
 use crate::auth::{Caller, Held};
+use crate::body::Memory;
 use crate::document::TextLayer;
+use crate::export;
 use crate::input::{self, JsonPicture};
 use crate::lines::AnswerLine;
 use crate::pool::{Lane, Stop};
@@ -54,9 +57,9 @@ pub struct Form {
 
 /// Read a picture or a PDF
 ///
-/// Send a form with the part `image`, JSON, or the raw file with the requirements in the query. Files with more pages than
-/// one request may read are rejected: select some with `pages`, or send the file as a job. `format` or `Accept` request
-/// Markdown, HTML, hOCR, ALTO and other formats.
+/// Send a form with the part `image`, JSON, or the raw file with the requirements in the query. A file with more pages
+/// than one request may read becomes a job (202) if the caller may create jobs; otherwise it is rejected: select some
+/// pages with `pages`. `format` or `Accept` request Markdown, HTML, hOCR, ALTO and other formats.
 ///
 /// With `application/x-ndjson`, the answer arrives page by page: one line of JSON for each page as it is read, and a last
 /// line with a summary or a problem. A single page that can't be read has an `error`. Closing the connection stops the
@@ -80,6 +83,7 @@ pub struct Form {
             (String = "application/vnd.hocr+html"), (String = "application/alto+xml"),
             (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Vec<u8> = "application/pdf")
         )),
+        (status = 202, description = "The job that the file became", body = JobStatus, headers(("location" = String, description = "Path of the job"))),
         (status = "4XX", description = "The picture or the request is invalid", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "Overload (503, with Retry-After), deadline exceeded (504) or an internal error (500)", body = Problem, content_type = "application/problem+json")
     ),
@@ -90,7 +94,7 @@ pub async fn recognize(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
-    answer(app, caller, request).await
+    answer(app, caller, request, true).await
 }
 
 /// Read a picture, with requirements
@@ -117,10 +121,15 @@ pub async fn recognize_with_requirements(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
-    answer(app, caller, request).await
+    answer(app, caller, request, false).await
 }
 
-async fn answer(app: Arc<App>, caller: Caller, request: Request) -> Result<Response, Problem> {
+async fn answer(
+    app: Arc<App>,
+    caller: Caller,
+    request: Request,
+    may_be_job: bool,
+) -> Result<Response, Problem> {
     caller.needs(Scope::Recognize)?;
     let wanted = wanted(request.headers())?;
     let deadline = reading::deadline(&app, wanted);
@@ -130,7 +139,7 @@ async fn answer(app: Arc<App>, caller: Caller, request: Request) -> Result<Respo
     let upload = input::upload(&app, request).await?;
     // The time the upload took doesn't count against the deadline.
     let deadline = reading::deadline(&app, wanted);
-    let (form, name) = (upload.wishes.form, upload.name.clone());
+    let form = upload.wishes.form;
     let original = form.is_pdf().then(|| Original {
         file: upload.picture.clone(),
         password: upload.wishes.options.password.clone(),
@@ -142,23 +151,52 @@ async fn answer(app: Arc<App>, caller: Caller, request: Request) -> Result<Respo
         options: upload.wishes.options,
         owner: caller.owner.clone(),
     };
-    if form.is_lines() {
-        return stream::answer(app, caller, order, deadline, (upload.memory, held)).await;
+    // A PDF can be made of an answer later only if the file is kept.
+    let by_job =
+        may_be_job && caller.may_have_jobs() && (original.is_none() || app.config.keep_originals);
+    let again = by_job.then(|| order.clone());
+    let how = (form, original, deadline, (upload.memory, held));
+    match (at_once(&app, &caller, order, how).await, again) {
+        (
+            Err(Problem {
+                by_job: Some(pages),
+                ..
+            }),
+            Some(order),
+        ) => jobs::of_file(&app, &caller, &order, pages).await,
+        (answered, _) => answered,
     }
-    let answer = reading::read(&app, order, deadline, None).await?;
+}
+
+/// Answers while the caller waits.
+async fn at_once(
+    app: &Arc<App>,
+    caller: &Caller,
+    order: Order,
+    (form, original, deadline, held): (
+        export::Form,
+        Option<Original>,
+        Instant,
+        (Memory, Option<Held>),
+    ),
+) -> Result<Response, Problem> {
+    if form.is_lines() {
+        return stream::answer(app.clone(), caller.clone(), order, deadline, held).await;
+    }
+    let name = order.name.clone();
+    let answer = reading::read(app, order, deadline, None).await?;
     let hit = if answer.cached { "hit" } else { "miss" };
     let mut response = match original {
         None => form.response(answer.into_json(), &name)?,
         Some(original) => {
             let id = answer.id.to_string();
             let stop = Stop::at(Some(deadline));
-            let made =
-                searchable::make(&app, Lane::Interactive, original, answer.into_json(), stop)
-                    .await?;
+            let answer = answer.into_json();
+            let made = searchable::make(app, Lane::Interactive, original, answer, stop).await?;
             form.pdf(made, Some(&id))
         }
     };
-    drop(upload.memory);
+    drop(held);
     response
         .headers_mut()
         .insert(CACHE, HeaderValue::from_static(hit));

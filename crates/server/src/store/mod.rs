@@ -5,10 +5,13 @@
 //! lists are in that order. Characters that PostgreSQL can't store (NUL) come back as U+FFFD.
 
 pub mod files;
+pub mod pages;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "postgres")]
 mod postgres_files;
+#[cfg(feature = "postgres")]
+mod postgres_pages;
 #[cfg(feature = "postgres")]
 mod postgres_webhooks;
 mod rows;
@@ -18,6 +21,8 @@ mod sqlite;
 #[cfg(feature = "sqlite")]
 mod sqlite_files;
 #[cfg(feature = "sqlite")]
+mod sqlite_pages;
+#[cfg(feature = "sqlite")]
 mod sqlite_webhooks;
 pub mod webhooks;
 
@@ -25,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -101,11 +107,11 @@ pub struct Job {
     pub state: State,
     /// The requirements as the caller gave them.
     pub requirements: Value,
-    /// Number of pictures.
+    /// Number of pages. A file counts as one until it is known how many it has.
     pub total: u32,
-    /// Pictures read.
+    /// Pages read.
     pub done: u32,
-    /// Pictures that could not be read.
+    /// Pages that could not be read.
     pub failed: u32,
     /// When it was created.
     pub created_at: i64,
@@ -140,30 +146,45 @@ pub struct Item {
     pub name: String,
     /// Its state.
     pub state: State,
-    /// The answer's pages, once done.
+    /// The answer's pages, once done, unless they are in [`pages::Pages::pages`].
     pub result: Option<Value>,
     /// A problem document, once failed.
     pub error: Option<Value>,
     /// When it was finished.
     pub finished_at: Option<i64>,
+    /// How many pages are read one by one, where they are.
+    pub pages: Option<u32>,
 }
 
 /// What an owner has in unfinished jobs.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Waiting {
-    /// Pictures that aren't finished.
+    /// Pages that aren't finished.
     pub pictures: u64,
     /// Bytes of all pictures of these jobs.
     pub bytes: u64,
 }
 
-/// Identifies one picture.
+/// Identifies one picture, or one page of a file that was split.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ItemKey {
     /// Id of the job.
     pub job: Uuid,
     /// Index in the job, from 0.
     pub index: u32,
+    /// The page's position in the file, from 0; none for the file as a whole.
+    pub page: Option<u32>,
+}
+
+impl ItemKey {
+    /// A file of a job as a whole.
+    pub fn file(job: Uuid, index: u32) -> Self {
+        Self {
+            job,
+            index,
+            page: None,
+        }
+    }
 }
 
 /// A picture given to a worker for a while.
@@ -177,7 +198,13 @@ pub struct Claim {
     pub name: String,
     /// Requirements of the job.
     pub requirements: Value,
-    /// Its bytes.
+    /// Which pages, and how, as it was added with.
+    pub options: Option<Value>,
+    /// How many pages it was split into. A file that was is claimed for its end: none of them is open.
+    pub pages: Option<u32>,
+    /// The id of the file's answer, if it was split.
+    pub answer: Option<Uuid>,
+    /// Its bytes; none of a file that was split, nor of its pages: see [`pages::Pages::picture`].
     pub picture: Vec<u8>,
     /// How many readings of it began and never ended: each may have killed its server.
     pub attempt: u32,
@@ -188,11 +215,11 @@ pub struct Claim {
 /// How a claimed picture ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The answer's pages, and what goes into the history.
+    /// It was read.
     Done {
         /// The answer's id.
         id: Uuid,
-        /// The answer's pages.
+        /// The answer's pages; null of a file that was split; for a page, itself.
         result: Value,
         /// None if the history is off.
         history: Vec<NewEntry>,
@@ -212,10 +239,10 @@ pub struct NewEntry {
     pub name: String,
     /// The answer's text, which is searched.
     pub text: String,
-    /// The answer.
-    pub document: Value,
+    /// The answer's JSON.
+    pub document: Arc<str>,
     /// The picture, if the operator keeps originals.
-    pub original: Option<Vec<u8>>,
+    pub original: Option<Bytes>,
 }
 
 /// A stored answer in a list.
@@ -339,16 +366,22 @@ pub struct Purged {
 
 /// Jobs, history and keys in a database. Every method is one transaction.
 #[async_trait]
-pub trait Store: files::Files + webhooks::Webhooks + Send + Sync + 'static {
+pub trait Store: files::Files + pages::Pages + webhooks::Webhooks + Send + Sync + 'static {
     /// Checks that the database responds.
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// Creates a job that is to receive its pictures.
     async fn create_job(&self, job: NewJob) -> Result<Created, StoreError>;
     /// Adds a picture to a receiving job; its `index` is the number of those before it. Otherwise
-    /// [`StoreError::NotReceiving`].
-    async fn add_item(&self, item: ItemKey, name: &str, picture: &[u8]) -> Result<(), StoreError>;
-    /// How many pictures of the owner's unfinished jobs wait or are being read, and what such jobs weigh.
+    /// [`StoreError::NotReceiving`]. `options` come with its claims.
+    async fn add_item(
+        &self,
+        item: ItemKey,
+        name: &str,
+        options: Option<&Value>,
+        picture: &[u8],
+    ) -> Result<(), StoreError>;
+    /// How many pages of the owner's unfinished jobs wait or are being read, and what such jobs weigh.
     async fn waiting(&self, owner: &str) -> Result<Waiting, StoreError>;
     /// Starts a job whose pictures have all arrived. A job without pictures is done at once. One that was already started
     /// or cancelled stays as it is; [`StoreError::NotReceiving`] if it is gone.
@@ -371,14 +404,15 @@ pub trait Store: files::Files + webhooks::Webhooks + Send + Sync + 'static {
     /// Cancels the owner's job: waiting pictures are cancelled, those being read lose their lease. A finished job stays as
     /// it is.
     async fn cancel_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError>;
-    /// Lets the failed pictures of the owner's job be read again, as if for the first time. A cancelled job stays as it
-    /// is.
+    /// Lets the failed pictures of the owner's job, and the failed pages of its files that are over, be read again, as if
+    /// for the first time. A cancelled job stays as it is.
     async fn retry_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError>;
     /// Deletes the owner's job with its results if it is over, and returns what it was.
     async fn delete_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError>;
 
-    /// Gives a worker up to `max` waiting pictures, oldest job first, for the length of the lease; none of the jobs in
-    /// `avoid`. No two workers get the same one (`SKIP LOCKED`). Pictures whose lease has expired are waiting too.
+    /// Gives a worker up to `max` waiting pages and pictures, for the length of the lease; none of the jobs in `avoid`.
+    /// Pages of files that were split come first, then pictures, oldest job first. No two workers get the same one (`SKIP
+    /// LOCKED`). What has an expired lease is waiting too.
     async fn claim(
         &self,
         worker: Uuid,
@@ -405,8 +439,10 @@ pub trait Store: files::Files + webhooks::Webhooks + Send + Sync + 'static {
         items: &[ItemKey],
         lease: Duration,
     ) -> Result<Vec<ItemKey>, StoreError>;
-    /// Records how a picture ended, deletes its bytes unless it failed, counts it in its job, finishes the job with its last picture and
-    /// writes the history, all or nothing. `false`, with nothing recorded, if the worker no longer holds the lease.
+    /// Records how a picture ended, deletes its bytes unless it or some of its pages failed, counts its pages in its job,
+    /// finishes the job with its last picture and writes the history, all or nothing. A page is recorded and counted, and
+    /// with the last one its file is waiting again. `false`, with nothing recorded, if the worker no longer holds the
+    /// lease.
     async fn finish(
         &self,
         worker: Uuid,
@@ -416,7 +452,7 @@ pub trait Store: files::Files + webhooks::Webhooks + Send + Sync + 'static {
     /// Returns everything a worker holds, so that others need not wait for its leases to expire. The attempts don't
     /// count.
     async fn release(&self, worker: Uuid) -> Result<u64, StoreError>;
-    /// Number of pictures of jobs that wait for a worker.
+    /// Number of pictures and pages of jobs that wait for a worker.
     async fn backlog(&self) -> Result<u64, StoreError>;
 
     /// Stores answers in the history.

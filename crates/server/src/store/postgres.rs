@@ -13,12 +13,14 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgConnection, PgPool, Postgres as Driver, Transaction, query, query_as, query_scalar};
 use uuid::Uuid;
 
+use super::postgres_pages;
 use super::rows::{self, ClaimRow, Ending, EntryRow, ItemRow, JobRow, KeyRow, SummaryRow};
 use super::search::{Index, Query};
 use super::{
     Claim, Created, Entry, Item, ItemKey, Job, Key, NewEntry, NewJob, NewKey, Outcome, Purged,
     Store, StoreError, Summary, Waiting,
 };
+use serde_json::Value;
 
 /// They run in one transaction with a lock of its own: a session's lock would be left behind by a pooler that gives each
 /// transaction another session.
@@ -149,7 +151,13 @@ impl Store for Postgres {
         }
     }
 
-    async fn add_item(&self, item: ItemKey, name: &str, picture: &[u8]) -> Result<(), StoreError> {
+    async fn add_item(
+        &self,
+        item: ItemKey,
+        name: &str,
+        options: Option<&Value>,
+        picture: &[u8],
+    ) -> Result<(), StoreError> {
         let index = i64::from(item.index);
         let mut tx = self.transaction().await?;
         let counted = query!(
@@ -165,10 +173,11 @@ impl Store for Postgres {
             return Err(StoreError::NotReceiving(item.job));
         }
         query!(
-            "INSERT INTO items (job, idx, name, state, picture) VALUES ($1, $2, $3, 'receiving', $4)",
+            "INSERT INTO items (job, idx, name, state, options, picture) VALUES ($1, $2, $3, 'receiving', $4, $5)",
             item.job,
             index,
             rows::clean(name),
+            options.map(Value::to_string),
             picture,
         )
         .execute(&mut *tx)
@@ -267,7 +276,7 @@ impl Store for Postgres {
     async fn items(&self, id: Uuid, first: u32, limit: u32) -> Result<Vec<Item>, StoreError> {
         let found = query_as!(
             ItemRow,
-            "SELECT idx, name, state, result, error, finished_at
+            "SELECT idx, name, state, result, error, finished_at, pages
              FROM items WHERE job = $1 AND idx >= $2 ORDER BY idx LIMIT $3",
             id,
             i64::from(first),
@@ -292,7 +301,8 @@ impl Store for Postgres {
         if cancelled.rows_affected() > 0 {
             query!(
                 "UPDATE items
-                 SET state = 'cancelled', picture = NULL, worker = NULL, lease_until = NULL, finished_at = maoocr_now()
+                 SET state = 'cancelled', picture = NULL, options = NULL, worker = NULL, lease_until = NULL,
+                     finished_at = maoocr_now()
                  FROM (
                      SELECT idx FROM items
                      WHERE job = $1 AND state IN ('receiving', 'queued', 'running')
@@ -303,6 +313,7 @@ impl Store for Postgres {
             )
             .execute(&mut *tx)
             .await?;
+            postgres_pages::cancel(&mut tx, id).await?;
         }
         let job = job(&mut *tx, &owner, id).await?;
         tx.commit().await?;
@@ -322,11 +333,12 @@ impl Store for Postgres {
         .await?;
         if open.is_some() {
             // Those of earlier versions were not kept.
-            let again = query!(
+            let pictures = query!(
                 "UPDATE items
                  SET state = 'queued', error = NULL, finished_at = NULL, attempt = 0, retries = 0, ready_at = 0
                  FROM (
-                     SELECT idx FROM items WHERE job = $1 AND state = 'failed' AND picture IS NOT NULL
+                     SELECT idx FROM items
+                     WHERE job = $1 AND state = 'failed' AND picture IS NOT NULL AND pages IS NULL
                      ORDER BY idx FOR UPDATE
                  ) AS failed
                  WHERE items.job = $1 AND items.idx = failed.idx",
@@ -336,7 +348,9 @@ impl Store for Postgres {
             .await?
             .rows_affected()
             .cast_signed();
-            if again > 0 {
+            let (pages, files) = postgres_pages::retry(&mut tx, id).await?;
+            let again = pictures + pages;
+            if again > 0 || files > 0 {
                 query!(
                     "UPDATE jobs SET failed = failed - $2, state = 'running', finished_at = NULL WHERE id = $1",
                     id,
@@ -372,6 +386,8 @@ impl Store for Postgres {
         avoid: &[Uuid],
     ) -> Result<Vec<Claim>, StoreError> {
         let mut tx = self.transaction().await?;
+        let mut pages = postgres_pages::claim(&mut tx, worker, max, lease, avoid).await?;
+        let rest = i64::from(max).saturating_sub(rows::length(&pages));
         let mut claimed = query_as!(
             ClaimRow,
             r#"WITH waiting AS (
@@ -386,9 +402,10 @@ impl Store for Postgres {
              SET state = 'running', worker = $2, lease_until = maoocr_now() + $3, begun_at = NULL
              FROM waiting JOIN jobs ON jobs.id = waiting.job
              WHERE items.job = waiting.job AND items.idx = waiting.idx
-             RETURNING items.job, items.idx, jobs.owner, items.name, jobs.requirements,
-                 items.picture AS "picture!", items.attempt, items.retries"#,
-            i64::from(max),
+             RETURNING items.job, items.idx, NULL::bigint AS page, jobs.owner, items.name, jobs.requirements,
+                 items.options, items.pages, items.answer,
+                 CASE WHEN items.pages IS NULL THEN items.picture END AS picture, items.attempt, items.retries"#,
+            rest,
             worker,
             rows::millis(lease),
             avoid,
@@ -396,7 +413,8 @@ impl Store for Postgres {
         .fetch_all(&mut *tx)
         .await?;
         if claimed.is_empty() {
-            return Ok(Vec::new());
+            tx.commit().await?;
+            return rows::all(pages);
         }
         claimed.sort_unstable_by_key(|row| (row.job, row.idx));
         let mut jobs: Vec<Uuid> = claimed.iter().map(|row| row.job).collect();
@@ -410,10 +428,14 @@ impl Store for Postgres {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        rows::all(claimed)
+        pages.extend(claimed);
+        rows::all(pages)
     }
 
     async fn begin(&self, worker: Uuid, item: ItemKey) -> Result<bool, StoreError> {
+        if let Some(page) = item.page {
+            return self.begin_page(worker, item, page).await;
+        }
         let begun = query!(
             "UPDATE items SET begun_at = maoocr_now(), attempt = attempt + 1
              WHERE job = $1 AND idx = $2 AND worker = $3 AND state = 'running' AND begun_at IS NULL",
@@ -433,6 +455,10 @@ impl Store for Postgres {
         wait: Duration,
         failed: bool,
     ) -> Result<bool, StoreError> {
+        if let Some(page) = item.page {
+            let page = (item, page);
+            return self.postpone_page(worker, page, wait, failed).await;
+        }
         let postponed = query!(
             "UPDATE items
              SET state = 'queued', worker = NULL, lease_until = NULL, ready_at = maoocr_now() + $4,
@@ -456,8 +482,10 @@ impl Store for Postgres {
         items: &[ItemKey],
         lease: Duration,
     ) -> Result<Vec<ItemKey>, StoreError> {
-        let jobs: Vec<Uuid> = items.iter().map(|key| key.job).collect();
-        let indices: Vec<i64> = items.iter().map(|key| key.index.into()).collect();
+        let mut tx = self.transaction().await?;
+        let files: Vec<&ItemKey> = items.iter().filter(|key| key.page.is_none()).collect();
+        let jobs: Vec<Uuid> = files.iter().map(|key| key.job).collect();
+        let indices: Vec<i64> = files.iter().map(|key| key.index.into()).collect();
         // An expired lease that nobody took can still be extended, so its work isn't lost.
         let held = query!(
             "UPDATE items SET lease_until = maoocr_now() + $4
@@ -475,17 +503,14 @@ impl Store for Postgres {
             &indices,
             rows::millis(lease),
         )
-        .fetch_all(&self.0)
+        .fetch_all(&mut *tx)
         .await?;
-        let held: Vec<ItemKey> = held
+        let mut held: Vec<ItemKey> = held
             .into_iter()
-            .map(|row| {
-                Ok(ItemKey {
-                    job: row.job,
-                    index: rows::count(row.idx)?,
-                })
-            })
+            .map(|row| Ok(ItemKey::file(row.job, rows::count(row.idx)?)))
             .collect::<Result<_, StoreError>>()?;
+        held.extend(postgres_pages::renew(&mut tx, worker, items, lease).await?);
+        tx.commit().await?;
         Ok(rows::missing(items, &held))
     }
 
@@ -496,6 +521,9 @@ impl Store for Postgres {
         outcome: Outcome,
     ) -> Result<bool, StoreError> {
         let ending = Ending::from(outcome);
+        if let Some(page) = item.page {
+            return self.finish_page(worker, (item, page), ending).await;
+        }
         let mut tx = self.transaction().await?;
         query!(
             "SELECT id FROM jobs WHERE id = $1 FOR NO KEY UPDATE",
@@ -505,9 +533,16 @@ impl Store for Postgres {
         .await?;
         let finished = query!(
             "UPDATE items
-             SET state = $4, answer = $7, result = $5, error = $6, finished_at = maoocr_now(),
-                 picture = CASE WHEN $4 = 'failed' THEN picture END, worker = NULL, lease_until = NULL
-             WHERE job = $1 AND idx = $2 AND worker = $3 AND state = 'running' AND lease_until > maoocr_now()",
+             SET state = $4, answer = COALESCE($7, answer), result = $5, error = $6, finished_at = maoocr_now(),
+                 picture = CASE WHEN kept.file THEN picture END, options = CASE WHEN kept.file THEN options END,
+                 worker = NULL, lease_until = NULL
+             FROM (
+                 SELECT $4 = 'failed' OR EXISTS (
+                     SELECT 1 FROM pages WHERE pages.job = $1 AND pages.idx = $2 AND pages.state = 'failed'
+                 ) AS file
+             ) AS kept
+             WHERE job = $1 AND idx = $2 AND worker = $3 AND state = 'running' AND lease_until > maoocr_now()
+             RETURNING pages",
             item.job,
             i64::from(item.index),
             worker,
@@ -516,23 +551,39 @@ impl Store for Postgres {
             ending.error,
             ending.answer,
         )
-        .execute(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await?;
-        if finished.rows_affected() == 0 {
+        let Some(finished) = finished else {
             return Ok(false);
-        }
+        };
+        // The pages of a file that was split have been counted, each at its end.
+        let (done, failed) = match finished.pages {
+            Some(_) => (0, 0),
+            None => (ending.done, ending.failed),
+        };
         query!(
             "UPDATE jobs
-             SET done = done + $2, failed = failed + $3, started_at = COALESCE(started_at, maoocr_now()),
-                 state = CASE WHEN done + failed + 1 = total THEN 'done' ELSE 'running' END,
-                 finished_at = CASE WHEN done + failed + 1 = total THEN maoocr_now() END
+             SET total = total + GREATEST($2::bigint - 1, 0), done = done + $2::bigint, failed = failed + $3,
+                 started_at = COALESCE(started_at, maoocr_now()), state = open.state,
+                 finished_at = CASE open.state WHEN 'done' THEN maoocr_now() END
+             FROM (
+                 SELECT CASE WHEN EXISTS (
+                     SELECT 1 FROM items WHERE job = $1 AND state IN ('queued', 'running')
+                 ) THEN 'running' ELSE 'done' END AS state
+             ) AS open
              WHERE id = $1",
             item.job,
-            ending.done,
-            ending.failed,
+            done,
+            failed,
         )
         .execute(&mut *tx)
         .await?;
+        if finished.pages.is_some() {
+            // If some of its pages were read again, there is an older answer.
+            query!("DELETE FROM entries WHERE id = $1", ending.answer)
+                .execute(&mut *tx)
+                .await?;
+        }
         for entry in &ending.history {
             insert(&mut tx, entry).await?;
         }
@@ -541,6 +592,7 @@ impl Store for Postgres {
     }
 
     async fn release(&self, worker: Uuid) -> Result<u64, StoreError> {
+        let mut tx = self.transaction().await?;
         let released = query!(
             "UPDATE items
              SET state = 'queued', worker = NULL, lease_until = NULL,
@@ -552,16 +604,23 @@ impl Store for Postgres {
              WHERE items.job = held.job AND items.idx = held.idx",
             worker,
         )
-        .execute(&self.0)
+        .execute(&mut *tx)
         .await?;
-        Ok(released.rows_affected())
+        let pages = postgres_pages::release(&mut tx, worker).await?;
+        tx.commit().await?;
+        Ok(released.rows_affected() + pages)
     }
 
     async fn backlog(&self) -> Result<u64, StoreError> {
         let mut tx = self.transaction().await?;
         let waiting = query_scalar!(
-            r#"SELECT COUNT(*) AS "waiting!" FROM items
-             WHERE state IN ('queued', 'running') AND (state = 'queued' OR lease_until <= maoocr_now())"#
+            r#"SELECT (
+                 SELECT COUNT(*) FROM items
+                 WHERE state IN ('queued', 'running') AND (state = 'queued' OR lease_until <= maoocr_now())
+             ) + (
+                 SELECT COUNT(*) FROM pages
+                 WHERE state IN ('queued', 'running') AND (state = 'queued' OR lease_until <= maoocr_now())
+             ) AS "waiting!""#
         )
         .fetch_one(&mut *tx)
         .await?;
@@ -658,9 +717,24 @@ impl Store for Postgres {
         .execute(&mut *tx)
         .await?;
         if forgotten.rows_affected() > 0 {
-            query!("UPDATE items SET result = NULL WHERE answer = $1", id)
-                .execute(&mut *tx)
-                .await?;
+            // Nor can its failed pages be read again, if it is over.
+            query!(
+                "UPDATE items
+                 SET result = NULL, picture = CASE WHEN state IN ('queued', 'running') THEN picture END,
+                     options = CASE WHEN state IN ('queued', 'running') THEN options END
+                 WHERE answer = $1",
+                id,
+            )
+            .execute(&mut *tx)
+            .await?;
+            query!(
+                "UPDATE pages SET result = NULL
+                 FROM items
+                 WHERE items.answer = $1 AND pages.job = items.job AND pages.idx = items.idx",
+                id,
+            )
+            .execute(&mut *tx)
+            .await?;
         }
         tx.commit().await?;
         Ok(forgotten.rows_affected() > 0)
@@ -685,6 +759,18 @@ impl Store for Postgres {
                  ORDER BY items.job, items.idx FOR UPDATE OF items
              ) AS read
              WHERE items.job = read.job AND items.idx = read.idx",
+            owner
+        )
+        .execute(&mut *tx)
+        .await?;
+        query!(
+            "UPDATE pages SET result = NULL
+             FROM (
+                 SELECT pages.job, pages.idx, pages.page FROM pages JOIN jobs ON jobs.id = pages.job
+                 WHERE jobs.owner = $1 AND pages.state = 'done'
+                 ORDER BY pages.job, pages.idx, pages.page FOR UPDATE OF pages
+             ) AS read
+             WHERE pages.job = read.job AND pages.idx = read.idx AND pages.page = read.page",
             owner
         )
         .execute(&mut *tx)
@@ -810,8 +896,8 @@ async fn insert(connection: &mut PgConnection, entry: &NewEntry) -> Result<(), S
         rows::clean(&entry.owner),
         rows::clean(&entry.name),
         rows::preview(&entry.text),
-        entry.document.to_string(),
-        entry.original,
+        &*entry.document,
+        entry.original.as_deref(),
         index.words,
         &index.lexemes,
     )

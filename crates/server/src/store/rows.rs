@@ -4,6 +4,7 @@ use serde_json::Value;
 use sqlx::migrate::{MigrateError, Migrator};
 use uuid::Uuid;
 
+use super::pages::Page;
 use super::webhooks::DueWebhook;
 use super::{Claim, Item, ItemKey, Job, Key, NewEntry, NewKey, Scope, State, StoreError, Summary};
 use super::{Entry, Outcome};
@@ -64,6 +65,7 @@ pub struct ItemRow {
     pub result: Option<String>,
     pub error: Option<String>,
     pub finished_at: Option<i64>,
+    pub pages: Option<i64>,
 }
 
 impl TryFrom<ItemRow> for Item {
@@ -77,6 +79,27 @@ impl TryFrom<ItemRow> for Item {
             result: row.result.as_deref().map(json).transpose()?,
             error: row.error.as_deref().map(json).transpose()?,
             finished_at: row.finished_at,
+            pages: row.pages.map(count).transpose()?,
+        })
+    }
+}
+
+pub struct PageRow {
+    pub page: i64,
+    pub state: String,
+    pub result: Option<String>,
+    pub error: Option<String>,
+}
+
+impl TryFrom<PageRow> for Page {
+    type Error = StoreError;
+
+    fn try_from(row: PageRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            index: count(row.page)?,
+            state: State::parse(&row.state)?,
+            result: row.result,
+            error: row.error,
         })
     }
 }
@@ -84,10 +107,14 @@ impl TryFrom<ItemRow> for Item {
 pub struct ClaimRow {
     pub job: Uuid,
     pub idx: i64,
+    pub page: Option<i64>,
     pub owner: String,
     pub name: String,
     pub requirements: String,
-    pub picture: Vec<u8>,
+    pub options: Option<String>,
+    pub pages: Option<i64>,
+    pub answer: Option<Uuid>,
+    pub picture: Option<Vec<u8>>,
     pub attempt: i64,
     pub retries: i64,
 }
@@ -100,11 +127,15 @@ impl TryFrom<ClaimRow> for Claim {
             item: ItemKey {
                 job: row.job,
                 index: count(row.idx)?,
+                page: row.page.map(count).transpose()?,
             },
             owner: row.owner,
             name: row.name,
             requirements: json(&row.requirements)?,
-            picture: row.picture,
+            options: row.options.as_deref().map(json).transpose()?,
+            pages: row.pages.map(count).transpose()?,
+            answer: row.answer,
+            picture: row.picture.unwrap_or_default(),
             attempt: count(row.attempt)?,
             retries: count(row.retries)?,
         })
@@ -234,10 +265,11 @@ impl From<Outcome> for Ending {
             } => Self {
                 state: "done",
                 answer: Some(id),
-                result: Some(result.to_string()),
+                done: pages(&result),
+                // Where the pages have results of their own, the file has none.
+                result: (!result.is_null()).then(|| result.to_string()),
                 error: None,
                 history,
-                done: 1,
                 failed: 0,
             },
             Outcome::Failed(problem) => Self {
@@ -251,6 +283,12 @@ impl From<Outcome> for Ending {
             },
         }
     }
+}
+
+/// How many pages a result has; at least one.
+fn pages(result: &Value) -> i64 {
+    let pages = result.as_array().map_or(1, Vec::len).max(1);
+    i64::try_from(pages).unwrap_or(i64::MAX)
 }
 
 /// Converts rows to the trait's types; the first that can't be read is the error.
@@ -289,9 +327,9 @@ pub fn millis(time: std::time::Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4)
 }
 
-/// Bytes of a picture.
-pub fn length(picture: &[u8]) -> i64 {
-    i64::try_from(picture.len()).unwrap_or(i64::MAX)
+/// Bytes of a picture, or how many there are of anything.
+pub fn length<T>(these: &[T]) -> i64 {
+    i64::try_from(these.len()).unwrap_or(i64::MAX)
 }
 
 /// Ids as a JSON array of hexadecimal digits, for SQLite, which takes no lists.

@@ -17,10 +17,12 @@ use uuid::Uuid;
 
 use super::rows::{self, ClaimRow, Ending, EntryRow, ItemRow, JobRow, KeyRow, SummaryRow};
 use super::search::{Index, Query};
+use super::sqlite_pages;
 use super::{
     Claim, Created, Entry, Item, ItemKey, Job, Key, NewEntry, NewJob, NewKey, Outcome, Purged,
     Store, StoreError, Summary, Waiting,
 };
+use serde_json::Value;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -185,8 +187,15 @@ impl Store for Sqlite {
         Ok(created)
     }
 
-    async fn add_item(&self, item: ItemKey, name: &str, picture: &[u8]) -> Result<(), StoreError> {
+    async fn add_item(
+        &self,
+        item: ItemKey,
+        name: &str,
+        options: Option<&Value>,
+        picture: &[u8],
+    ) -> Result<(), StoreError> {
         let (name, length) = (rows::clean(name), rows::length(picture));
+        let options = options.map(Value::to_string);
         let mut tx = self.transaction().await?;
         let counted = query!(
             "UPDATE jobs SET total = total + 1, bytes = bytes + ?3
@@ -201,10 +210,11 @@ impl Store for Sqlite {
             return Err(StoreError::NotReceiving(item.job));
         }
         query!(
-            "INSERT INTO items (job, idx, name, state, picture) VALUES (?1, ?2, ?3, 'receiving', ?4)",
+            "INSERT INTO items (job, idx, name, state, options, picture) VALUES (?1, ?2, ?3, 'receiving', ?4, ?5)",
             item.job,
             item.index,
             name,
+            options,
             picture,
         )
         .execute(&mut *tx)
@@ -312,7 +322,7 @@ impl Store for Sqlite {
     async fn items(&self, id: Uuid, first: u32, limit: u32) -> Result<Vec<Item>, StoreError> {
         let found = query_as!(
             ItemRow,
-            "SELECT idx, name, state, result, error, finished_at
+            "SELECT idx, name, state, result, error, finished_at, pages
              FROM items WHERE job = ?1 AND idx >= ?2 ORDER BY idx LIMIT ?3",
             id,
             first,
@@ -338,10 +348,18 @@ impl Store for Sqlite {
         if cancelled.rows_affected() > 0 {
             query!(
                 "UPDATE items
-                 SET state = 'cancelled', picture = NULL, worker = NULL, lease_until = NULL, finished_at = ?2
+                 SET state = 'cancelled', picture = NULL, options = NULL, worker = NULL, lease_until = NULL,
+                     finished_at = ?2
                  WHERE job = ?1 AND state IN ('receiving', 'queued', 'running')",
                 id,
                 now,
+            )
+            .execute(&mut *tx)
+            .await?;
+            query!(
+                "UPDATE pages SET state = 'cancelled', worker = NULL, lease_until = NULL
+                 WHERE job = ?1 AND state IN ('queued', 'running')",
+                id,
             )
             .execute(&mut *tx)
             .await?;
@@ -354,28 +372,36 @@ impl Store for Sqlite {
     async fn retry_job(&self, owner: &str, id: Uuid) -> Result<Option<Job>, StoreError> {
         let owner = rows::clean(owner);
         let mut tx = self.transaction().await?;
-        // Those of earlier versions were not kept.
-        let again = query!(
-            "UPDATE items
-             SET state = 'queued', error = NULL, finished_at = NULL, attempt = 0, retries = 0, ready_at = 0
-             WHERE state = 'failed' AND picture IS NOT NULL AND job = (
-                 SELECT id FROM jobs WHERE id = ?1 AND owner = ?2 AND state IN ('queued', 'running', 'done')
-             )",
+        let open = query!(
+            "SELECT id FROM jobs WHERE id = ?1 AND owner = ?2 AND state IN ('queued', 'running', 'done')",
             id,
             owner,
         )
-        .execute(&mut *tx)
-        .await?
-        .rows_affected()
-        .cast_signed();
-        if again > 0 {
-            query!(
-                "UPDATE jobs SET failed = failed - ?2, state = 'running', finished_at = NULL WHERE id = ?1",
+        .fetch_optional(&mut *tx)
+        .await?;
+        if open.is_some() {
+            // Those of earlier versions were not kept.
+            let pictures = query!(
+                "UPDATE items
+                 SET state = 'queued', error = NULL, finished_at = NULL, attempt = 0, retries = 0, ready_at = 0
+                 WHERE job = ?1 AND state = 'failed' AND picture IS NOT NULL AND pages IS NULL",
                 id,
-                again,
             )
             .execute(&mut *tx)
-            .await?;
+            .await?
+            .rows_affected()
+            .cast_signed();
+            let (pages, files) = sqlite_pages::retry(&mut tx, id).await?;
+            let again = pictures + pages;
+            if again > 0 || files > 0 {
+                query!(
+                    "UPDATE jobs SET failed = failed - ?2, state = 'running', finished_at = NULL WHERE id = ?1",
+                    id,
+                    again,
+                )
+                .execute(&mut *tx)
+                .await?;
+            }
         }
         let job = job(&mut *tx, &owner, id).await?;
         tx.commit().await?;
@@ -414,17 +440,21 @@ impl Store for Sqlite {
         let (now, avoid) = (now(), rows::hex(avoid));
         let until = now.saturating_add(rows::millis(lease));
         let mut tx = self.transaction().await?;
+        let mut pages = sqlite_pages::claim(&mut tx, worker, max, (now, until), &avoid).await?;
+        let rest = rows::length(&pages);
+        let rest = i64::from(max).saturating_sub(rest);
         let claimed = query_as!(
             ClaimRow,
-            r#"SELECT items.job AS "job!: Uuid", items.idx, jobs.owner, items.name, jobs.requirements,
-                 items.picture AS "picture!", items.attempt, items.retries
+            r#"SELECT items.job AS "job!: Uuid", items.idx, NULL AS "page?: i64", jobs.owner, items.name,
+                 jobs.requirements, items.options, items.pages, items.answer AS "answer?: Uuid",
+                 CASE WHEN items.pages IS NULL THEN items.picture END AS "picture?: Vec<u8>", items.attempt, items.retries
              FROM items JOIN jobs ON jobs.id = items.job
              WHERE items.state IN ('queued', 'running')
                  AND (items.state = 'queued' AND items.ready_at <= ?1 OR items.lease_until <= ?1)
                  AND items.job NOT IN (SELECT unhex(value) FROM json_each(?3))
              ORDER BY items.job, items.idx LIMIT ?2"#,
             now,
-            max,
+            rest,
             avoid,
         )
         .fetch_all(&mut *tx)
@@ -449,10 +479,14 @@ impl Store for Sqlite {
             .await?;
         }
         tx.commit().await?;
-        rows::all(claimed)
+        pages.extend(claimed);
+        rows::all(pages)
     }
 
     async fn begin(&self, worker: Uuid, item: ItemKey) -> Result<bool, StoreError> {
+        if let Some(page) = item.page {
+            return self.begin_page(worker, item, page).await;
+        }
         let now = now();
         let mut tx = self.transaction().await?;
         let begun = query!(
@@ -476,6 +510,10 @@ impl Store for Sqlite {
         wait: Duration,
         failed: bool,
     ) -> Result<bool, StoreError> {
+        if let Some(page) = item.page {
+            let page = (item, page);
+            return self.postpone_page(worker, page, wait, failed).await;
+        }
         let ready = now().saturating_add(rows::millis(wait));
         let mut tx = self.transaction().await?;
         let postponed = query!(
@@ -506,6 +544,12 @@ impl Store for Sqlite {
         let mut held = Vec::new();
         let mut tx = self.transaction().await?;
         for item in items {
+            if let Some(page) = item.page {
+                if sqlite_pages::renew(&mut tx, worker, (*item, page), until).await? {
+                    held.push(*item);
+                }
+                continue;
+            }
             // An expired lease that nobody took can still be extended, so its work isn't lost.
             let renewed = query!(
                 "UPDATE items SET lease_until = ?4
@@ -532,13 +576,23 @@ impl Store for Sqlite {
         outcome: Outcome,
     ) -> Result<bool, StoreError> {
         let ending = Ending::from(outcome);
+        if let Some(page) = item.page {
+            return self.finish_page(worker, (item, page), ending).await;
+        }
         let now = now();
         let mut tx = self.transaction().await?;
         let finished = query!(
             "UPDATE items
-             SET state = ?4, answer = ?8, result = ?5, error = ?6, finished_at = ?7,
-                 picture = CASE WHEN ?4 = 'failed' THEN picture END, worker = NULL, lease_until = NULL
-             WHERE job = ?1 AND idx = ?2 AND worker = ?3 AND state = 'running' AND lease_until > ?7",
+             SET state = ?4, answer = COALESCE(?8, answer), result = ?5, error = ?6, finished_at = ?7,
+                 picture = CASE WHEN kept.file THEN picture END, options = CASE WHEN kept.file THEN options END,
+                 worker = NULL, lease_until = NULL
+             FROM (
+                 SELECT ?4 = 'failed' OR EXISTS (
+                     SELECT 1 FROM pages WHERE pages.job = ?1 AND pages.idx = ?2 AND pages.state = 'failed'
+                 ) AS file
+             ) AS kept
+             WHERE job = ?1 AND idx = ?2 AND worker = ?3 AND state = 'running' AND lease_until > ?7
+             RETURNING pages",
             item.job,
             item.index,
             worker,
@@ -548,24 +602,39 @@ impl Store for Sqlite {
             now,
             ending.answer,
         )
-        .execute(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await?;
-        if finished.rows_affected() == 0 {
+        let Some(finished) = finished else {
             return Ok(false);
-        }
+        };
+        // The pages of a file that was split have been counted, each at its end.
+        let (done, failed) = match finished.pages {
+            Some(_) => (0, 0),
+            None => (ending.done, ending.failed),
+        };
         query!(
             "UPDATE jobs
-             SET done = done + ?2, failed = failed + ?3,
-                 state = CASE WHEN done + failed + 1 = total THEN 'done' ELSE 'running' END,
-                 finished_at = CASE WHEN done + failed + 1 = total THEN ?4 END
+             SET total = total + MAX(?2 - 1, 0), done = done + ?2, failed = failed + ?3, state = open.state,
+                 finished_at = CASE open.state WHEN 'done' THEN ?4 END
+             FROM (
+                 SELECT CASE WHEN EXISTS (
+                     SELECT 1 FROM items WHERE job = ?1 AND state IN ('queued', 'running')
+                 ) THEN 'running' ELSE 'done' END AS state
+             ) AS open
              WHERE id = ?1",
             item.job,
-            ending.done,
-            ending.failed,
+            done,
+            failed,
             now,
         )
         .execute(&mut *tx)
         .await?;
+        if finished.pages.is_some() {
+            // If some of its pages were read again, there is an older answer.
+            query!("DELETE FROM entries WHERE id = ?1", ending.answer)
+                .execute(&mut *tx)
+                .await?;
+        }
         for entry in &ending.history {
             insert(&mut tx, entry, now).await?;
         }
@@ -584,15 +653,21 @@ impl Store for Sqlite {
         )
         .execute(&mut *tx)
         .await?;
+        let pages = sqlite_pages::release(&mut tx, worker).await?;
         tx.commit().await?;
-        Ok(released.rows_affected())
+        Ok(released.rows_affected() + pages)
     }
 
     async fn backlog(&self) -> Result<u64, StoreError> {
         let now = now();
         let waiting = query_scalar!(
-            r#"SELECT COUNT(*) AS "waiting!: i64" FROM items
-             WHERE state IN ('queued', 'running') AND (state = 'queued' OR lease_until <= ?1)"#,
+            r#"SELECT (
+                 SELECT COUNT(*) FROM items
+                 WHERE state IN ('queued', 'running') AND (state = 'queued' OR lease_until <= ?1)
+             ) + (
+                 SELECT COUNT(*) FROM pages
+                 WHERE state IN ('queued', 'running') AND (state = 'queued' OR lease_until <= ?1)
+             ) AS "waiting!: i64""#,
             now,
         )
         .fetch_one(&self.read)
@@ -693,9 +768,23 @@ impl Store for Sqlite {
         .execute(&mut *tx)
         .await?;
         if forgotten.rows_affected() > 0 {
-            query!("UPDATE items SET result = NULL WHERE answer = ?1", id)
-                .execute(&mut *tx)
-                .await?;
+            // Nor can its failed pages be read again, if it is over.
+            query!(
+                "UPDATE items
+                 SET result = NULL, picture = CASE WHEN state IN ('queued', 'running') THEN picture END,
+                     options = CASE WHEN state IN ('queued', 'running') THEN options END
+                 WHERE answer = ?1",
+                id,
+            )
+            .execute(&mut *tx)
+            .await?;
+            query!(
+                "UPDATE pages SET result = NULL
+                 WHERE (job, idx) IN (SELECT job, idx FROM items WHERE answer = ?1)",
+                id,
+            )
+            .execute(&mut *tx)
+            .await?;
         }
         tx.commit().await?;
         Ok(forgotten.rows_affected() > 0)
@@ -712,6 +801,13 @@ impl Store for Sqlite {
         .await?;
         query!(
             "UPDATE items SET result = NULL
+             WHERE state = 'done' AND job IN (SELECT id FROM jobs WHERE owner = ?1)",
+            owner
+        )
+        .execute(&mut *tx)
+        .await?;
+        query!(
+            "UPDATE pages SET result = NULL
              WHERE state = 'done' AND job IN (SELECT id FROM jobs WHERE owner = ?1)",
             owner
         )
@@ -839,7 +935,8 @@ async fn insert(
 ) -> Result<(), StoreError> {
     let index = Index::new(&entry.name, &entry.text);
     let (owner, name) = (rows::clean(&entry.owner), rows::clean(&entry.name));
-    let (preview, document) = (rows::preview(&entry.text), entry.document.to_string());
+    let (preview, document) = (rows::preview(&entry.text), &*entry.document);
+    let original = entry.original.as_deref();
     let number = query!(
         "INSERT INTO entries (id, owner, name, created_at, preview, document, original)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -849,7 +946,7 @@ async fn insert(
         now,
         preview,
         document,
-        entry.original,
+        original,
     )
     .execute(&mut *connection)
     .await?

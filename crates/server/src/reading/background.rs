@@ -1,0 +1,145 @@
+//! Pictures and pages of jobs. Nobody waits for them, and their queue is in the store.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use maoocr_engine::plan::Requirements;
+use maoocr_pdf::{Pdf, is_pdf};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    Answer, Ear, Failure, Order, Watch, cached, fresh, json_of, key, megapixels, run, whole,
+};
+use crate::app::App;
+use crate::document::{self, PageOptions, ReadFile};
+use crate::metrics;
+use crate::opened::OpenFile;
+use crate::pool::{Lane, Stop};
+use crate::problem::Problem;
+use crate::store::StoreError;
+
+/// Notes that the reading of a job's picture begins; `false` if it must not.
+pub type Begin = Pin<Box<dyn Future<Output = Result<bool, StoreError>> + Send>>;
+
+/// What a file turned out to be.
+pub enum Found {
+    /// One that is read as a whole, and was.
+    Answer(Answer),
+    /// A PDF of several pages, with the positions of those to be read.
+    Pages(Arc<Pdf>, Vec<u32>),
+}
+
+enum Opened {
+    Read(ReadFile),
+    Pages(Arc<Pdf>, Vec<usize>),
+}
+
+/// Reads a file of a job as a whole. `begin`, if there is one, runs when a thread takes it.
+///
+/// # Errors
+/// The problem to record for this picture, or the server's own. Of code `not_begun`: nothing was read.
+pub async fn read_in_background(
+    app: &Arc<App>,
+    order: &Order,
+    stop: Stop,
+    begin: Option<Begin>,
+) -> Result<Answer, Problem> {
+    let plan = app.models.plan(&order.requirements)?;
+    let key = key(app, order, &plan);
+    if let Some(answer) = cached(app, key.as_ref()).await {
+        return Ok(answer);
+    }
+    let watch = watch(&stop);
+    let id = watch.id;
+    let (picture, options) = (order.picture.clone(), order.options.clone());
+    let file = run(app, Lane::Background, stop, begin, move |app| {
+        whole(
+            app,
+            (&picture, &options),
+            &plan,
+            app.config.max_pages,
+            watch,
+        )
+    });
+    Ok(fresh(id, file.await?))
+}
+
+/// Reads a file of a job as a whole, unless it is a PDF of several pages, of which none is read.
+///
+/// # Errors
+/// As for [`read_in_background`].
+pub async fn open_in_background(
+    app: &Arc<App>,
+    order: &Order,
+    stop: Stop,
+    begin: Begin,
+) -> Result<Found, Problem> {
+    if !is_pdf(&order.picture) {
+        let answer = read_in_background(app, order, stop, Some(begin)).await?;
+        return Ok(Found::Answer(answer));
+    }
+    let plan = app.models.plan(&order.requirements)?;
+    let key = key(app, order, &plan);
+    if let Some(answer) = cached(app, key.as_ref()).await {
+        return Ok(Found::Answer(answer));
+    }
+    let watch = watch(&stop);
+    let id = watch.id;
+    let (picture, options) = (order.picture.clone(), order.options.clone());
+    let opened = run(app, Lane::Background, stop, Some(begin), move |app| {
+        let most = app.config.max_pages;
+        let opened = document::open_pdf(&picture, &options, &app.limits, most.into());
+        let (pdf, pages) = opened.map_err(Failure::Read)?;
+        if pages.len() > 1 {
+            return Ok((Opened::Pages(pdf, pages), None));
+        }
+        let (file, megapixels) = whole(app, (&picture, &options), &plan, most, watch)?;
+        Ok((Opened::Read(file), megapixels))
+    });
+    Ok(match opened.await? {
+        Opened::Read(file) => Found::Answer(fresh(id, file)),
+        Opened::Pages(pdf, pages) => {
+            let pages = pages
+                .into_iter()
+                .filter_map(|page| u32::try_from(page).ok());
+            Found::Pages(pdf, pages.collect())
+        }
+    })
+}
+
+/// Reads one page of a PDF of a job, by its position from 0, for the answer of this id.
+///
+/// # Errors
+/// The problem to record for this page, or the server's own, as for [`read_in_background`].
+pub async fn read_page_in_background(
+    app: &Arc<App>,
+    (file, page): (Arc<OpenFile>, u32),
+    (requirements, options): (&Requirements, PageOptions),
+    id: Uuid,
+    stop: Stop,
+    begin: Begin,
+) -> Result<Value, Problem> {
+    let plan = app.models.plan(requirements)?;
+    let mut watch = watch(&stop);
+    let read = run(app, Lane::Background, stop, Some(begin), move |app| {
+        let _models = app.models.hold(&plan).map_err(Failure::Load)?;
+        let pdf = file.pdf(&options, &app.limits).map_err(Failure::Read)?;
+        let page = (&*pdf, page as usize);
+        let read = document::read_page(app.models.engine(), page, &options, &plan, &mut watch);
+        let read = pollster::block_on(read).map_err(Failure::Read)?;
+        metrics::pages(std::iter::once(&read.answer));
+        let megapixels = megapixels(std::slice::from_ref(&read));
+        Ok((read, Some(megapixels)))
+    });
+    Ok(json_of(id, read.await?))
+}
+
+fn watch(stop: &Stop) -> Watch {
+    Watch {
+        stop: stop.clone(),
+        id: Uuid::now_v7(),
+        ear: Ear::Nobody,
+    }
+}
