@@ -77,7 +77,10 @@ impl Composed {
         } else {
             None
         };
-        match own.filter(|p| fits(p, page)) {
+        // The output intent of an archive is RGB, which rules out inks (ISO 19005-2, 6.2.4.3).
+        let archived =
+            |p: &Picture<'_>| !(self.info.archival && matches!(p.colours, Colours::Cmyk { .. }));
+        match own.filter(|p| fits(p, page) && archived(p)) {
             Some(picture) => self.page(&picture, page),
             None => self.page(&picture::packed(pixels, false), page),
         }
