@@ -55,6 +55,63 @@ fn exit_codes_tell_what_is_wrong() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn output_that_cannot_be_is_refused_before_anything_is_read() -> Result<()> {
+    let (photo, dark) = (sample("photo.png"), sample("dark.png"));
+    let folder = tempfile::tempdir()?;
+    let out = |name: &str| folder.path().join(name).display().to_string();
+    // Without models, which are looked for afterwards.
+    let empty = out("");
+    for (arguments, code, reason) in [
+        (vec!["pdf", &photo, &dark, "-o", &out("a.pdf")], 2, "folder"),
+        (vec!["pdf", &photo, "-o", &out("a.docx")], 2, "docx"),
+        (
+            vec!["pdf", &photo, "-o", &out("none/a.pdf")],
+            1,
+            "none/a.pdf",
+        ),
+        (
+            vec!["recognize", &photo, "-o", &out("a.md"), "--format", "pdf"],
+            2,
+            "the name says md",
+        ),
+        (vec!["recognize", &photo, "--format", "pdf"], 2, "-o"),
+    ] {
+        let ended = command(&[&arguments[..], &["--models", &empty]].concat())?;
+        ensure!(
+            ended.status.code() == Some(code) && ended.stderr.contains(reason),
+            "{arguments:?}: {}, {}",
+            ended.status,
+            ended.stderr
+        );
+    }
+    ensure!(fs::read_dir(folder.path())?.next().is_none());
+    Ok(())
+}
+
+#[test]
+fn documents_of_one_name_become_two_files() -> Result<()> {
+    let (folder, out) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    fs::copy(sample("photo.png"), folder.path().join("page.v1.png"))?;
+    fs::copy(sample("chinese.jpg"), folder.path().join("page.v1.jpg"))?;
+    let (from, to) = (
+        folder.path().display().to_string(),
+        out.path().display().to_string(),
+    );
+    let jsonl = out.path().join("answers.jsonl").display().to_string();
+    let ended = command(&[
+        "batch", &from, "--jsonl", &jsonl, "--format", "pdf", "-o", &to, "--tier", "tiny",
+    ])?;
+    ensure!(ended.status.success(), "{}", ended.stderr);
+    for name in ["page.v1.png.pdf", "page.v1.jpg.pdf"] {
+        ensure!(
+            fs::read(out.path().join(name))?.starts_with(b"%PDF"),
+            "{name}"
+        );
+    }
+    Ok(())
+}
+
 /// The pictures that an answer file speaks of, and how a batch into it ended.
 fn batch(folder: &Path, jsonl: &Path) -> Result<(Vec<String>, Ended)> {
     let (folder, out) = (folder.display().to_string(), jsonl.display().to_string());

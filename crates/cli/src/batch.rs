@@ -1,6 +1,7 @@
 //! `maoocr batch`: reads many pictures into one JSON Lines file.
 
 mod shard;
+mod written;
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -17,16 +18,19 @@ use maoocr_engine::answer::Answer;
 use maoocr_engine::imaging::{self, ImagingError, Limits};
 use maoocr_engine::page::{Page, PageError};
 use maoocr_engine::pipeline::EngineError;
-use maoocr_engine::reading::Reading;
 use maoocr_pdf::Pdf;
+use maoocr_pdf::searchable::WriteError;
 use maoocr_runtime::RuntimeError;
 use serde_json::{Value, json};
 
 use crate::load::{EngineArguments, LimitArguments, NotReady, Ready, cores};
-use crate::output::{FormatName, Target};
+use crate::output::FormatName;
 use crate::pages::PageArguments;
+use crate::place::names_of;
+use crate::searchable::SearchableArguments;
 use crate::{Outcome, recognize};
 use shard::Shard;
+use written::Written;
 
 /// Options of `batch`.
 #[derive(Args)]
@@ -73,6 +77,8 @@ struct Entry {
     name: String,
     /// Relative to the common folder. It may contain bytes that are not text.
     path: PathBuf,
+    /// Where its document goes in the folder of `--format`.
+    out: PathBuf,
 }
 
 impl Entry {
@@ -80,12 +86,13 @@ impl Entry {
         Self {
             name: path.to_string_lossy().into_owned(),
             path,
+            out: PathBuf::new(),
         }
     }
 }
 
 /// The extensions searched for in a folder; a file's format is told by its content.
-const EXTENSIONS: [&str; 16] = [
+pub const EXTENSIONS: [&str; 16] = [
     "jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "pnm", "pbm", "pgm",
     "ppm", "pam", "pdf",
 ];
@@ -100,6 +107,13 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         ),
         (None, None) => bail!("name a folder or use --list"),
     };
+    if let Some(format) = arguments.format {
+        let paths: Vec<PathBuf> = entries.iter().map(|e| e.path.clone()).collect();
+        let names = names_of(&paths, format.extension());
+        for (entry, name) in entries.iter_mut().zip(names) {
+            entry.out = name;
+        }
+    }
     if let Some(shard) = arguments.shard {
         entries.retain(|e| shard.holds(&e.name));
     }
@@ -137,6 +151,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
             place: arguments.format.zip(arguments.output.as_deref()),
             root: &root,
             entries: &rest,
+            searchable: SearchableArguments::default(),
             next: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
@@ -173,6 +188,7 @@ struct Work<'a> {
     place: Option<(FormatName, &'a Path)>,
     root: &'a Path,
     entries: &'a [Entry],
+    searchable: SearchableArguments,
     next: AtomicUsize,
     failed: AtomicUsize,
     stopped: AtomicBool,
@@ -208,7 +224,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn one(&self, Entry { name, path }: &Entry) -> Result<Value> {
+    fn one(&self, Entry { name, path, out }: &Entry) -> Result<Value> {
         let began = Instant::now();
         let failed = |code: &str, detail: String| {
             self.failed.fetch_add(1, Ordering::Relaxed);
@@ -226,7 +242,7 @@ impl Work<'_> {
             }
         };
         let bytes = Arc::new(bytes);
-        match self.read(&bytes, name) {
+        match self.read(&bytes, name, out) {
             Ok(pages) => Ok(line(name, &pages, began.elapsed().as_secs_f64())),
             Err(Failure::Device(error)) => Err(NotReady(format!(
                 "{error}; finished pictures are saved, and the same command resumes from there"
@@ -238,38 +254,19 @@ impl Work<'_> {
     }
 
     /// Reads a file's pages. A PDF may lose pages, as long as one can be read.
-    fn read(&self, bytes: &Arc<Vec<u8>>, name: &str) -> Result<Vec<PageRead>, Failure> {
+    fn read(&self, bytes: &Arc<Vec<u8>>, name: &str, out: &Path) -> Result<Vec<PageRead>, Failure> {
         let mut read = Vec::new();
-        let mut target = match self.place {
-            Some((format, folder)) => {
-                let file = folder.join(name).with_extension(format.extension());
-                if let Some(parent) = file.parent() {
-                    let made = std::fs::create_dir_all(parent);
-                    made.with_context(|| parent.display().to_string())
-                        .map_err(Failure::Output)?;
-                }
-                Some(Target::open(format, Some(file), name).map_err(Failure::Output)?)
-            }
-            None => None,
-        };
-        let mut one = |page: Page| {
-            let page = self.page(page)?;
-            if let Some(target) = &mut target {
-                target.page(page.text).map_err(Failure::Output)?;
-            }
-            read.push(Ok(page.answer));
-            Ok(())
-        };
         let imaging = |error: ImagingError| Failure::File(error.code().into(), error.to_string());
         if maoocr_pdf::is_pdf(bytes) {
             let pdf = Pdf::open(bytes.clone(), self.pages.pdf(&self.limits)).map_err(imaging)?;
             let chosen = self.pages.chosen(pdf.count());
             let chosen = chosen.map_err(|e| Failure::File("no_such_page".into(), e.to_string()))?;
+            let mut written = self.written(out, name, Some((bytes, pdf.count())))?;
             let mut lost: Vec<PageError> = Vec::new();
             let count = chosen.len();
             for index in chosen {
                 match pdf.page(index) {
-                    Ok(page) => one(page)?,
+                    Ok(page) => read.push(Ok(self.page(page, None, &mut written)?)),
                     Err(error) => lost.push(error),
                 }
             }
@@ -279,33 +276,93 @@ impl Work<'_> {
                 return Err(Failure::File(first.error.code().into(), first.to_string()));
             }
             read.extend(lost.into_iter().map(Err));
+            finish(written)?;
         } else {
             let mut source = imaging::open(bytes, &self.limits).map_err(imaging)?;
+            let mut written = self.written(out, name, None)?;
+            let mut count = 0;
             while let Some(page) = source.next_page() {
-                one(page.map_err(|e| imaging(e.error))?)?;
+                let page = page.map_err(|e| imaging(e.error))?;
+                count += 1;
+                if self.pages.pages.as_ref().is_none_or(|p| p.holds(count)) {
+                    let source = Some((bytes.clone(), count - 1));
+                    read.push(Ok(self.page(page, source, &mut written)?));
+                }
             }
-        }
-        if let Some(target) = target {
-            target.finish().map_err(Failure::Output)?;
+            if read.is_empty() {
+                let detail = format!("--pages selects none of the {count} pages");
+                return Err(Failure::File("no_such_page".into(), detail));
+            }
+            finish(written)?;
         }
         Ok(read)
     }
 
-    fn page(&self, page: Page) -> Result<Reading, Failure> {
+    /// Where the document goes, if anywhere.
+    fn written(
+        &self,
+        out: &Path,
+        name: &str,
+        pdf: Option<(&Arc<Vec<u8>>, usize)>,
+    ) -> Result<Option<Written<'_>>, Failure> {
+        let Some((format, folder)) = self.place else {
+            return Ok(None);
+        };
+        let file = folder.join(out);
+        if let Some(parent) = file.parent() {
+            let made = std::fs::create_dir_all(parent);
+            made.with_context(|| parent.display().to_string())
+                .map_err(Failure::Output)?;
+        }
+        let written = Written::open(
+            format,
+            file,
+            name,
+            self.ready,
+            &self.pages,
+            &self.searchable,
+            pdf,
+        );
+        Ok(Some(written.map_err(Failure::output)?))
+    }
+
+    fn page(
+        &self,
+        page: Page,
+        source: Option<(Arc<Vec<u8>>, usize)>,
+        written: &mut Option<Written<'_>>,
+    ) -> Result<Answer, Failure> {
         let (engine, plan) = (&self.ready.engine, &self.ready.plan);
         let layer = self.pages.text_layer.into();
         let mut observer = ();
         let structure = self.place.and_then(|(format, _)| format.structure());
+        let image = written.as_ref().is_some_and(Written::wants_image);
+        let image = image.then(|| page.image.clone());
         let reading =
             engine.read_document_page(page, layer, structure.as_ref(), plan, &mut observer);
-        pollster::block_on(reading).map_err(|error| match error {
+        let reading = pollster::block_on(reading).map_err(|error| match error {
             EngineError::Runtime(
                 error @ (RuntimeError::Device { .. }
                 | RuntimeError::Lost { .. }
                 | RuntimeError::Memory { .. }),
             ) => Failure::Device(error),
             error => Failure::File(error.code().into(), error.to_string()),
-        })
+        })?;
+        let Some(written) = written else {
+            return Ok(reading.answer);
+        };
+        let answer = reading.answer.clone();
+        written
+            .page(reading, image, source)
+            .map_err(Failure::output)?;
+        Ok(answer)
+    }
+}
+
+fn finish(written: Option<Written<'_>>) -> Result<(), Failure> {
+    match written {
+        Some(written) => written.finish().map_err(Failure::output),
+        None => Ok(()),
     }
 }
 
@@ -320,6 +377,16 @@ enum Failure {
     Device(RuntimeError),
     /// What was read can't be written.
     Output(anyhow::Error),
+}
+
+impl Failure {
+    /// A PDF that can't be added to is the fault of that file, a full disk of none.
+    fn output(error: anyhow::Error) -> Self {
+        match error.downcast::<WriteError>() {
+            Ok(error) => Self::File("not_writable".into(), error.to_string()),
+            Err(error) => Self::Output(error),
+        }
+    }
 }
 
 /// The code of a file that couldn't be opened. It may be readable the next time.

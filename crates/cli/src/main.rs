@@ -12,6 +12,7 @@ mod models;
 mod output;
 mod overlay;
 mod pages;
+mod place;
 mod reader;
 mod recognize;
 mod searchable;

@@ -5,13 +5,13 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use maoocr_engine::document::{Document, PageText, Picture};
 use maoocr_engine::export::{self, Format, Meta, Writer};
 use maoocr_engine::structure::{self, StructureOptions};
 
-use crate::Usage;
+use crate::place;
 
 /// A form as an option's value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -96,6 +96,11 @@ impl FormatName {
         }
     }
 
+    /// Whether a screen can show it.
+    pub fn is_text(self) -> bool {
+        self.text().is_some()
+    }
+
     fn text(self) -> Option<Format> {
         Some(match self {
             Self::Txt => Format::Text,
@@ -170,11 +175,7 @@ impl Target {
                 let writer = text.writer(&meta);
                 Open::Text { writer, out: None }
             }
-            (None, Some(_)) => Open::Whole(Document::default()),
-            (None, None) => bail!(Usage(format!(
-                "--format {} needs -o: it is no text",
-                format.extension()
-            ))),
+            (None, _) => Open::Whole(Document::default()),
         };
         Ok(Self {
             format,
@@ -251,11 +252,7 @@ impl Target {
                         export::write(&document, format, &self.meta).into_bytes()
                     }
                 };
-                match self.file {
-                    Some(file) => std::fs::write(&file, bytes)
-                        .with_context(|| format!("writing {}", file.display()))?,
-                    None => std::io::stdout().lock().write_all(&bytes)?,
-                }
+                place::write(self.file.as_deref(), &bytes)?;
             }
         }
         Ok(())

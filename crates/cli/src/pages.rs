@@ -131,6 +131,24 @@ impl Document {
         Ok(Self { name, files })
     }
 
+    /// Refuses to write into a file that is read.
+    pub fn refuse_overwriting(&self, target: &Path, option: &str) -> Result<()> {
+        let Ok(place) = target.canonicalize() else {
+            return Ok(());
+        };
+        if self
+            .files
+            .iter()
+            .any(|f| f.canonicalize().is_ok_and(|f| f == place))
+        {
+            bail!(Usage(format!(
+                "{} would be overwritten: choose another {option}",
+                target.display()
+            )));
+        }
+        Ok(())
+    }
+
     /// The only file of the document.
     pub fn file(&self) -> Option<&Path> {
         match self.files.as_slice() {

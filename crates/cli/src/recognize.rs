@@ -12,6 +12,7 @@ use maoocr_engine::{answer, reading};
 use crate::load::{EngineArguments, LimitArguments, Ready};
 use crate::output::{FormatName, Target};
 use crate::pages::{Document, PageArguments};
+use crate::place::Place;
 use crate::searchable::SearchableArguments;
 use crate::{Outcome, Usage, interrupt, overlay, print_error, reader, searchable};
 
@@ -54,7 +55,7 @@ pub fn run(mut arguments: Arguments) -> Result<Outcome> {
     }
     arguments.pages = arguments.pages.resolved()?;
     let format = format(&arguments)?;
-    let target = Place::of(&arguments, format)?;
+    let place = Place::of(arguments.output.as_deref(), &arguments.files, format)?;
     if arguments.jobs > 1 {
         arguments.engine.use_threads(Some(1));
     } else {
@@ -64,7 +65,7 @@ pub fn run(mut arguments: Arguments) -> Result<Outcome> {
     interrupt::listen();
     let mut outcome = Outcome::Complete;
     for file in &arguments.files {
-        match one(&arguments, &ready, file, format, &target) {
+        match one(&arguments, &ready, file, format, &place) {
             Ok(Outcome::Complete) => {}
             Ok(other) => outcome = other,
             Err(error) if is_broken_pipe(&error) => return Ok(outcome),
@@ -100,54 +101,6 @@ fn format(arguments: &Arguments) -> Result<FormatName> {
     }
 }
 
-/// Where the documents go.
-enum Place {
-    Screen,
-    File(PathBuf),
-    Folder(PathBuf),
-}
-
-impl Place {
-    fn of(arguments: &Arguments, format: FormatName) -> Result<Self> {
-        let Some(output) = &arguments.output else {
-            if format == FormatName::Pdf {
-                bail!(Usage("--format pdf needs -o OUT.pdf".into()));
-            }
-            return Ok(Self::Screen);
-        };
-        if output.is_dir() {
-            return Ok(Self::Folder(output.clone()));
-        }
-        if arguments.files.len() > 1 {
-            std::fs::create_dir_all(output).with_context(|| {
-                format!(
-                    "{}: several documents need an output folder",
-                    output.display()
-                )
-            })?;
-            return Ok(Self::Folder(output.clone()));
-        }
-        Ok(Self::File(output.clone()))
-    }
-
-    fn file(&self, source: &Path, format: FormatName) -> Option<PathBuf> {
-        match self {
-            Self::Screen => None,
-            Self::File(file) => Some(file.clone()),
-            Self::Folder(folder) => {
-                let stem = match source.file_stem() {
-                    Some(stem) if source != Path::new("-") => stem.to_os_string(),
-                    _ => "stdin".into(),
-                };
-                let mut name = stem;
-                name.push(".");
-                name.push(format.extension());
-                Some(folder.join(name))
-            }
-        }
-    }
-}
-
 fn one(
     arguments: &Arguments,
     ready: &Ready,
@@ -157,14 +110,13 @@ fn one(
 ) -> Result<Outcome> {
     let limits = arguments.pages.limits(arguments.limits.limits());
     let jobs = usize::from(arguments.jobs);
-    let target = place.file(file, format);
+    let target = place.file(file);
     if format == FormatName::Pdf {
-        let target = target.unwrap_or_default();
         let options = SearchableArguments::default();
         return searchable::one(
             ready,
             file,
-            &target,
+            target.as_deref(),
             &arguments.pages,
             &options,
             &limits,
@@ -173,7 +125,7 @@ fn one(
     }
     let document = Document::of(file)?;
     for output in [&target, &arguments.overlay].into_iter().flatten() {
-        searchable::refuse_overwriting(file, output, "output")?;
+        document.refuse_overwriting(output, "output")?;
     }
     let mut out = match arguments.json || arguments.overlay.is_some() {
         true => None,

@@ -2,18 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use indicatif::ProgressBar;
 use maoocr_engine::imaging::Limits;
 use maoocr_engine::layer::Verdict;
 use maoocr_engine::reading::LayerUse;
 use maoocr_engine::structure::StructureOptions;
+use maoocr_pdf::Pdf;
 use maoocr_pdf::searchable::{Composed, Extended, Info, Layer, WriteError, skew, straightened};
-use maoocr_pdf::{Options, Pdf};
 
 use crate::load::{EngineArguments, LimitArguments, Ready};
+use crate::output::FormatName;
 use crate::pages::{Document, Item, PageArguments};
+use crate::place::{self, Place};
 use crate::{Outcome, Usage, interrupt, output, print_error, reader, recognize};
 
 /// Options of `pdf`.
@@ -73,12 +77,7 @@ impl SearchableArguments {
 /// Runs the command.
 pub fn run(mut arguments: Arguments) -> Result<Outcome> {
     arguments.pages = arguments.pages.resolved()?;
-    let several = arguments.files.len() > 1;
-    if several {
-        std::fs::create_dir_all(&arguments.output).with_context(|| {
-            format!("{}: several PDFs need a folder", arguments.output.display())
-        })?;
-    }
+    let place = Place::of(Some(&arguments.output), &arguments.files, FormatName::Pdf)?;
     arguments
         .engine
         .use_threads((arguments.jobs > 1).then_some(1));
@@ -87,16 +86,10 @@ pub fn run(mut arguments: Arguments) -> Result<Outcome> {
     let limits = arguments.pages.limits(arguments.limits.limits());
     let mut outcome = Outcome::Complete;
     for file in &arguments.files {
-        let target = if several || arguments.output.is_dir() {
-            let stem = file.file_stem().unwrap_or("stdin".as_ref());
-            arguments.output.join(stem).with_extension("pdf")
-        } else {
-            arguments.output.clone()
-        };
         let result = one(
             &ready,
             file,
-            &target,
+            place.file(file).as_deref(),
             &arguments.pages,
             &arguments.searchable,
             &limits,
@@ -118,19 +111,22 @@ pub fn run(mut arguments: Arguments) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Makes one searchable PDF. It is written when it is whole; after Ctrl-C with the pages that were finished.
+/// Makes one searchable PDF, written to standard output for none. It is written when it is whole; after Ctrl-C with the
+/// pages that were finished, if any.
 pub fn one(
     ready: &Ready,
     file: &Path,
-    target: &Path,
+    target: Option<&Path>,
     pages: &PageArguments,
     options: &SearchableArguments,
     limits: &Limits,
     jobs: usize,
 ) -> Result<Outcome> {
     let name = file.display().to_string();
-    refuse_overwriting(file, target, "-o")?;
     let document = Document::of(file)?;
+    if let Some(target) = target {
+        document.refuse_overwriting(target, "-o")?;
+    }
     let bytes = match document.file() {
         Some(file) => Some(Arc::new(
             recognize::read(file, limits.max_bytes).with_context(|| name.clone())?,
@@ -150,31 +146,10 @@ pub fn one(
         }
         _ => job.compose(&document).with_context(|| name.clone())?,
     };
-    // Whole or not at all.
-    let mut part = target.as_os_str().to_os_string();
-    part.push(".part");
-    std::fs::write(&part, &made)
-        .and_then(|()| std::fs::rename(&part, target))
-        .with_context(|| format!("writing {}", target.display()))?;
+    if let Some(made) = made {
+        place::write(target, &made)?;
+    }
     Ok(outcome)
-}
-
-/// Refuses to write into the file that is read.
-pub fn refuse_overwriting(file: &Path, target: &Path, option: &str) -> Result<()> {
-    if same_file(file, target) {
-        bail!(Usage(format!(
-            "{} would be overwritten: choose another {option}",
-            file.display()
-        )));
-    }
-    Ok(())
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    }
 }
 
 struct Job<'a> {
@@ -209,24 +184,14 @@ impl Job<'_> {
     }
 
     /// Adds text to a PDF.
-    fn extend(&self, bytes: Arc<Vec<u8>>) -> Result<(Vec<u8>, Outcome)> {
-        let options: Options = self.pages.pdf(self.limits);
-        let pdf = Pdf::open(bytes.clone(), options.clone())?;
+    fn extend(&self, bytes: Arc<Vec<u8>>) -> Result<(Option<Vec<u8>>, Outcome)> {
+        let pdf = Pdf::open(bytes.clone(), self.pages.pdf(self.limits))?;
         let chosen = self.pages.chosen(pdf.count())?;
-        let mut out = Extended::open(&bytes, &options.password)?;
-        if out.count() != pdf.count() {
-            bail!(WriteError::Structure(format!(
-                "its page count is ambiguous: {} or {}",
-                pdf.count(),
-                out.count()
-            )));
-        }
-        let mut outcome = Outcome::Complete;
+        let making = Making::of_pdf(self.options, &bytes, self.pages, pdf.count())?;
         let progress = reader::progress(Some(chosen.len()));
         let (sender, receiver) = std::sync::mpsc::sync_channel(0);
-        let produced = chosen.clone();
         std::thread::spawn(move || {
-            for (sequence, index) in produced.into_iter().enumerate() {
+            for (sequence, index) in chosen.into_iter().enumerate() {
                 let page = pdf.page(index).map_err(anyhow::Error::from);
                 let item = Item {
                     sequence,
@@ -238,72 +203,28 @@ impl Job<'_> {
                 }
             }
         });
-        let result = reader::read(
-            self.ready,
-            &self.how(false),
-            receiver,
-            self.jobs,
-            &progress,
-            |page| {
-                let page = match page {
-                    Ok(page) => page.reading,
-                    Err(error) if recognize::is_cancelled(&error) => return Ok(()),
-                    Err(error) => {
-                        progress.suspend(|| print_error(&error));
-                        outcome = Outcome::SomeFailed;
-                        return Ok(());
-                    }
-                };
-                let index = page.text.index;
-                out.outline(index, &page.text);
-                if self.options.rotate_pages && page.text.turn != 0 {
-                    // Before the text: it is placed on the page as it was shown when it was read.
-                    let layer = self.layer(page.layer, page.painted);
-                    if let Some(layer) = layer {
-                        out.add(index, &page.text, layer)?;
-                    }
-                    out.turn(index, page.text.turn)?;
-                } else if let Some(layer) = self.layer(page.layer, page.painted) {
-                    out.add(index, &page.text, layer)?;
-                }
-                Ok(())
-            },
-        );
-        progress.finish_and_clear();
-        result?;
-        Ok((out.finish()?, outcome))
-    }
-
-    /// What becomes of a page's layer; none where the page is left alone.
-    fn layer(&self, verdict: Verdict, painted: bool) -> Option<Layer> {
-        match verdict {
-            // Nobody looked at it: whatever there is makes way.
-            _ if self.options.force && painted => Some(Layer::Lying),
-            _ if self.options.force => Some(Layer::Unseen { all: true }),
-            Verdict::Sound => None,
-            Verdict::Absent => Some(Layer::Absent),
-            Verdict::Lies => Some(Layer::Lying),
-            Verdict::Poor => Some(Layer::Unseen { all: !painted }),
-        }
+        self.make(making, receiver, progress, false)
     }
 
     /// Makes a PDF of pictures.
-    fn compose(&self, document: &Document) -> Result<(Vec<u8>, Outcome)> {
-        let title = self.options.title.clone().unwrap_or_default();
-        let language = self.ready.plan.language.tag();
-        let mut out = Composed::new(Info {
-            title,
-            language: (language != "auto").then(|| language.to_string()),
-            date: output::now(),
-            archival: self.options.pdfa,
-        });
-        let mut outcome = Outcome::Complete;
-        let progress = reader::progress(None);
+    fn compose(&self, document: &Document) -> Result<(Option<Vec<u8>>, Outcome)> {
+        let making = Making::of_pictures(self.options, self.ready);
         let pages = document.pages(self.pages.clone(), self.limits.clone());
-        let how = self.how(true);
+        self.make(making, pages, reader::progress(None), true)
+    }
+
+    fn make(
+        &self,
+        mut making: Making<'_>,
+        pages: Receiver<Item>,
+        progress: ProgressBar,
+        keep_image: bool,
+    ) -> Result<(Option<Vec<u8>>, Outcome)> {
+        let mut outcome = Outcome::Complete;
+        let how = self.how(keep_image);
         let result = reader::read(self.ready, &how, pages, self.jobs, &progress, |page| {
             match page {
-                Ok(page) => self.add(&mut out, page)?,
+                Ok(page) => making.page(page)?,
                 Err(error) if recognize::is_cancelled(&error) => {}
                 Err(error) if error.is::<Usage>() => return Err(error),
                 Err(error) => {
@@ -315,24 +236,92 @@ impl Job<'_> {
         });
         progress.finish_and_clear();
         result?;
-        if out.is_empty() {
-            bail!("none of its pages could be read");
+        match making.finish()? {
+            Some(made) => Ok((Some(made), outcome)),
+            None if interrupt::stopped() => Ok((None, Outcome::Stopped)),
+            None => bail!("none of its pages could be read"),
         }
-        Ok((out.finish(), outcome))
+    }
+}
+
+/// A searchable PDF on its way.
+pub struct Making<'a> {
+    options: &'a SearchableArguments,
+    out: Out,
+    /// Whether no page was read yet.
+    empty: bool,
+}
+
+enum Out {
+    Extended(Box<Extended>),
+    Composed(Box<Composed>),
+}
+
+impl<'a> Making<'a> {
+    /// From a PDF whose bytes stay.
+    pub fn of_pdf(
+        options: &'a SearchableArguments,
+        bytes: &Arc<Vec<u8>>,
+        pages: &PageArguments,
+        count: usize,
+    ) -> Result<Self> {
+        let out = Extended::open(bytes, pages.password.as_deref().unwrap_or_default())?;
+        if out.count() != count {
+            bail!(WriteError::Structure(format!(
+                "its page count is ambiguous: {count} or {}",
+                out.count()
+            )));
+        }
+        Ok(Self {
+            options,
+            out: Out::Extended(Box::new(out)),
+            empty: true,
+        })
     }
 
-    fn add(&self, out: &mut Composed, page: reader::Read) -> Result<()> {
+    /// From pictures, which its pages have to bring along.
+    pub fn of_pictures(options: &'a SearchableArguments, ready: &Ready) -> Self {
+        let language = ready.plan.language.tag();
+        let out = Composed::new(Info {
+            title: options.title.clone().unwrap_or_default(),
+            language: (language != "auto").then(|| language.to_string()),
+            date: output::now(),
+            archival: options.pdfa,
+        });
+        Self {
+            options,
+            out: Out::Composed(Box::new(out)),
+            empty: true,
+        }
+    }
+
+    /// Whether pages have to bring their pixels along.
+    pub fn wants_image(&self) -> bool {
+        matches!(self.out, Out::Composed(_))
+    }
+
+    /// Takes a page that was read with structure.
+    pub fn page(&mut self, page: reader::Read) -> Result<()> {
+        self.empty = false;
+        let options = self.options;
         let text = page.reading.text;
-        let turn = if self.options.rotate_pages {
-            text.turn
-        } else {
-            0
+        let turn = if options.rotate_pages { text.turn } else { 0 };
+        let out = match &mut self.out {
+            Out::Extended(out) => {
+                let index = text.index;
+                out.outline(index, &text);
+                // Before it is turned: text is placed on the page as it was shown when it was read.
+                if let Some(layer) = layer(options, page.reading.layer, page.reading.painted) {
+                    out.add(index, &text, layer)?;
+                }
+                if turn != 0 {
+                    out.turn(index, turn)?;
+                }
+                return Ok(());
+            }
+            Out::Composed(out) => out,
         };
-        let skew = if self.options.deskew {
-            skew(&text)
-        } else {
-            0.0
-        };
+        let skew = if options.deskew { skew(&text) } else { 0.0 };
         let image = page.image.context("the page's pixels are gone")?;
         if turn != 0 || skew != 0.0 {
             let (image, text) = straightened(&image, &text, turn, skew);
@@ -343,5 +332,29 @@ impl Job<'_> {
             out.add_pixels(&image, &text);
         }
         Ok(())
+    }
+
+    /// The file; none where no page was read.
+    pub fn finish(self) -> Result<Option<Vec<u8>>> {
+        if self.empty {
+            return Ok(None);
+        }
+        Ok(Some(match self.out {
+            Out::Extended(out) => out.finish()?,
+            Out::Composed(out) => out.finish(),
+        }))
+    }
+}
+
+/// What becomes of a page's layer; none where the page is left alone.
+fn layer(options: &SearchableArguments, verdict: Verdict, painted: bool) -> Option<Layer> {
+    match verdict {
+        // Nobody looked at it: whatever there is makes way.
+        _ if options.force && painted => Some(Layer::Lying),
+        _ if options.force => Some(Layer::Unseen { all: true }),
+        Verdict::Sound => None,
+        Verdict::Absent => Some(Layer::Absent),
+        Verdict::Lies => Some(Layer::Lying),
+        Verdict::Poor => Some(Layer::Unseen { all: !painted }),
     }
 }
