@@ -61,7 +61,8 @@ if (values.version) {
       process.stdout.write(values.json ? `${JSON.stringify(pages.length === 1 ? pages[0] : pages)}\n` : `${text}\n`);
     } catch (thrown) {
       const { code, message } = OcrError.from(thrown);
-      process.stderr.write(`maoocr: ${file}: ${message} (${code})\n`);
+      const what = message.startsWith(`${file}: `) ? message : `${file}: ${message}`;
+      process.stderr.write(`maoocr: ${what} (${code})\n`);
       process.exitCode = 1;
     }
   }

@@ -1,4 +1,4 @@
-// MaoOCR in Node.js and Deno.
+// MaoOCR in Node.js, Deno and Bun.
 
 import { access, readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -39,6 +39,7 @@ function createWorker() {
 const isAddress = (where) => where instanceof URL || /^(https?|data|file|blob):/i.test(where);
 
 async function read(where, signal) {
+  if (isAddress(where) && !URL.canParse(where)) throw new OcrError("invalid_argument", `${where} is no address`);
   const url = isAddress(where) ? new URL(where) : pathToFileURL(resolve(where));
   try {
     if (url.protocol === "file:") {
@@ -50,7 +51,9 @@ async function read(where, signal) {
     return await response.arrayBuffer();
   } catch (thrown) {
     if (thrown instanceof OcrError || signal?.aborted) throw OcrError.from(thrown);
-    throw new OcrError(url.protocol === "file:" ? "unreadable" : "network", `${where}: ${thrown.message}`);
+    // `fetch` tells why it failed in the cause.
+    const why = thrown.cause?.message || thrown.cause?.code || thrown.message;
+    throw new OcrError(url.protocol === "file:" ? "unreadable" : "network", `${where}: ${why}`);
   }
 }
 

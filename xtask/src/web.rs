@@ -45,6 +45,8 @@ pub fn compact(maoocr: &Path, others: &[&str]) -> Result<PathBuf> {
 
 /// Formatting, lints, types, the library's own tests, then the built app in a browser next to the command.
 pub fn test(maoocr: &Path) -> Result<()> {
+    // Deno and Bun, which the npm package is tried in.
+    npm::install(&folder()?.join("tests/runtimes"), &[])?;
     for script in ["check", "test"] {
         npm::npm(&folder()?)
             .args(["run", script])

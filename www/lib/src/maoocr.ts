@@ -50,6 +50,49 @@ export interface Result {
   pages: Document[];
 }
 
+type Heard = Pick<Events, "onModels" | "onStarted" | "onDetected" | "onLine" | "onWithdrawn">;
+
+/** The caller's functions: what one of them throws ends the call that it belongs to, and no more than that. */
+class Listeners {
+  readonly #stop = new AbortController();
+  readonly #unlink: () => void;
+  failure: { thrown: unknown } | null = null;
+
+  /** The caller's signal ends it, too. */
+  constructor(signal?: AbortSignal) {
+    const stop = (): void => this.#stop.abort();
+    signal?.addEventListener("abort", stop, { once: true });
+    this.#unlink = () => signal?.removeEventListener("abort", stop);
+    if (signal?.aborted) stop();
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Signals outlive calls. */
+  end(): void {
+    this.#unlink();
+  }
+
+  guarded(listeners: { [Name in keyof Heard]: Heard[Name] | undefined }): Heard {
+    const given = Object.entries(listeners).filter(([, listener]) => listener !== undefined);
+    return Object.fromEntries(given.map(([name, listener]) => [name, this.#guard(listener as () => void)]));
+  }
+
+  #guard<A extends unknown[]>(listener: (...args: A) => void): (...args: A) => void {
+    return (...args) => {
+      if (this.failure) return;
+      try {
+        listener(...args);
+      } catch (thrown) {
+        this.failure = { thrown };
+        this.#stop.abort();
+      }
+    };
+  }
+}
+
 /** More are of no use: a picture is spread over no more than four engines. */
 const MOST_WORKERS = 64;
 
@@ -75,12 +118,15 @@ export class Reader {
     const engines = await this.#engines();
     const picture = await this.#picture(input, signal);
     this.#running += 1;
+    const listeners = new Listeners(signal);
     try {
-      const events = { onModels, onStarted, onDetected, onLine, onWithdrawn };
-      const given = Object.entries({ ...events, signal }).filter(([, value]) => value !== undefined);
-      const all = { requirements, alone: this.#running === 1, ...Object.fromEntries(given) };
+      const events = listeners.guarded({ onModels, onStarted, onDetected, onLine, onWithdrawn });
+      const all = { requirements, alone: this.#running === 1, ...events, signal: listeners.signal };
       return together(await this.#read(engines, picture, all));
+    } catch (thrown) {
+      throw listeners.failure ? listeners.failure.thrown : thrown;
     } finally {
+      listeners.end();
       this.#running -= 1;
     }
   }

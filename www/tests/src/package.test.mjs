@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, cpSync, createReadStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"; // prettier-ignore
+import { copyFileSync, cpSync, createReadStream, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"; // prettier-ignore
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -50,60 +50,78 @@ function run(folder, program, ...options) {
   return { status, stdout, stderr };
 }
 
-test("Node.js reads files, addresses, bytes and pixels, tells of lines, stops, and ends by itself", async () => {
-  const folder = project("node", {
-    "read.mjs": `
-      import assert from "node:assert/strict";
-      import { readFileSync } from "node:fs";
-      import { createServer } from "node:http";
-      import { pathToFileURL } from "node:url";
-      import { MaoOCR, OcrError } from "maoocr";
+/** What a program does with the package; it prints the text. */
+const READS = `
+  import assert from "node:assert/strict";
+  import { readFileSync } from "node:fs";
+  import { createServer } from "node:http";
+  import { pathToFileURL } from "node:url";
+  import { MaoOCR, OcrError } from "maoocr";
 
-      const [path] = process.argv.slice(2);
-      const bytes = readFileSync(path);
-      const server = createServer((_, response) => response.end(bytes)).listen(0, "127.0.0.1");
-      await new Promise((ready) => server.once("listening", ready));
-      const { port } = server.address();
+  const [path] = process.argv.slice(2);
+  const bytes = readFileSync(path);
+  const server = createServer((_, response) => response.end(bytes)).listen(0, "127.0.0.1");
+  await new Promise((ready) => server.once("listening", ready));
+  const { port } = server.address();
 
-      const ocr = new MaoOCR({ workers: 2 });
-      const lines = [];
-      const { text, pages, confidence } = await ocr.recognize(path, { onLine: (line) => lines.push(line.text) });
-      assert.equal(pages.length, 1);
-      assert.ok(confidence > 0.8 && confidence <= 1, String(confidence));
-      for (const line of pages[0].lines) assert.ok(lines.includes(line.text), line.text);
+  const ocr = new MaoOCR({ workers: 2 });
+  const lines = [];
+  const { text, pages, confidence } = await ocr.recognize(path, { onLine: (line) => lines.push(line.text) });
+  assert.equal(pages.length, 1);
+  assert.ok(confidence > 0.8 && confidence <= 1, String(confidence));
+  for (const line of pages[0].lines) assert.ok(lines.includes(line.text), line.text);
 
-      const inputs = [bytes, new Uint8Array(bytes).buffer, new Blob([bytes]), pathToFileURL(path), "http://127.0.0.1:" + port];
-      const texts = await Promise.all(inputs.map(async (input) => (await ocr.recognize(input)).text));
-      assert.deepEqual(texts, inputs.map(() => text));
-      const white = { data: new Uint8Array(64 * 64 * 4).fill(255), width: 64, height: 64 };
-      assert.equal((await ocr.recognize(white)).text, "");
+  const inputs = [bytes, new Uint8Array(bytes).buffer, new Blob([bytes]), pathToFileURL(path), "http://127.0.0.1:" + port];
+  const texts = await Promise.all(inputs.map(async (input) => (await ocr.recognize(input)).text));
+  assert.deepEqual(texts, inputs.map(() => text));
+  const white = { data: new Uint8Array(64 * 64 * 4).fill(255), width: 64, height: 64 };
+  assert.equal((await ocr.recognize(white)).text, "");
 
-      const code = (work) => work.then(() => null, (error) => (assert.ok(error instanceof OcrError, error), error.code));
-      assert.equal(await code(ocr.recognize("nowhere.png")), "unreadable");
-      assert.equal(await code(ocr.recognize(new Uint8Array())), "empty");
-      assert.equal(await code(ocr.recognize(7)), "invalid_argument");
-      assert.equal(await code(ocr.recognize({})), "invalid_argument");
-      assert.equal(await code(ocr.recognize(path, { langauge: "en" })), "invalid_requirements");
-      assert.equal(await code(ocr.recognize(path, { signal: AbortSignal.abort() })), "cancelled");
-      const stop = new AbortController();
-      assert.equal(await code(ocr.recognize(path, { signal: stop.signal, onLine: () => stop.abort() })), "cancelled");
-      assert.equal(await code(new MaoOCR({ models: { "no-such-rec": bytes } }).recognize(path)), "unknown_model");
-      assert.equal(await code(new MaoOCR({ models: "." }).recognize(path)), "models_unavailable");
-      assert.throws(() => new MaoOCR({ workers: 0 }), { code: "invalid_argument" });
+  const code = (work) => work.then(() => null, (error) => (assert.ok(error instanceof OcrError, error), error.code));
+  assert.equal(await code(ocr.recognize("nowhere.png")), "unreadable");
+  assert.equal(await code(ocr.recognize(new Uint8Array())), "empty");
+  assert.equal(await code(ocr.recognize(7)), "invalid_argument");
+  assert.equal(await code(ocr.recognize({})), "invalid_argument");
+  assert.equal(await code(ocr.recognize(path, { langauge: "en" })), "invalid_requirements");
+  assert.equal(await code(ocr.recognize(path, { signal: AbortSignal.abort() })), "cancelled");
+  const stop = new AbortController();
+  assert.equal(await code(ocr.recognize(path, { signal: stop.signal, onLine: () => stop.abort() })), "cancelled");
+  assert.equal(await code(ocr.recognize("http://")), "invalid_argument");
+  const mine = new Error("mine");
+  await assert.rejects(ocr.recognize(path, { onLine: () => { throw mine; } }), mine);
+  assert.equal(await code(new MaoOCR({ models: { "no-such-rec": bytes } }).recognize(path)), "unknown_model");
+  assert.equal(await code(new MaoOCR({ models: "." }).recognize(path)), "models_unavailable");
+  assert.throws(() => new MaoOCR({ workers: 0 }), { code: "invalid_argument" });
 
-      const other = new MaoOCR();
-      await other.warm();
-      await other.terminate();
-      assert.equal(await code(other.recognize(path)), "terminated");
-      server.close();
-      process.stdout.write(text);
-      // Nothing is terminated here: an engine doesn't keep the program from its end.
-    `,
+  const other = new MaoOCR();
+  await other.warm();
+  await other.terminate();
+  assert.equal(await code(other.recognize(path)), "terminated");
+  server.close();
+  process.stdout.write(text);
+  // Nothing is terminated here: an engine doesn't keep the program from its end.
+`;
+
+/** Programs that run JavaScript, from `runtimes/`. */
+const runtime = (name) => {
+  const found = resolve(import.meta.dirname, "../runtimes/node_modules/.bin", name);
+  return existsSync(found) ? found : null;
+};
+const RUNTIMES = {
+  "Node.js": [process.execPath],
+  Deno: [runtime("deno"), "run", "--no-prompt", "--allow-read", "--allow-net", "--allow-env", "--allow-sys"],
+  Bun: [runtime("bun")],
+};
+
+for (const [name, [program, ...options]] of Object.entries(RUNTIMES)) {
+  const skip = program ? false : `npm ci in www/tests/runtimes gets ${name}`;
+  test(`${name} reads files, addresses, bytes and pixels, tells of lines, stops, and ends by itself`, { skip }, () => {
+    const folder = project(name.toLowerCase(), { "read.mjs": READS });
+    const { status, stdout, stderr } = run(folder, program, ...options, "read.mjs", sample("receipt.jpg"));
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, text("receipt.jpg"));
   });
-  const { status, stdout, stderr } = run(folder, process.execPath, "read.mjs", sample("receipt.jpg"));
-  assert.equal(status, 0, stderr);
-  assert.equal(stdout, text("receipt.jpg"));
-});
+}
 
 test("npx maoocr prints the text, and says what is wrong", () => {
   const folder = project("command", {});
