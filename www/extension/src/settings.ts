@@ -1,6 +1,6 @@
 // What the person chose; kept by the browser, on this device.
 
-import type { PlaceChoice, Requirements } from "@maoocr/lib";
+import type { ModelFile, PlaceChoice, Requirements } from "@maoocr/lib";
 
 export interface Settings {
   /** BCP 47, or `auto`. */
@@ -15,6 +15,8 @@ export interface Settings {
   server: string;
   /** Its key, if it wants one. */
   key: string;
+  /** Models of the server that are kept on this device, and read with here; null: none. */
+  larger: { server: string; files: ModelFile[] } | null;
   /** Hosts where nothing is read, nor on those below them. */
   sitesOff: string[];
 }
@@ -28,6 +30,7 @@ export const DEFAULTS: Settings = {
   place: "device",
   server: "",
   key: "",
+  larger: null,
   sitesOff: [],
 };
 

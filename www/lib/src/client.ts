@@ -3,7 +3,7 @@
 import { Documents, type PdfFile } from "./documents.ts";
 import { isCancelled, OcrError } from "./errors.ts";
 import { drawSpecimen, Gpu, type GpuOptions } from "./gpu.ts";
-import { ModelStore, type ModelFile } from "./models.ts";
+import { ModelStore, type ModelFile, type MoreModels } from "./models.ts";
 import { offered, type Thrift } from "./offer.ts";
 import { EnginePool, poolSize } from "./pool.ts";
 import { RemoteClient, type RemoteOptions } from "./remote.ts";
@@ -27,6 +27,8 @@ import type {
 export interface ClientOptions {
   /** Address of the app; `models.json` and `models/` lie beneath it. */
   base: URL;
+  /** Models that another site offers. */
+  more?: MoreModels;
   createWorker: () => Worker;
   /** Of the module for documents. None: there is none. */
   createDocuments?: () => Worker;
@@ -80,8 +82,8 @@ export class OcrClient {
   #locked = false;
   #health: { at: number; up: Promise<boolean> } | null = null;
 
-  constructor({ base, createWorker, createDocuments, remote, gpu }: ClientOptions) {
-    this.models = new ModelStore(base);
+  constructor({ base, more, createWorker, createDocuments, remote, gpu }: ClientOptions) {
+    this.models = new ModelStore(base, undefined, more);
     this.documents = new Documents(() => {
       if (!createDocuments) throw new OcrError("unsupported", "there is no module for documents");
       return createDocuments();

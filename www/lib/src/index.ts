@@ -2,7 +2,7 @@ export { canRead, OcrClient, type ClientCall, type ClientOptions } from "./clien
 export { Documents, PdfFile, type Source, type Written } from "./documents.ts";
 export { cancelled, isCancelled, OcrError } from "./errors.ts";
 export { fileStem, FORMATS, toJson, toMarkdown, toText, uniqueNames, type Format } from "./export.ts";
-export { ModelStore, type ModelFile, type StoredModel, type Usage } from "./models.ts";
+export { ModelStore, type ModelFile, type MoreModels, type StoredModel, type Usage } from "./models.ts";
 export { findAdapter, judge, type Adapter, type GpuOptions, type Trial } from "./gpu.ts";
 export { calendar, findings, type Finding } from "./findings.ts";
 export { coloursOf, type Colours } from "./colours.ts";

@@ -21,6 +21,12 @@ export interface StoredModel extends ModelFile {
   stored: boolean;
 }
 
+/** Files that another site offers: what its `models.json` said. */
+export interface MoreModels {
+  base: URL;
+  files: ModelFile[];
+}
+
 /** Bytes. */
 export interface Usage {
   models: number;
@@ -133,6 +139,9 @@ interface Fetching {
 export class ModelStore {
   readonly #base: URL;
   readonly #shelf: Shelf;
+  readonly #more: MoreModels | null;
+  /** Names of those that are fetched from there. */
+  #others = new Set<string>();
   readonly #fetching = new Map<string, Fetching>();
   #files: Promise<ModelFile[]> | null = null;
   /** Where the shelf has no room: for this page only. */
@@ -140,10 +149,16 @@ export class ModelStore {
   /** Whether a model couldn't be kept because storage is full. */
   full = false;
 
-  /** `base` is the address of the app; `models.json` and `models/` lie beneath it. */
-  constructor(base: URL, shelf: Shelf = "caches" in globalThis ? cacheShelf(base) : memoryShelf()) {
+  /** `base` is the address of the app; `models.json` and `models/` lie beneath it. `more` are offered, too, where the
+   * app has none of the name. */
+  constructor(
+    base: URL,
+    shelf: Shelf = "caches" in globalThis ? cacheShelf(base) : memoryShelf(),
+    more: MoreModels | null = null,
+  ) {
     this.#base = base;
     this.#shelf = shelf;
+    this.#more = more;
   }
 
   /** What the origin offers. */
@@ -164,7 +179,11 @@ export class ModelStore {
       throw new OcrError("network", `${url.pathname}: ${String(thrown)}`);
     }
     if (!response.ok) throw new OcrError("models_unavailable", `${url.pathname}: HTTP ${response.status}`);
-    return ((await response.json()) as { models: ModelFile[] }).models;
+    const { models } = (await response.json()) as { models: ModelFile[] };
+    const own = new Set(models.map(({ name }) => name));
+    const others = this.#more?.files.filter(({ name }) => !own.has(name)) ?? [];
+    this.#others = new Set(others.map(({ name }) => name));
+    return [...models, ...others];
   }
 
   /** What the origin offers, and which of it is here. */
@@ -234,7 +253,8 @@ export class ModelStore {
   }
 
   async #fetch(file: ModelFile, onBytes: OnBytes, signal?: AbortSignal): Promise<void> {
-    const bytes = await download(new URL(`models/${file.file}`, this.#base), file.bytes, onBytes, signal);
+    const base = this.#more && this.#others.has(file.name) ? this.#more.base : this.#base;
+    const bytes = await download(new URL(`models/${file.file}`, base), file.bytes, onBytes, signal);
     // Without it, on an insecure origin, the engine compares the hash as it does anyway.
     if (globalThis.crypto?.subtle && (await sha256Hex(bytes)) !== file.sha256) {
       throw new OcrError("models_unavailable", `${file.name}: the bytes are others than the manifest's`);

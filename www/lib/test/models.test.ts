@@ -57,6 +57,27 @@ afterEach(() => vi.unstubAllGlobals());
 
 const store = (shelf: Shelf = memoryShelf()) => new ModelStore(new URL("https://example.org/app/"), shelf);
 
+test("models of another site are fetched from there, and the app's own from the app", async () => {
+  const other = { ...FILES[1]!, name: "other", file: "other.onnx" };
+  const more = { base: new URL("https://models.example.com/ocr/"), files: [{ ...FILES[0]! }, other] };
+  const asked: string[] = [];
+  const own = globalThis.fetch;
+  vi.stubGlobal("fetch", async (input: URL | string, init?: RequestInit) => {
+    asked.push(String(input));
+    return new URL(input).pathname === "/ocr/models/other.onnx"
+      ? new Response(pieces(BYTES["rec"]!))
+      : own(input, init);
+  });
+  const models = new ModelStore(new URL("https://example.org/app/"), memoryShelf(), more);
+  await models.ensure(["det", "other"]);
+  expect((await models.list()).filter(({ stored }) => stored).map(({ name }) => name)).toEqual(["det", "rec", "other"]);
+  expect(asked).toEqual([
+    "https://example.org/app/models.json",
+    "https://example.org/app/models/det.onnx",
+    "https://models.example.com/ocr/models/other.onnx",
+  ]);
+});
+
 describe("a model store", () => {
   test("fetches what is missing, tells of its progress, and fetches it once", async () => {
     const models = store();

@@ -4,13 +4,14 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 
 import { commandsText, DIST, launchExtension, lines, PATIENCE, sites } from "./extension.mjs";
 import { freePort } from "./ports.mjs";
 import { allModels } from "./samples.mjs";
 
+const APP = resolve(import.meta.dirname, "../../app/dist");
 const TEXT = commandsText("dark.png");
 const scratch = mkdtempSync(join(tmpdir(), "maoocr-own-"));
 
@@ -26,7 +27,7 @@ after(() => {
 /** The command as a server. */
 async function serve() {
   const listen = `127.0.0.1:${await freePort()}`;
-  const options = ["--listen", listen, "--data", join(scratch, "data"), "--models", allModels];
+  const options = ["--listen", listen, "--data", join(scratch, "data"), "--models", allModels, "--web", APP];
   const server = spawn(process.env.MAOOCR_BIN ?? "maoocr", ["serve", "--offline", "--device", "cpu", ...options], { stdio: "ignore" }); // prettier-ignore
   const url = `http://${listen}/`;
   for (const until = Date.now() + PATIENCE; ;) {
@@ -55,34 +56,58 @@ test("pictures go to the person's server where it was chosen, and only then", as
     const last = async () => {
       const options = await extension.context.newPage();
       await options.goto(`chrome-extension://${extension.id}/popup.html`);
-      const device = await options.evaluate(
+      const read = await options.evaluate(
         () =>
           new Promise((done) => {
             const opening = indexedDB.open("maoocr");
             opening.onsuccess = () => {
               const all = opening.result.transaction("entries").objectStore("entries").index("at").getAll();
-              all.onsuccess = () => done(all.result.at(-1).document.device);
+              all.onsuccess = () => done(all.result.at(-1).document);
             };
           }),
       );
       await options.close();
       await extension.page.bringToFront();
-      return device;
+      return read;
     };
     await choose({ server: server.url, place: "device" });
     await visit("image");
     await menu("image", { srcUrl: `${site.url}dark.png` });
     assert.equal(await told(), lines(TEXT));
-    assert.match(await last(), /simd128/);
+    assert.match((await last()).device, /simd128/);
 
     await choose({ place: "server" });
     await visit("image");
     await menu("image", { srcUrl: `${site.url}dark.png` });
     // Its models are larger: they read what the extension's take for two signs.
     assert.match(await told(), /^\$ cargo build --release\nCompiling serde/);
-    assert.doesNotMatch(await last(), /simd128/);
+    assert.doesNotMatch((await last()).device, /simd128/);
+
+    // Its models can be had for this device.
+    await choose({ place: "device" });
+    const options = await extension.context.newPage();
+    await options.goto(`chrome-extension://${extension.id}/options.html`);
+    const box = options.getByLabel("Download larger models from it");
+    await box.check({ force: true }).catch(() => undefined);
+    await options.getByText("The models are on this device").waitFor();
+    assert.ok(await box.isChecked());
+    assert.ok((await options.getByRole("option").allTextContents()).includes("Japanese"));
 
     server.stop();
+    await extension.page.bringToFront();
+    await visit("image");
+    await menu("image", { srcUrl: `${site.url}dark.png` });
+    assert.match(await told(), /^\$ cargo build --release\nCompiling serde/);
+    const { device, selected_models: models } = await last();
+    assert.match(device, /simd128/);
+    assert.ok(models.includes("ppocrv6-small-rec"), models.join());
+    await options.bringToFront();
+    await box.uncheck();
+    assert.equal(await options.evaluate(async () => (await (await caches.open("maoocr-models")).keys()).filter(({ url }) => url).length), 3); // prettier-ignore
+    await options.close();
+
+    await choose({ place: "server" });
+    await extension.page.bringToFront();
     await visit("image");
     await menu("image", { srcUrl: `${site.url}dark.png` });
     await assert.rejects(told(), /Your server isn't responding/);
