@@ -176,7 +176,9 @@ function drawn(bitmap: ImageBitmap, width: number, height: number): OffscreenCan
 
 function frameOf(bitmap: ImageBitmap): Frame {
   const { width, height } = bitmap;
-  const { data } = drawn(bitmap, width, height).getImageData(0, 0, width, height);
+  const context = drawn(bitmap, width, height);
+  const { data } = context.getImageData(0, 0, width, height);
+  emptied(context.canvas);
   return { data: new Uint8ClampedArray(data.buffer), width, height };
 }
 
@@ -184,5 +186,12 @@ async function shrunk(bitmap: ImageBitmap): Promise<Blob> {
   const scale = Math.min(1, THUMBNAIL / Math.max(bitmap.width, bitmap.height));
   const side = (length: number): number => Math.max(1, Math.round(length * scale));
   const { canvas } = drawn(bitmap, side(bitmap.width), side(bitmap.height));
-  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.8 });
+  const small = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.8 });
+  emptied(canvas);
+  return small;
+}
+
+/** Gives its pixels back now: the browser collects canvases late, for it doesn't see how large they are. */
+function emptied(canvas: OffscreenCanvas): void {
+  canvas.width = canvas.height = 0;
 }

@@ -58,14 +58,14 @@ afterEach(() => vi.unstubAllGlobals());
 const store = (shelf: Shelf = memoryShelf()) => new ModelStore(new URL("https://example.org/app/"), shelf);
 
 test("models of another site are fetched from there, and the app's own from the app", async () => {
-  const other = { ...FILES[1]!, name: "other", file: "other.onnx" };
-  const more = { base: new URL("https://models.example.com/ocr/"), files: [{ ...FILES[0]! }, other] };
+  const other = FILES.map((file) => (file.name === "rec" ? { ...file, name: "other", file: "other.onnx" } : file));
+  const more = { base: new URL("https://models.example.com/ocr/"), files: other };
   const asked: string[] = [];
   const own = globalThis.fetch;
   vi.stubGlobal("fetch", async (input: URL | string, init?: RequestInit) => {
     asked.push(String(input));
     return new URL(input).pathname === "/ocr/models/other.onnx"
-      ? new Response(pieces(BYTES["rec"]!))
+      ? new Response(pieces(served["rec"] ?? new Uint8Array()))
       : own(input, init);
   });
   const models = new ModelStore(new URL("https://example.org/app/"), memoryShelf(), more);

@@ -66,6 +66,10 @@ const spot = () =>
     return { x, y, width, height };
   });
 
+/** Pressed in the page, keys of a driver don't get as far as the window's own. */
+const shortcut = () =>
+  firefox.chrome(() => document.querySelector("keyset[id*=maoocr] key[modifiers*=shift]").doCommand());
+
 test("a picture, chosen in the menu", { skip }, async () => {
   await firefox.visit(`${site.url}image`);
   await firefox.menu("#it", IMAGE);
@@ -92,10 +96,44 @@ test("a background that is clicked, and a part that is dragged around", { skip }
   assert.equal(await told(), TEXT);
 });
 
+for (const [name, exact] of [
+  ["canvas", true],
+  ["svg", true],
+  ["video", false],
+  ["foreign-frame", true],
+]) {
+  test(`what a click chooses: ${name}`, { skip }, async () => {
+    await firefox.visit(`${site.url}${name}`);
+    const { x, y, width, height } = await spot();
+    await shortcut();
+    await until(({ picking }) => picking);
+    await firefox.drag([x + width / 2, y + height / 2], [x + width / 2, y + height / 2]);
+    const text = await told();
+    // A video's colours are rounded on their way.
+    if (exact) assert.equal(text, lines(TEXT));
+    else assert.match(text, /cargo build[^]*Compiling serde/);
+  });
+}
+
+test("one of several sources, a page from right to left, a zoomed page", { skip }, async () => {
+  for (const name of ["art", "rtl"]) {
+    await firefox.visit(`${site.url}${name}`);
+    await firefox.menu("#it", IMAGE);
+    assert.equal(await told(), lines(TEXT), name);
+  }
+  await firefox.visit(`${site.url}fine`);
+  await firefox.chrome(() => (window.ZoomManager.zoom = 2));
+  try {
+    await firefox.menu("#it", IMAGE);
+    assert.match(await told(), /cargo build[^]*Compiling serde/);
+  } finally {
+    await firefox.chrome(() => (window.ZoomManager.zoom = 1));
+  }
+});
+
 test("the keyboard's shortcut", { skip }, async () => {
   await firefox.visit(`${site.url}background`);
-  // Pressed in the page, keys of a driver don't get as far as the window's own.
-  await firefox.chrome(() => document.querySelector("keyset[id*=maoocr] key[modifiers*=shift]").doCommand());
+  await shortcut();
   await until(({ picking }) => picking);
   const { x, y, width, height } = await spot();
   await firefox.drag([x, y], [x + width, y + height]);

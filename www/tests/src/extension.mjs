@@ -25,8 +25,18 @@ const counted = (from, to) => {
   return Array.from({ length: to - from + 1 }, (_, i) => line(from + i)).join("");
 };
 
+/** Paragraphs as long as those that people read. */
+const TIDES = [
+  "The harbour office prints the tide tables in March, and by April half of the fishermen have drawn corrections into them. High water at the old pier comes eleven minutes later than the book says, because the channel was dredged in 1987 and nobody asked the printer to change the figures.",
+  "Visitors trust the book. The ferry, which leaves at 06:40 and 17:15, trusts the fishermen, and so do the gulls. Twice a year somebody walks out to the lighthouse by the printed figures and is brought back in a rowing boat, wet to the knees and rather quiet.",
+  "The office knows. A new table would cost 2,300 pounds, says the harbour master, and the old one has a fine engraving of a cormorant on its cover. She keeps a pencil on a string beside the pile, and whoever buys a copy is told what the pencil is for.",
+  "This spring the school measured the water for thirty days. The children nailed a board with centimetres to the pier, read it every quarter of an hour between nine and three, and drew a curve along the wall of their classroom that reaches from the door to the window.",
+  "Their curve and the fishermen agree within two minutes. The children have sent it to the printer with a letter, a stamped envelope and a drawing of a cormorant, in case the engraving should be the difficulty.",
+];
+
 /** A picture in each way that pages have. `other` is the address of another site. */
 const PAGES = {
+  art: (other) => `<picture><source srcset="/dark.png" type="image/png" /><img id="it" src="${other}columns.png" width="760" height="300" /></picture>`, // prettier-ignore
   image: () => `<p>Above</p><img id="it" src="/dark.png" width="760" height="300" /><p>Below</p>`,
   foreign: (other) => `<img id="it" src="${other}dark.png" width="760" height="300" />`,
   background: () => `<div id="it" style="width:760px;height:300px;background:url(/dark.png)"></div>`,
@@ -46,12 +56,16 @@ const PAGES = {
   large: () => `<img id="it" src="/columns.png" width="900" />`,
   article: () => `<body style="font:17px/1.6 Georgia,serif;max-width:720px;margin:32px auto;color:CanvasText;background:Canvas;color-scheme:light dark"><h1>What we spent on bread</h1><p>Every Saturday we walk down to the bakery at the corner. Receipts have piled up in the drawer, and nobody wants to type them.</p><img id="it" src="/receipt.jpg" height="430" /><p>This one is from the spring.</p></body>`, // prettier-ignore
   "bare-text": () => `<body style="font:17px/1.6 Georgia,serif;margin:60px;color-scheme:light dark"><p>A picture without words:</p><img id="it" src="/blank.svg" width="320" height="200" /></body>`, // prettier-ignore
+  prose: () => `<body style="margin:24px 40px;font:17px/1.55 'DejaVu Sans',sans-serif;color:#222;background:#fff"><h1>The tide tables</h1>${TIDES.map((paragraph) => `<p>${paragraph}</p>`).join("")}</body>`, // prettier-ignore
   tall: () =>
     `<div id="bar" style="position:fixed;top:0;left:0;right:0;height:44px;background:#fff;font:20px/44px 'DejaVu Sans',sans-serif;padding-left:500px">Navigation bar</div><div style="height:60px"></div>${counted(1, 20)}<div style="position:sticky;top:44px;background:#fff;font:20px/40px 'DejaVu Sans',sans-serif">Second chapter</div>${counted(21, 60)}`, // prettier-ignore
   within: () => `<body style="margin:0"><div style="height:60px"></div><div id="it" style="height:600px;overflow:auto">${counted(1, 30)}</div></body>`, // prettier-ignore
   empty: () => `<div style="height:6000px"></div>${counted(1, 1)}`,
   two: () => `<img src="/transparent.png" /><hr /><img id="it" src="/dark.png" />`,
 };
+
+/** Of pages that are shown to people. */
+const TITLES = { article: "What we spent on bread", prose: "The tide tables" };
 
 /** Draws into what needs drawing. */
 const SCRIPT = `
@@ -119,7 +133,7 @@ export async function sites(files = {}) {
         const strict = name === "bare" ? {} : { "content-security-policy": STRICT(other) };
         response.writeHead(200, { "content-type": "text/html; charset=utf-8", ...strict });
         const body = PAGES[name](other);
-        response.end(`<!doctype html><html dir="${name === "rtl" ? "rtl" : "ltr"}"><title>Page ${name}</title>${body}<script src="/script.js"></script></html>`); // prettier-ignore
+        response.end(`<!doctype html><html dir="${name === "rtl" ? "rtl" : "ltr"}"><title>${TITLES[name] ?? `Page ${name}`}</title>${body}<script src="/script.js"></script></html>`); // prettier-ignore
       });
       server.listen(0, "127.0.0.1", () => ready(server));
     });

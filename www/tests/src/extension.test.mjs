@@ -80,6 +80,37 @@ test("also another site's picture, which the page may not read, under a strict p
   assert.equal(await extension.told(), lines(TEXT));
 });
 
+test("one of several sources of a picture, without a network", async () => {
+  const { context, visit, menu, told } = extension;
+  await visit("art");
+  await context.setOffline(true);
+  try {
+    await menu("image", { srcUrl: `${site.url}dark.png` });
+    assert.equal(await told(), lines(TEXT));
+  } finally {
+    await context.setOffline(false);
+  }
+});
+
+test("who can't wait has one text in the end, whatever the page does to it", async () => {
+  const { page, visit, menu, told, shadow } = extension;
+  await visit("image");
+  await page.evaluate(() => {
+    const it = document.querySelector("#it");
+    for (let n = 0; n < 200; n++) document.body.append(it.cloneNode());
+  });
+  for (const item of ["pick", "image", "visible", "page", "image", "pick", "pick", "image"]) {
+    await menu(item, item === "image" ? { srcUrl: `${site.url}dark.png` } : {});
+  }
+  assert.equal(await told(), lines(TEXT));
+  assert.equal(await page.evaluate(() => document.querySelectorAll("html > div").length), 1);
+  await page.evaluate(() => document.querySelector("html > div").remove());
+  await menu("image", { srcUrl: `${site.url}dark.png` });
+  assert.equal(await told(), lines(TEXT));
+  await page.keyboard.press("Escape");
+  assert.equal(await shadow(() => 1), null);
+});
+
 for (const [name, exact] of [
   ["background", true],
   ["canvas", true],
@@ -310,8 +341,16 @@ test("who switches the history off has none", async () => {
 });
 
 test("pages can't drive it", async () => {
-  const { page, visit, id } = extension;
+  const { page, visit, id, shadow } = extension;
   await visit("image");
+  await page.evaluate(() => {
+    for (const kind of ["wake", "start", "capture", "settings"]) {
+      postMessage({ kind, action: "visible", tab: 1 }, "*");
+      dispatchEvent(new CustomEvent(kind, { detail: { action: "visible" } }));
+    }
+    const keys = { key: "O", code: "KeyO", altKey: true, shiftKey: true, bubbles: true };
+    document.dispatchEvent(new KeyboardEvent("keydown", keys));
+  });
   const tried = await page.evaluate(async (extensionId) => {
     const answers = [typeof globalThis.maoocr, typeof globalThis.chrome?.runtime?.sendMessage];
     for (const file of ["content.js", "popup.html", "models.json"]) {
@@ -325,6 +364,7 @@ test("pages can't drive it", async () => {
     return answers;
   }, id);
   assert.deepEqual(tried, ["undefined", "undefined", "refused", "refused", "refused"]);
+  assert.equal(await shadow(() => 1), null);
   extension.faults.length = 0;
 });
 

@@ -1,11 +1,12 @@
 // Memory while many pictures are read, on Linux: 50 photos of 12 megapixels one after another, then a PDF of 100 scanned
 // pages. node tests/src/memory.mjs [photos|pdf]
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { launch, launchProfile, openIn, pick } from "./browser.mjs";
+import { memoryByKind } from "./processes.mjs";
 import { pdfOf, sample, shotsOf } from "./samples.mjs";
 import { serve } from "./serve.mjs";
 
@@ -29,7 +30,7 @@ async function inApp(work) {
     await devtools.send("HeapProfiler.collectGarbage");
     await page.waitForTimeout(1500);
     const heap = await page.evaluate(() => performance.memory.usedJSHeapSize);
-    const parts = [...byKind(profile)].map(([kind, bytes]) => `${kind} ${mb(bytes)}`);
+    const parts = [...memoryByKind(profile)].map(([kind, bytes]) => `${kind} ${mb(bytes)}`);
     console.log(`${what.padEnd(16)} ${parts.join(", ")}, heap ${mb(heap)}`);
   };
   await measure("nothing read");
@@ -37,48 +38,6 @@ async function inApp(work) {
   if (faults.length > 0) console.error(faults);
   await context.close();
   rmSync(profile, { recursive: true, force: true });
-}
-
-/** Memory of the browser's processes by their kind: what is their own, and of what is shared an equal part (PSS). */
-function byKind(profile) {
-  const processes = readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap(described);
-  const family = new Set();
-  const [root] = processes.filter(({ command }) => command.includes(profile) && !command.includes("--type="));
-  if (root) family.add(root.pid);
-  // Children come after their parents, but numbers begin anew now and then.
-  for (let grown = true; grown;) {
-    const more = processes.filter(({ pid, parent }) => family.has(parent) && !family.has(pid));
-    more.forEach(({ pid }) => family.add(pid));
-    grown = more.length > 0;
-  }
-  const sums = new Map();
-  for (const { pid, command } of processes) {
-    if (!family.has(pid)) continue;
-    const kind = /--type=(renderer|gpu-process)/.exec(command)?.[1] ?? (pid === root.pid ? "browser" : "others");
-    sums.set(kind, (sums.get(kind) ?? 0) + pss(pid));
-  }
-  return sums;
-}
-
-/** None for one that ended meanwhile. */
-function described(pid) {
-  try {
-    const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-    const parent = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
-    return [{ pid: Number(pid), parent, command }];
-  } catch {
-    return [];
-  }
-}
-
-function pss(pid) {
-  try {
-    return 1024 * Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))[1]);
-  } catch {
-    return 0;
-  }
 }
 
 function mb(bytes) {

@@ -180,7 +180,7 @@ export function tiffOf(pages) {
 }
 
 /** From the frame header. */
-function jpegSize(bytes) {
+export function jpegSize(bytes) {
   for (let at = 2; at < bytes.length;) {
     const marker = bytes[at + 1];
     if (marker >= 0xc0 && marker <= 0xc2)
