@@ -5,6 +5,9 @@ import { fetch, initSync, queue, scheduled } from "./maoocr_edge.js";
 
 initSync({ module });
 
+// Loaded with the first picture or PDF that is read here.
+globalThis.openReader = async () => (await import("./reader.mjs")).open();
+
 export { Batch, Quota } from "./maoocr_edge.js";
 
 export default {

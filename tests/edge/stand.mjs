@@ -69,14 +69,17 @@ export async function origin(options = ["--edge-secret", SECRET], port = 0, data
   };
 }
 
-/** A Worker around the Worker that tells how much memory the module has. */
+/** A Worker around the Worker that tells how much memory its modules have. */
 const MEASURED = `import worker from "./worker.mjs";
 import { initSync } from "./maoocr_edge.js";
+import { size } from "./reader.mjs";
 export { Batch, Quota } from "./worker.mjs";
 export default {
   ...worker,
   fetch(request, env, context) {
-    if (new URL(request.url).pathname === "/measure") return new Response(String(initSync({}).memory.buffer.byteLength));
+    if (new URL(request.url).pathname === "/measure") {
+      return new Response(String(initSync({}).memory.buffer.byteLength + size()));
+    }
     return worker.fetch(request, env, context);
   },
 };
@@ -157,7 +160,7 @@ export async function edge({
     runtime,
     /** Bytes of memory that workerd has now, and has had at most. */
     memory: () => memory(workerd()),
-    /** Bytes that the isolate has: the module's memory, the heap, buffers outside of it. */
+    /** Bytes that the isolate has: the modules' memory, the heap, buffers outside of it. */
     async isolate() {
       const module = Number(await (await fetch(`${url}/measure`)).text());
       const { totalSize, embedderHeapUsedSize, backingStorageSize } = await heap(await runtime.getInspectorURL(), file.name);

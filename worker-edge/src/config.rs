@@ -85,6 +85,7 @@ impl Config {
             bounds: Bounds {
                 bytes: number("LIGHT_BYTES", 4 << 20, 8 << 20)?,
                 pixels: number("LIGHT_PIXELS", 2_500_000, 4_000_000)?,
+                pages: number("LIGHT_PAGES", 3, 10)?,
             },
             max_file: number("MAX_FILE", 64, 500)? << 20,
             max_batch: number("MAX_BATCH", 100, 5_000)? << 20,

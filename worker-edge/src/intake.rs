@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use maoocr_engine::imaging::{self, ImagingError, Limits};
-use maoocr_engine::plan::Requirements;
+use maoocr_engine::plan::{JsonRequirements, Requirements};
 use serde::Deserialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use crate::problem::Problem;
 use crate::route::Picture;
+use crate::wishes::{SHORT, Said};
 
 /// How a body is written.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +42,7 @@ impl Kind {
             },
             "application/json" => Self::Json,
             "" | "application/octet-stream" => Self::Bare,
-            media if media.starts_with("image/") => Self::Bare,
+            media if media.starts_with("image/") || media == "application/pdf" => Self::Bare,
             _ => Self::Other,
         }
     }
@@ -82,21 +83,41 @@ fn is_token(byte: u8) -> bool {
 pub struct Found<'a> {
     /// The file, as far as it is here.
     pub file: Option<Cow<'a, [u8]>>,
+    /// The caller's name for it; may be empty.
+    pub name: String,
     /// What the caller needs, where it says.
     pub requirements: Option<Requirements>,
+    /// What it says beside.
+    pub said: Said,
     /// Whether the edge understood all of it: else it is the server's to say what is wrong.
     pub understood: bool,
 }
 
+/// Longest part with requirements, bytes.
+const REQUIREMENTS: usize = 32 << 10;
+/// Longest name of a file that is kept, characters.
+const NAME: usize = 200;
+
+/// Text that stays in the body unless it has escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Typed, as the server's is: nothing is kept of what no field names, so that a body takes no more memory parsed than it
+/// does as text.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct JsonPicture {
-    image_base64: Option<String>,
-    image_url: Option<String>,
-    image_path: Option<String>,
-    #[serde(rename = "name")]
-    _name: Option<String>,
-    requirements: Option<Value>,
+struct JsonPicture<'a> {
+    #[serde(borrow)]
+    image_base64: Option<Text<'a>>,
+    image_url: Option<Text<'a>>,
+    image_path: Option<Text<'a>>,
+    name: Option<Text<'a>>,
+    pages: Option<Text<'a>>,
+    password: Option<Text<'a>>,
+    text_layer: Option<Text<'a>>,
+    format: Option<Text<'a>>,
+    requirements: Option<JsonRequirements>,
 }
 
 /// Looks into a body; `whole` where it is all of it.
@@ -113,19 +134,28 @@ pub fn look<'a>(
         Kind::Form { boundary } => form(boundary, body, whole),
         Kind::Json => json(body, whole),
         Kind::Bare => {
-            let fields = query.iter().map(|(name, value)| {
+            let mut said = Said::default();
+            let mut fields = serde_json::Map::new();
+            let mut twice = false;
+            for (name, value) in query {
+                if let Some(field) = said.field(name) {
+                    twice |= field.replace(value.clone()).is_some();
+                    continue;
+                }
                 let value = match value.as_str() {
                     "true" => Value::Bool(true),
                     "false" => Value::Bool(false),
                     _ => Value::String(value.clone()),
                 };
-                (name.clone(), value)
-            });
-            let requirements = Requirements::from_json(&Value::Object(fields.collect()))?;
+                twice |= fields.insert(name.clone(), value).is_some();
+            }
+            let requirements = Requirements::from_json(&Value::Object(fields))?;
             Ok(Found {
                 file: Some(Cow::Borrowed(body)),
+                name: String::new(),
                 requirements: Some(requirements),
-                understood: whole,
+                said,
+                understood: whole && !twice,
             })
         }
         Kind::Other => Ok(Found::default()),
@@ -137,7 +167,7 @@ pub fn picture(file: Option<&[u8]>, whole: bool, limits: &Limits) -> Picture {
     let Some(file) = file else {
         return Picture::Unknown;
     };
-    if file.starts_with(b"%PDF") {
+    if imaging::is_pdf(file) {
         return Picture::Pdf;
     }
     match imaging::probe(file, limits) {
@@ -153,27 +183,45 @@ pub fn picture(file: Option<&[u8]>, whole: bool, limits: &Limits) -> Picture {
 }
 
 fn json(body: &[u8], whole: bool) -> Result<Found<'_>, Problem> {
-    let parsed = if whole {
-        serde_json::from_slice::<JsonPicture>(body).ok()
-    } else {
-        None
-    };
-    let Some(request) = parsed else {
+    if !whole {
         return Ok(Found::default());
-    };
+    }
+    let request: JsonPicture<'_> = serde_json::from_slice(body).map_err(|error| {
+        // A message quotes what it doesn't expect, however long that is.
+        let why: String = error.to_string().chars().take(500).collect();
+        let (status, what) = match error.is_data() {
+            true => (422, "invalid JSON body"),
+            false => (400, "the body is not JSON"),
+        };
+        Problem::new(status, "invalid_json", format!("{what}: {why}"))
+    })?;
     let requirements = match &request.requirements {
-        Some(json) => Requirements::from_json(json)?,
+        Some(json) => json.check()?,
         None => Requirements::default(),
     };
     let file = match (request.image_base64, request.image_url, request.image_path) {
-        (Some(text), None, None) => decode(&text),
+        (Some(text), None, None) => decode(&text.0),
         _ => None,
     };
+    let text = |text: Option<Text<'_>>| text.map(|text| text.0.into_owned());
     Ok(Found {
         understood: file.is_some(),
         file: file.map(Cow::Owned),
+        name: request.name.map_or_else(String::new, |name| short(&name.0)),
         requirements: Some(requirements),
+        said: Said {
+            pages: text(request.pages),
+            password: text(request.password),
+            text_layer: text(request.text_layer),
+            format: text(request.format),
+        },
     })
+}
+
+/// A name as a server keeps it.
+fn short(name: &str) -> String {
+    let name = name.chars().filter(|c| !c.is_control());
+    name.take(NAME).collect()
 }
 
 /// A file from base64, of either alphabet, padded or not, or from a data URL.
@@ -186,14 +234,17 @@ fn decode(text: &str) -> Option<Vec<u8>> {
         }
         None => text,
     };
-    let text: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let text = match text.contains(|c: char| c.is_ascii_whitespace()) {
+        true => Cow::Owned(text.split_ascii_whitespace().collect::<String>()),
+        false => Cow::Borrowed(text),
+    };
     let engine = match (text.contains(['-', '_']), text.ends_with('=')) {
         (false, true) => &STANDARD,
         (false, false) => &STANDARD_NO_PAD,
         (true, true) => &URL_SAFE,
         (true, false) => &URL_SAFE_NO_PAD,
     };
-    engine.decode(text).ok()
+    engine.decode(text.as_bytes()).ok()
 }
 
 fn form<'a>(boundary: &str, body: &'a [u8], whole: bool) -> Result<Found<'a>, Problem> {
@@ -206,22 +257,42 @@ fn form<'a>(boundary: &str, body: &'a [u8], whole: bool) -> Result<Found<'a>, Pr
         match part.name.as_deref() {
             Some("image" | "file") if found.file.is_none() => {
                 found.file = Some(Cow::Borrowed(&body[part.content]));
+                found.name = short(&part.file);
             }
             Some("requirements") if found.requirements.is_none() && part.complete => {
-                let json: Value = serde_json::from_slice(&body[part.content]).map_err(|e| {
+                let json = limited("requirements", &body[part.content], REQUIREMENTS)?;
+                let json: JsonRequirements = serde_json::from_slice(json).map_err(|e| {
                     let detail = format!("the requirements are not JSON: {e}");
                     Problem::new(422, "invalid_requirements", detail).field("requirements")
                 })?;
-                found.requirements = Some(Requirements::from_json(&json)?);
+                found.requirements = Some(json.check()?);
             }
+            Some(name) if part.complete => match found.said.field(name) {
+                Some(field) if field.is_none() => {
+                    let text = limited(name, &body[part.content], SHORT)?;
+                    *field = Some(String::from_utf8_lossy(text).into_owned());
+                }
+                _ => found.understood = false,
+            },
             _ => found.understood = false,
         }
     }
     Ok(found)
 }
 
+/// The content of a part beside the file.
+fn limited<'a>(name: &str, content: &'a [u8], limit: usize) -> Result<&'a [u8], Problem> {
+    if content.len() > limit {
+        let detail = format!("the part `{name}` may have at most {limit} bytes");
+        return Err(Problem::new(413, "part_too_large", detail).field(name));
+    }
+    Ok(content)
+}
+
 struct Part {
     name: Option<String>,
+    /// Of the file; empty where it has none.
+    file: String,
     content: Range<usize>,
     /// Whether its end is here.
     complete: bool,
@@ -247,7 +318,7 @@ fn parts(boundary: &str, body: &[u8]) -> Option<(Vec<Part>, bool)> {
         let Some(end) = find(body, b"\r\n\r\n", at) else {
             return Some((parts, false));
         };
-        let name = name(&body[at..end]);
+        let (name, file) = name(&body[at..end]).unzip();
         let start = end + 4;
         let (end, complete) = match find(body, delimiter.as_bytes(), start) {
             Some(end) => (end, true),
@@ -255,6 +326,7 @@ fn parts(boundary: &str, body: &[u8]) -> Option<(Vec<Part>, bool)> {
         };
         parts.push(Part {
             name,
+            file: file.unwrap_or_default(),
             content: start..end,
             complete,
         });
@@ -265,9 +337,9 @@ fn parts(boundary: &str, body: &[u8]) -> Option<(Vec<Part>, bool)> {
     }
 }
 
-/// The name in a part's `content-disposition`, where nobody could take another one for it: the only such header, as
+/// The names of a part and its file in its `content-disposition`, where nobody could take another one for it: the only such header, as
 /// browsers write it, `form-data; name="…"` and perhaps `; filename="…"`.
-fn name(headers: &[u8]) -> Option<String> {
+fn name(headers: &[u8]) -> Option<(String, String)> {
     let headers = std::str::from_utf8(headers).ok()?;
     let mut disposition = None;
     for line in headers.split("\r\n") {
@@ -289,7 +361,7 @@ fn name(headers: &[u8]) -> Option<String> {
         .and_then(|rest| rest.strip_suffix('"'));
     let sound = |text: &str| !text.contains(['"', '\\', '\r', '\n']);
     let plain = sound(name) && (rest.is_empty() || file.is_some_and(sound));
-    plain.then(|| name.to_string())
+    plain.then(|| (name.to_string(), file.unwrap_or_default().to_string()))
 }
 
 fn find(body: &[u8], needle: &[u8], from: usize) -> Option<usize> {
@@ -305,209 +377,4 @@ fn find(body: &[u8], needle: &[u8], from: usize) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use maoocr_engine::imaging::Format;
-    use maoocr_engine::plan::Level;
-
-    use super::*;
-
-    const PNG: &[u8] = include_bytes!("../../tests/samples/photo.png");
-
-    fn made(parts: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut body = Vec::new();
-        for (name, content) in parts {
-            body.extend(format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"a;b\"\r\n\r\n").bytes());
-            body.extend(*content);
-            body.extend(b"\r\n");
-        }
-        body.extend(b"--B--\r\n");
-        body
-    }
-
-    fn form_kind() -> Kind {
-        Kind::of("multipart/form-data; boundary=B")
-    }
-
-    #[test]
-    fn bodies_are_told_apart() {
-        assert_eq!(
-            form_kind(),
-            Kind::Form {
-                boundary: "B".into()
-            }
-        );
-        assert_eq!(
-            Kind::of("Multipart/Form-Data;Boundary=\"a b\""),
-            Kind::Form {
-                boundary: "a b".into()
-            }
-        );
-        assert_eq!(Kind::of("multipart/form-data"), Kind::Other);
-        assert_eq!(media("Multipart/Form-Data ;x"), "multipart/form-data");
-        assert_eq!(Kind::of("application/json; charset=utf-8"), Kind::Json);
-        assert_eq!(Kind::of(""), Kind::Bare);
-        assert_eq!(Kind::of("image/webp"), Kind::Bare);
-        assert_eq!(Kind::of("text/html"), Kind::Other);
-    }
-
-    /// What two readers could take for two different forms is looked into by one of them alone.
-    #[test]
-    fn a_form_has_one_meaning_or_none_here() {
-        for content_type in [
-            "multipart/form-data; x=\"; boundary=A; y=\"; boundary=B",
-            "multipart/form-data; boundary=A; boundary=B",
-            "multipart/form-data; charset=utf-8; boundary=B",
-            "multipart/form-data; boundary=\"B",
-            "multipart/form-data; boundary=\"\\B\"",
-            "multipart/form-data; boundary=\"A;B\"",
-            "multipart/form-data; boundary=B, multipart/form-data; boundary=A",
-            "multipart/form-data; boundary=",
-            "multipart/form-data; boundary = B",
-        ] {
-            assert_eq!(Kind::of(content_type), Kind::Other, "{content_type}");
-        }
-        let good = String::from_utf8_lossy(&made(&[("image", b"x")])).into_owned();
-        let understood = |body: &str| {
-            look(&form_kind(), body.as_bytes(), &[], true)
-                .unwrap()
-                .understood
-        };
-        assert!(understood(&good));
-        assert!(understood(&good.replace("; filename=\"a;b\"", "")));
-        let header = "Content-Disposition: form-data; name=\"image\"; filename=\"a;b\"";
-        for body in [
-            // The server takes the first delimiter, wherever on a line it stands.
-            format!("before --B\r\n{good}"),
-            format!("\r\n{good}"),
-            good.replace(
-                "name=\"image\"",
-                "filename=\"; name=image\"; name=\"image\"",
-            ),
-            good.replace("name=\"image\"", "name=\"image\"; name=\"requirements\""),
-            good.replace("\"a;b\"", "\"a\\\"; name=x\""),
-            good.replace("name=\"image\"", "name=image"),
-            good.replace(header, &format!("{header}\r\n{header}")),
-            good.replace(header, &format!("x:\r\n {header}")),
-            good.replace(header, &format!("{header}\r\nodd line")),
-        ] {
-            assert_ne!(body, good);
-            assert!(!understood(&body), "{body}");
-        }
-    }
-
-    #[test]
-    fn a_form_is_looked_into() {
-        let body = made(&[
-            ("image", PNG),
-            ("requirements", br#"{"speed_requirement": "high"}"#),
-        ]);
-        let found = look(&form_kind(), &body, &[], true).unwrap();
-        assert!(found.understood);
-        assert_eq!(found.file.as_deref(), Some(PNG));
-        assert_eq!(found.requirements.unwrap().speed_requirement, Level::High);
-        let Picture::Known(info) = picture(found.file.as_deref(), true, &Limits::default()) else {
-            panic!("its size is known");
-        };
-        assert_eq!(info.format, Format::Png);
-        assert!(info.width > 10);
-    }
-
-    /// Every beginning of a form is looked into without harm, and what is said of the picture is right.
-    #[test]
-    fn a_beginning_says_what_it_can() {
-        let body = made(&[("requirements", b"{}"), ("image", PNG)]);
-        let mut known = 0;
-        for length in (0..body.len().min(4096)).chain([body.len()]) {
-            let found = look(&form_kind(), &body[..length], &[], false).unwrap();
-            assert!(!found.understood, "a beginning is never all");
-            match picture(found.file.as_deref(), false, &Limits::default()) {
-                Picture::Known(info) => {
-                    known += 1;
-                    assert_eq!(info.format, Format::Png);
-                }
-                other => assert_eq!(other, Picture::Unknown),
-            }
-        }
-        assert!(known > 100, "{known}");
-    }
-
-    #[test]
-    fn what_the_edge_does_not_understand_is_the_servers() {
-        let good = made(&[("image", PNG)]);
-        for body in [
-            &good[..good.len() - 6],
-            &made(&[("image", PNG), ("image", PNG)]),
-            &made(&[("picture", PNG)]),
-            b"--B",
-            b"--Bx\r\n\r\n",
-            b"nothing of the kind",
-            b"",
-        ] {
-            let found = look(&form_kind(), body, &[], true).unwrap();
-            assert!(
-                !found.understood,
-                "{:?}",
-                String::from_utf8_lossy(&body[..body.len().min(60)])
-            );
-        }
-        let many: Vec<_> = (0..PARTS + 5).map(|_| ("image", &b"x"[..])).collect();
-        assert!(
-            !look(&form_kind(), &made(&many), &[], true)
-                .unwrap()
-                .understood
-        );
-    }
-
-    #[test]
-    fn json_is_looked_into() {
-        let text = STANDARD.encode(PNG);
-        for text in [
-            text.clone(),
-            format!("data:image/png;base64,{text}"),
-            text.trim_end_matches('=').into(),
-        ] {
-            let body =
-                serde_json::json!({"image_base64": text, "requirements": {"language": "en"}})
-                    .to_string();
-            let found = look(&Kind::Json, body.as_bytes(), &[], true).unwrap();
-            assert_eq!(found.file.as_deref(), Some(PNG));
-            assert!(found.understood);
-        }
-        for body in [
-            r#"{"image_url": "https://a"}"#,
-            "{",
-            r#"{"image_base64": "%"}"#,
-            r#"{"image_base64": "", "image_url": ""}"#,
-        ] {
-            assert!(
-                !look(&Kind::Json, body.as_bytes(), &[], true)
-                    .unwrap()
-                    .understood,
-                "{body}"
-            );
-        }
-    }
-
-    #[test]
-    fn requirements_of_a_bare_file_are_its_query() {
-        let query = [("real_time".to_string(), "true".to_string())];
-        let found = look(&Kind::Bare, PNG, &query, true).unwrap();
-        assert!(found.requirements.unwrap().real_time && found.understood);
-        let wrong = [("speed".to_string(), "1".to_string())];
-        assert_eq!(
-            look(&Kind::Bare, PNG, &wrong, true).unwrap_err().code,
-            "invalid_requirements"
-        );
-    }
-
-    #[test]
-    fn a_pdf_and_a_text_are_known_for_what_they_are() {
-        let limits = Limits::default();
-        assert_eq!(picture(Some(b"%PDF-1.7 ..."), true, &limits), Picture::Pdf);
-        assert!(matches!(
-            picture(Some(b"hello world, hello world"), true, &limits),
-            Picture::Wrong(_)
-        ));
-        assert_eq!(picture(None, true, &limits), Picture::Unknown);
-    }
-}
+mod tests;

@@ -248,20 +248,27 @@ pub fn not_taken() -> Problem {
     Problem::new(503, "no_origin", detail)
 }
 
-/// Checks which of a job's pictures are asked for, as the server would.
+/// Checks which of a job's pictures are asked for, as the server does: first what they are, then whether they are in
+/// range.
 pub fn check_query(query: &[(String, String)]) -> Result<(), Problem> {
+    const PARAMETERS: [(&str, u32); 2] = [("first", i32::MAX as u32), ("limit", 100)];
+    let wrong = |detail: String| Err(Problem::new(400, "invalid_query", detail));
+    let mut numbers = [None; 2];
     for (name, value) in query {
-        let most = match name.as_str() {
-            "first" => i32::MAX as u32,
-            "limit" => 100,
-            _ => {
-                let detail = format!("`{name}` is not known; known: first, limit");
-                return Err(Problem::new(400, "invalid_query", detail));
-            }
+        let Some(index) = PARAMETERS.iter().position(|(known, _)| known == name) else {
+            return wrong(format!("`{name}` is not known; known: first, limit"));
         };
-        if !value.parse::<u32>().is_ok_and(|number| number <= most) {
-            let detail = format!("{name} must be a whole number from 0 to {most}");
-            return Err(Problem::new(422, "invalid_query", detail).field(name.as_str()));
+        let Ok(number) = value.parse::<u32>() else {
+            return wrong(format!("{name} must be a whole number from 0"));
+        };
+        if numbers[index].replace(number).is_some() {
+            return wrong(format!("the query contains `{name}` twice"));
+        }
+    }
+    for ((name, most), number) in PARAMETERS.into_iter().zip(numbers) {
+        if number.is_some_and(|number| number > most) {
+            let detail = format!("{name} must be between 0 and {most}");
+            return Err(Problem::new(422, "invalid_query", detail).field(name));
         }
     }
     Ok(())
@@ -425,14 +432,26 @@ mod tests {
 
     #[test]
     fn a_query_is_checked() {
-        let check = |name: &str, value: &str| check_query(&[(name.into(), value.into())]).is_ok();
-        assert!(check("first", "2147483647") && check("limit", "0") && check("limit", "100"));
-        assert!(
-            !check("first", "2147483648")
-                && !check("first", "-1")
-                && !check("limit", "101")
-                && !check("last", "1")
-        );
+        let check = |name: &str, value: &str| {
+            let checked = check_query(&[(name.into(), value.into())]);
+            checked.err().map(|problem| problem.status)
+        };
+        for (name, value) in [("first", "2147483647"), ("limit", "0"), ("limit", "100")] {
+            assert_eq!(check(name, value), None, "{name}={value}");
+        }
+        // As the server's own parser of queries has it.
+        for (name, value, status) in [
+            ("first", "2147483648", 422),
+            ("first", "4294967296", 400),
+            ("first", "-1", 400),
+            ("limit", "101", 422),
+            ("limit", "", 400),
+            ("last", "1", 400),
+        ] {
+            assert_eq!(check(name, value), Some(status), "{name}={value}");
+        }
+        let twice = [("first", "1"), ("first", "2")].map(|(n, v)| (n.into(), v.into()));
+        assert_eq!(check_query(&twice).unwrap_err().status, 400);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! MaoOCR near its users: a Cloudflare Worker that reads light pictures itself and passes the rest to servers.
+//! MaoOCR near its users: a Cloudflare Worker that reads light pictures and small PDFs itself and passes the
+//! rest to servers.
 //!
 //! What decides is plain functions, tested on any machine; `host` holds what talks to the runtime.
 
@@ -13,6 +14,7 @@ pub mod place;
 pub mod problem;
 pub mod quota;
 pub mod route;
+pub mod wishes;
 
 #[cfg(target_arch = "wasm32")]
 mod host;

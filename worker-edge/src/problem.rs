@@ -1,8 +1,7 @@
 //! Problem documents (RFC 9457) with the server's codes, for what the edge refuses itself.
 
 use maoocr_engine::imaging::ImagingError;
-use maoocr_engine::pipeline::EngineError;
-use maoocr_engine::plan::{PlanError, RequirementError};
+use maoocr_engine::plan::RequirementError;
 use serde_json::{Value, json};
 
 /// What went wrong, and what to do about it.
@@ -152,34 +151,37 @@ impl From<RequirementError> for Problem {
     }
 }
 
-impl From<PlanError> for Problem {
-    fn from(error: PlanError) -> Self {
-        Self::new(422, "model_not_installed", error.to_string())
+/// What can be wrong with a file, and the status of it.
+const FILES: [(&str, u16); 14] = [
+    ("empty", 400),
+    ("invalid_frame", 400),
+    ("unknown_format", 415),
+    ("unsupported", 415),
+    ("too_large", 413),
+    ("too_many_pixels", 413),
+    ("too_many_pages", 413),
+    ("out_of_memory", 413),
+    ("truncated", 422),
+    ("malformed", 422),
+    ("too_complex", 422),
+    ("password_required", 422),
+    ("password_wrong", 422),
+    ("model_not_installed", 422),
+];
+
+impl Problem {
+    /// What the reader said of a file.
+    pub fn of_file(code: &str, detail: &str) -> Self {
+        match FILES.into_iter().find(|(known, _)| *known == code) {
+            Some((code, status)) => Self::new(status, code, detail),
+            None => Self::internal("reader_failed", format!("{code}: {detail}")),
+        }
     }
 }
 
 impl From<ImagingError> for Problem {
     fn from(error: ImagingError) -> Self {
-        let status = match error {
-            ImagingError::Empty | ImagingError::FrameSize { .. } => 400,
-            ImagingError::UnknownFormat(_) | ImagingError::Unsupported { .. } => 415,
-            ImagingError::TooLarge { .. }
-            | ImagingError::TooManyPixels { .. }
-            | ImagingError::TooManyPages { .. }
-            | ImagingError::OutOfMemory { .. } => 413,
-            _ => 422,
-        };
-        Self::new(status, error.code(), error.to_string())
-    }
-}
-
-impl From<EngineError> for Problem {
-    fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Imaging(error) => error.into(),
-            EngineError::Plan(error) => error.into(),
-            error => Self::internal(error.code(), &error),
-        }
+        Self::of_file(error.code(), &error.to_string())
     }
 }
 

@@ -51,13 +51,15 @@ pub enum Light {
     Never,
 }
 
-/// What a picture in the isolate may cost.
+/// What a picture or a PDF in the isolate may cost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bounds {
     /// Of its file.
     pub bytes: u64,
     /// Of its only page.
     pub pixels: u64,
+    /// Of a PDF; 0: none is read in the isolate.
+    pub pages: u64,
 }
 
 /// What is asked for.
@@ -103,6 +105,8 @@ pub struct Facts<'a> {
     pub rights: &'a [Right],
     /// How long the caller waits, where it says, ms.
     pub left: Option<u64>,
+    /// Why only a server can do as the caller wishes.
+    pub elsewhere: Option<&'static str>,
 }
 
 /// How the servers stand.
@@ -170,14 +174,21 @@ pub fn route(facts: &Facts, servers: &Servers, light: Light, bounds: Bounds) -> 
         }
     };
     let can = heavy.is_none() && light != Light::Never;
-    let same = light == Light::Any || asks_for_tiny(facts.requirements);
+    // What a PDF says doesn't depend on the models that it is compared with.
+    let pdf = *facts.picture == Picture::Pdf;
+    let same = pdf || light == Light::Any || asks_for_tiny(facts.requirements);
     // An isolate can't stop in the middle of a picture.
-    let late = can && facts.left.is_some_and(|left| left < longest(facts.picture));
+    let longest = longest(facts.picture, bounds);
+    let late = can && facts.left.is_some_and(|left| left < longest);
     let heavy = heavy.or((late && same).then_some("too little time for the edge"));
     match (can, heavy, servers.order.is_empty()) {
         (true, _, true) if late => Decision::Refuse(Problem::late()),
         (true, None, _) if same => Decision::Here {
-            reason: "a light picture",
+            reason: if pdf {
+                "a small PDF"
+            } else {
+                "a light picture"
+            },
         },
         (true, None, true) => Decision::Here {
             reason: "no server answers; tiny models instead",
@@ -210,8 +221,12 @@ fn weight(facts: &Facts, bounds: Bounds) -> Option<&'static str> {
     if !facts.whole || facts.bytes.is_none_or(|b| b > bounds.bytes) {
         return Some("a large file");
     }
+    if let Some(reason) = facts.elsewhere {
+        return Some(reason);
+    }
     match facts.picture {
         Picture::Known(_) => {}
+        Picture::Pdf if bounds.pages > 0 => {}
         Picture::Pdf => return Some("a PDF"),
         Picture::Unknown | Picture::Wrong(_) => return Some("the picture isn't in the request"),
     }
@@ -234,9 +249,10 @@ fn weight(facts: &Facts, bounds: Bounds) -> Option<&'static str> {
     }
 }
 
-/// How long reading a picture here may take, ms: the isolate's first, a page full of text.
-fn longest(picture: &Picture) -> u64 {
+/// How long reading here may take, ms: the isolate's first picture, a page full of text.
+fn longest(picture: &Picture, bounds: Bounds) -> u64 {
     match picture {
+        Picture::Pdf => 1000 + 2000 * bounds.pages,
         Picture::Known(info) => 1000 + u64::from(info.width) * u64::from(info.height) * 2 / 1000,
         _ => 0,
     }
@@ -254,7 +270,7 @@ fn size(info: &Info, bounds: Bounds) -> Option<&'static str> {
 pub fn is_heavy(picture: &Picture, bounds: Bounds) -> bool {
     match picture {
         Picture::Known(info) => size(info, bounds).is_some(),
-        Picture::Pdf => true,
+        Picture::Pdf => bounds.pages == 0,
         Picture::Unknown | Picture::Wrong(_) => false,
     }
 }
@@ -278,6 +294,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds {
         bytes: 4 << 20,
         pixels: 2_500_000,
+        pages: 3,
     };
 
     fn info(format: Format, width: u32, height: u32, pages: usize) -> Picture {
@@ -335,7 +352,12 @@ mod tests {
             (Recognize, fast.clone(), &info(Format::Jpeg, 4000, 3000, 1), Some(1), true, all, up(), Any, "[1, 0]: a large picture"),
             (Recognize, fast.clone(), &info(Format::Jpeg, 65535, 65535, 1), Some(1), true, all, down(), Any, "503: no_origin"),
             (Recognize, fast.clone(), &info(Format::Tiff, 10, 10, 1), Some(1), true, all, up(), Any, "[1, 0]: it may have several pages"),
-            (Recognize, fast.clone(), &Picture::Pdf, Some(1), true, all, up(), Any, "[1, 0]: a PDF"),
+            (Recognize, fast.clone(), &Picture::Pdf, Some(1), true, all, up(), Any, "here: a small PDF"),
+            (Recognize, json!({}), &Picture::Pdf, Some(1), true, all, up(), Asked, "here: a small PDF"),
+            (Recognize, json!({}), &Picture::Pdf, Some(1), true, all, up(), Never, "[1, 0]: nothing is read at the edge"),
+            (Recognize, json!({}), &Picture::Pdf, Some(5 << 20), true, all, up(), Asked, "[1, 0]: a large file"),
+            (Recognize, json!({"accuracy_requirement": "high"}), &Picture::Pdf, Some(1), true, all, up(), Any, "[1, 0]: high accuracy"),
+            (Recognize, json!({"language": "ko"}), &Picture::Pdf, Some(1), true, all, up(), Any, "[1, 0]: a script of its own"),
             (Recognize, fast.clone(), &Picture::Unknown, Some(1), true, all, up(), Any, "[1, 0]: the picture isn't in the request"),
             (Recognize, fast.clone(), &wrong, Some(1), true, all, up(), Asked, "400: empty"),
             (Recognize, fast.clone(), &wrong, Some(1), false, all, up(), Asked, "[1, 0]: a large file"),
@@ -366,6 +388,7 @@ mod tests {
                 whole,
                 rights,
                 left: None,
+                elsewhere: None,
             };
             let decision = route(&facts, &servers, light, BOUNDS);
             assert_eq!(
@@ -416,6 +439,7 @@ mod tests {
                 whole: true,
                 rights: &Right::ALL,
                 left: None,
+                elsewhere: None,
             };
             let servers = Servers {
                 order: vec![0],

@@ -27,10 +27,15 @@ pub fn compile() -> Result<PathBuf> {
     wasm::compile("maoocr-edge", "wasm", &[], false)
 }
 
+/// What it reads with, likewise.
+pub fn compile_reader() -> Result<PathBuf> {
+    wasm::compile("maoocr-edge-reader", "wasm", &[], false)
+}
+
 /// Builds the module and gathers the files beside it: models, documentation and, where it is built, the web app.
 pub fn build(maoocr: &Path) -> Result<()> {
     node::prepare()?;
-    let module = compile()?;
+    let (module, reader) = (compile()?, compile_reader()?);
     let own = root()?.join("worker-edge");
     let (worker, assets) = (own.join("build/worker"), own.join("build/assets"));
     for folder in [&worker, &assets] {
@@ -43,7 +48,10 @@ pub fn build(maoocr: &Path) -> Result<()> {
         .run()?;
     let bound = worker.join("maoocr_edge_bg.wasm");
     wasm::optimise("-O3", &bound)?;
-    fs::copy(own.join("worker.mjs"), worker.join("worker.mjs"))?;
+    let bound_reader = reader_of(&reader, &worker)?;
+    for name in ["worker.mjs", "reader.mjs"] {
+        fs::copy(own.join(name), worker.join(name))?;
+    }
 
     let app = root()?.join("www/app/dist");
     if app.join("index.html").is_file() {
@@ -71,7 +79,25 @@ pub fn build(maoocr: &Path) -> Result<()> {
         .arg(maoocr)
         .arg(&assets)
         .run()?;
-    wasm::sizes(&[&module, &bound])
+    wasm::sizes(&[&module, &bound, &reader, &bound_reader])
+}
+
+/// What the Worker reads with, beside it. Its JavaScript is a function that makes one instance: the usual kind has a
+/// single one, for good.
+fn reader_of(module: &Path, folder: &Path) -> Result<PathBuf> {
+    const NAME: &str = "maoocr_edge_reader";
+    command(wasm::bindgen()?)
+        .args(["no-modules", NAME])
+        .args([module, folder])
+        .run()?;
+    let script = folder.join(format!("{NAME}.js"));
+    let text = fs::read_to_string(&script).with_context(|| script.display().to_string())?;
+    let text = format!("export default function bindings() {{\n{text}\nreturn wasm_bindgen;\n}}\n");
+    fs::write(&script, text)?;
+    let bound = folder.join(format!("{NAME}_bg.wasm"));
+    // `-O3` takes minutes for a tenth of its size.
+    wasm::optimise("-O1", &bound)?;
+    Ok(bound)
 }
 
 /// Runs it in workerd, before a server of its own.
@@ -86,8 +112,18 @@ pub fn test(maoocr: &Path) -> Result<()> {
     python::API.prepare()?;
     let tests = root()?.join("tests/edge");
     npm::install(&tests, &[])?;
+    // One after the other: some are about time.
+    let mut files = Vec::new();
+    for entry in fs::read_dir(&tests)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(".test.mjs") {
+            files.push(path);
+        }
+    }
+    files.sort();
     command("node")
-        .args(["--test", "tests/edge/edge.test.mjs"])
+        .args(["--test", "--test-concurrency=1"])
+        .args(files)
         .env("MAOOCR_BIN", maoocr)
         .env("MAOOCR_API_PYTHON", python::API.interpreter()?)
         .run()

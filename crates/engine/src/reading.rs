@@ -248,41 +248,55 @@ impl Engine {
     /// Where a model of the plan isn't there or fails, or the observer says stop.
     pub async fn read_document_page(
         &self,
-        mut page: Page,
+        page: Page,
         layer_use: LayerUse,
         structure: Option<&StructureOptions>,
         plan: &Plan,
         observer: &mut dyn Observer,
     ) -> Result<Reading, EngineError> {
-        let began = web_time::Instant::now();
         let mut reader = Here {
             engine: self,
             plan,
             observer,
         };
-        let Lines { from, worth } =
-            read_lines_of_page(&mut reader, &mut page, layer_use, structure.is_some()).await?;
-        let answer = match from {
-            From::Picture(answer) => answer,
-            From::Layer { content, picture } => of_layer(
-                content,
-                picture,
-                &page.image,
-                plan,
-                began.elapsed().as_secs_f64(),
-            ),
-        };
-        let text = match structure {
-            Some(options) => structured(&page, answer.lines.clone(), answer.turn, worth, options),
-            None => paragraphs(&answer, page.index, page.dpi),
-        };
-        Ok(Reading {
-            text,
-            layer: worth.verdict,
-            painted: worth.painted,
-            answer,
-        })
+        read_page(&mut reader, page, layer_use, structure, plan).await
     }
+}
+
+/// Reads a page of a document with whatever reads its pictures; see [`Engine::read_document_page`].
+///
+/// # Errors
+/// Where the reader fails.
+pub async fn read_page<R: Reader<Answer = answer::Answer>>(
+    reader: &mut R,
+    mut page: Page,
+    layer_use: LayerUse,
+    structure: Option<&StructureOptions>,
+    plan: &Plan,
+) -> Result<Reading, R::Error> {
+    let began = web_time::Instant::now();
+    let Lines { from, worth } =
+        read_lines_of_page(reader, &mut page, layer_use, structure.is_some()).await?;
+    let answer = match from {
+        From::Picture(answer) => answer,
+        From::Layer { content, picture } => of_layer(
+            content,
+            picture,
+            &page.image,
+            plan,
+            began.elapsed().as_secs_f64(),
+        ),
+    };
+    let text = match structure {
+        Some(options) => structured(&page, answer.lines.clone(), answer.turn, worth, options),
+        None => paragraphs(&answer, page.index, page.dpi),
+    };
+    Ok(Reading {
+        text,
+        layer: worth.verdict,
+        painted: worth.painted,
+        answer,
+    })
 }
 
 /// The answer for a page whose text is from its layer.

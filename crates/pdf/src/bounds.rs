@@ -8,20 +8,24 @@ use maoocr_engine::imaging::{self, ImagingError, Limits};
 
 /// What Deflate makes of a byte at most (RFC 1951: 258 bytes of two bits).
 const DEFLATE_RATIO: u64 = 1032;
-/// Page descriptions, fonts and the like, unpacked, bytes.
-const MAX_STREAM: u64 = 256 << 20;
 
-/// Refuses a file with a stream, other than a picture, that unpacks to more than anything real does.
-pub fn streams(pdf: &Pdf) -> Result<(), ImagingError> {
+/// Refuses a file with a stream, other than a picture, that unpacks to more than `limit`, or with streams that all
+/// together unpack to more than `all`, bytes. Those too small for either aren't unpacked.
+pub fn streams(pdf: &Pdf, limit: u64, all: u64) -> Result<(), ImagingError> {
     // A smaller file can't hold one, unless it is packed twice.
-    if (pdf.data().as_ref().len() as u64) < 16 << 10 {
+    let smallest = (limit.min(all) / DEFLATE_RATIO / 16).min(16 << 10);
+    if (pdf.data().as_ref().len() as u64) < smallest {
         return Ok(());
     }
+    let mut sum = 0;
     for object in pdf.objects() {
         if let Object::Stream(stream) = object
             && stream.dict().get::<Name<'_>>(SUBTYPE).as_deref() != Some(b"Image")
         {
-            check(&stream, MAX_STREAM)?;
+            sum += check(&stream, limit)?;
+            if sum > all {
+                return Err(ImagingError::OutOfMemory { needed: None });
+            }
         }
     }
     Ok(())
@@ -76,7 +80,8 @@ fn jpx_size(data: &[u8]) -> Option<(u32, u32)> {
     Some((right.saturating_sub(left), bottom.saturating_sub(top)))
 }
 
-fn check(stream: &Stream<'_>, limit: u64) -> Result<(), ImagingError> {
+/// What a stream unpacks to, bytes; what is that small by all means counts as nothing.
+fn check(stream: &Stream<'_>, limit: u64) -> Result<u64, ImagingError> {
     let filters = stream.filters();
     let packed = |filter: &&Filter| {
         matches!(
@@ -86,12 +91,12 @@ fn check(stream: &Stream<'_>, limit: u64) -> Result<(), ImagingError> {
     };
     let layers = filters.iter().filter(packed).count() as u32;
     if layers == 0 {
-        return Ok(());
+        return Ok(0);
     }
     let raw = stream.raw_data();
     let most = (raw.len() as u64).saturating_mul(DEFLATE_RATIO.saturating_pow(layers));
     if most <= limit {
-        return Ok(());
+        return Ok(0);
     }
     let too_much = || ImagingError::OutOfMemory { needed: None };
     let mut data = raw.into_owned();
@@ -100,13 +105,17 @@ fn check(stream: &Stream<'_>, limit: u64) -> Result<(), ImagingError> {
             Filter::FlateDecode => data = inflate(&data, limit).ok_or_else(too_much)?,
             Filter::AsciiHexDecode | Filter::Ascii85Decode => data = plain(&data, filter),
             // These make at most some 64 and 2,700 bytes of one; files pack once with them.
-            Filter::RunLengthDecode if data.len() as u64 * 64 <= limit => return Ok(()),
-            Filter::LzwDecode if data.len() as u64 * 128 <= limit => return Ok(()),
+            Filter::RunLengthDecode if data.len() as u64 * 64 <= limit => {
+                return Ok(data.len() as u64 * 64);
+            }
+            Filter::LzwDecode if data.len() as u64 * 128 <= limit => {
+                return Ok(data.len() as u64 * 128);
+            }
             Filter::LzwDecode | Filter::RunLengthDecode => return Err(too_much()),
-            _ => return Ok(()),
+            _ => return Ok(data.len() as u64),
         }
     }
-    Ok(())
+    Ok(data.len() as u64)
 }
 
 /// Unpacks up to `limit` bytes; none where there are more. Damage ends it early.

@@ -7,10 +7,13 @@
 mod bounds;
 mod fonts;
 mod geometry;
+mod plain;
 mod raster;
 pub mod searchable;
 mod source;
 mod survey;
 
-pub use source::{Options, Pages, Pdf, is_pdf};
+pub use maoocr_engine::imaging::is_pdf;
+pub use plain::Budget;
+pub use source::{Options, Outline, Pages, Pdf};
 pub use survey::stopped;

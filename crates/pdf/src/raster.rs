@@ -36,22 +36,45 @@ pub struct Scale {
     pub y: f64,
 }
 
-/// The page as a picture.
-pub fn raster<'a>(
-    page: &'a Page<'a>,
+/// How a page becomes a picture.
+#[derive(Clone, Copy, Debug)]
+pub enum Way {
+    /// The pixels of its scan are taken as they are.
+    Taken((u32, u32)),
+    /// It is drawn.
+    Drawn((u32, u32)),
+}
+
+impl Way {
+    /// Width and height, px.
+    pub fn size(self) -> (u32, u32) {
+        match self {
+            Self::Taken(size) | Self::Drawn(size) => size,
+        }
+    }
+
+    /// Whether it is nothing but a scan.
+    pub fn is_scan(self) -> bool {
+        matches!(self, Self::Taken(_))
+    }
+}
+
+/// How a page becomes a picture, and how large, before it does.
+pub fn way(
+    page: &Page<'_>,
     findings: &Findings,
     limits: &Limits,
-) -> Result<(Image, Scale), ImagingError> {
+) -> Result<(Way, Scale), ImagingError> {
     let (width, height) = page.render_dimensions();
     let (width, height) = (f64::from(width), f64::from(height));
+    let scale = |(w, h): (u32, u32)| Scale {
+        x: f64::from(w) / width,
+        y: f64::from(h) / height,
+    };
     if let Some(density) = scan(findings, (width, height)) {
-        let (w, h) = pixels((width, height), density);
-        if check((w, h), 3 + 4, limits).is_ok() {
-            let scale = Scale {
-                x: f64::from(w) / width,
-                y: f64::from(h) / height,
-            };
-            return Ok((paste(page, (w, h), scale), scale));
+        let size = pixels((width, height), density);
+        if check(size, 3 + 4, limits).is_ok() {
+            return Ok((Way::Taken(size), scale(size)));
         }
     }
     let most = (limits.max_pixels as f64).min(MAX_DRAWN);
@@ -67,13 +90,23 @@ pub fn raster<'a>(
             limit: limits.max_pixels,
         });
     }
-    let (w, h) = pixels((width, height), density);
-    check((w, h), 3 + 4 + 4, limits)?;
-    let scale = Scale {
-        x: f64::from(w) / width,
-        y: f64::from(h) / height,
+    let size = pixels((width, height), density);
+    check(size, 3 + 4 + 4, limits)?;
+    Ok((Way::Drawn(size), scale(size)))
+}
+
+/// The page as a picture.
+pub fn raster<'a>(
+    page: &'a Page<'a>,
+    findings: &Findings,
+    limits: &Limits,
+) -> Result<(Image, Scale), ImagingError> {
+    let (way, scale) = way(page, findings, limits)?;
+    let image = match way {
+        Way::Taken(size) => paste(page, size, scale),
+        Way::Drawn(size) => draw(page, size, scale),
     };
-    Ok((draw(page, (w, h), scale), scale))
+    Ok((image, scale))
 }
 
 fn pixels(size: (f64, f64), density: f64) -> (u32, u32) {

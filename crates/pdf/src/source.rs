@@ -14,6 +14,7 @@ use maoocr_engine::page::{Page, PageError, Rule, Source, TextLayer};
 use crate::bounds;
 use crate::fonts::Fonts;
 use crate::geometry;
+use crate::plain::{self, Budget};
 use crate::raster::{self, POINTS, Scale};
 use crate::survey::{Findings, Stop, Survey, too_slow};
 
@@ -27,6 +28,12 @@ pub struct Options {
     /// Time to open the file, and to draw a page, s; none for as long as it takes. WebAssembly can't stop what draws,
     /// there it bounds the first walk over a page only.
     pub seconds: Option<f64>,
+    /// Steps in which a page may be drawn. The busiest maps and charts of real files stay below a tenth of the default.
+    pub steps: u64,
+    /// What a stream other than a picture may unpack to, bytes.
+    pub max_stream: u64,
+    /// What all these together may, where it is found out beforehand, bytes.
+    pub max_streams: u64,
 }
 
 impl Default for Options {
@@ -35,6 +42,9 @@ impl Default for Options {
             password: String::new(),
             limits: Limits::default(),
             seconds: Some(60.0),
+            steps: 5_000_000,
+            max_stream: 256 << 20,
+            max_streams: u64::MAX,
         }
     }
 }
@@ -51,12 +61,6 @@ pub struct Pdf {
 const MAX_UNPACKED: usize = 512 << 20;
 /// Runaway pages of a file after which its other pages are refused.
 const MAX_RUNAWAYS: usize = 2;
-
-/// Whether bytes are those of a PDF: its mark stands in the first 1024 (ISO 32000-1, annex H, note 13).
-pub fn is_pdf(bytes: &[u8]) -> bool {
-    let head = &bytes[..bytes.len().min(1024)];
-    head.windows(5).any(|w| w == b"%PDF-")
-}
 
 impl Pdf {
     /// Opens a file.
@@ -76,6 +80,7 @@ impl Pdf {
         }
         let password = options.password.clone();
         let max_pages = limits.max_pages;
+        let (max_stream, max_streams) = (options.max_stream, options.max_streams);
         let work = move || {
             let pdf = match syntax::Pdf::new_with_password(bytes.clone(), &password) {
                 Err(LoadPdfError::Decryption(DecryptionError::PasswordProtected))
@@ -94,7 +99,7 @@ impl Pdf {
             if pages > max_pages {
                 return Err(ImagingError::TooManyPages { limit: max_pages });
             }
-            bounds::streams(&pdf)?;
+            bounds::streams(&pdf, max_stream, max_streams)?;
             Ok(Arc::new(pdf))
         };
         let slow = || ImagingError::TooComplex {
@@ -114,6 +119,37 @@ impl Pdf {
     /// How many pages it has.
     pub fn count(&self) -> usize {
         self.inner.pages().len()
+    }
+
+    /// Why a page, by its position from 0, is more than text that costs next to nothing to draw; none where it isn't.
+    pub fn costly(&self, index: usize, budget: &Budget) -> Option<&'static str> {
+        match self.inner.pages().get(index) {
+            Some(page) => plain::costly(page, budget),
+            None => Some("a page that isn't there"),
+        }
+    }
+
+    /// What a page, by its position from 0, would be as a picture. Nothing is drawn.
+    ///
+    /// # Errors
+    /// As for [`Self::page`].
+    pub fn outline(&self, index: usize) -> Result<Outline, PageError> {
+        let (pdf, options) = (self.inner.clone(), self.options.clone());
+        let result = fenced(move || {
+            let page = pdf.pages().get(index).ok_or_else(no_page)?;
+            let findings = survey(page, &options)?;
+            let (way, scale) = raster::way(page, &findings, &options.limits)?;
+            Ok(Outline {
+                size: way.size(),
+                scan: way.is_scan(),
+                painted: findings.painted,
+                layer: in_pixels(findings.layer, scale),
+            })
+        });
+        result.map_err(|error| PageError {
+            index: Some(index),
+            error,
+        })
     }
 
     /// Draws a page, by its position from 0.
@@ -165,8 +201,23 @@ impl Source for Pages {
     }
 }
 
+/// A page before it is drawn.
+pub struct Outline {
+    /// Width and height as a picture, px.
+    pub size: (u32, u32),
+    /// Whether it is nothing but a scan.
+    pub scan: bool,
+    /// What is painted on it, in areas of the whole page.
+    pub painted: f64,
+    /// What it says in text, in px of that picture.
+    pub layer: TextLayer,
+}
+
+fn no_page() -> ImagingError {
+    damaged("the page isn't there")
+}
+
 fn page(pdf: &syntax::Pdf, index: usize, options: &Options) -> Result<Page, ImagingError> {
-    let no_page = || damaged("the page isn't there");
     let page = pdf.pages().get(index).ok_or_else(no_page)?;
     let findings = survey(page, options)?;
     let (image, scale) = raster::raster(page, &findings, &options.limits)?;
@@ -183,7 +234,7 @@ fn survey(page: &syntax::page::Page<'_>, options: &Options) -> Result<Findings, 
     let (width, height) = page.render_dimensions();
     let size = (f64::from(width), f64::from(height));
     let fonts = Fonts::of_page(page.resources());
-    let mut device = Survey::new(&options.limits, size, fonts, options.seconds);
+    let mut device = Survey::new(options, size, fonts);
     let cache = InterpreterCache::new();
     let mut context = Context::new(
         page.initial_transform(true).to_kurbo(),

@@ -13,16 +13,15 @@ use hayro::hayro_interpret::{
 };
 use hayro::kurbo::{Affine, BezPath, PathEl, Point, Rect, Shape};
 use maoocr_engine::geometry::Quad;
-use maoocr_engine::imaging::{ImagingError, Limits};
+use maoocr_engine::imaging::ImagingError;
 use maoocr_engine::page::{LayerGlyph, Rule, TextLayer};
 use web_time::{Duration, Instant};
 
 use crate::bounds;
 use crate::fonts::Fonts;
 use crate::geometry;
+use crate::source::Options;
 
-/// Drawing operations on a page at most. The busiest maps and charts of real files stay below a tenth of it.
-const MAX_OPERATIONS: u64 = 5_000_000;
 /// Characters of a page that are kept; a page of a dictionary has some 10,000.
 const MAX_GLYPHS: usize = 500_000;
 /// Rules of a page that are kept.
@@ -74,6 +73,8 @@ pub struct Findings {
     pub placed: Vec<Placed>,
     /// Whether anything but pictures and a white ground is painted.
     pub marked: bool,
+    /// What is painted, in areas of the whole page; a group that is put together apart counts as one.
+    pub painted: f64,
 }
 
 /// Why a survey ended early; thrown through the interpreter, which has no other way to be stopped.
@@ -81,7 +82,9 @@ pub struct Stop(pub ImagingError);
 
 /// The device that surveys.
 pub struct Survey<'l> {
-    limits: &'l Limits,
+    options: &'l Options,
+    /// Of the page, square points.
+    area: f64,
     deadline: Option<(Instant, f64)>,
     operations: u64,
     fonts: Fonts,
@@ -94,11 +97,13 @@ pub struct Survey<'l> {
 }
 
 impl<'l> Survey<'l> {
-    /// A survey of a page of that size, points, that gives up after `seconds`.
-    pub fn new(limits: &'l Limits, size: (f64, f64), fonts: Fonts, seconds: Option<f64>) -> Self {
-        let deadline = seconds.map(|s| (Instant::now() + Duration::from_secs_f64(s), s));
+    /// A survey of a page of that size, points.
+    pub fn new(options: &'l Options, size: (f64, f64), fonts: Fonts) -> Self {
+        let after = |s| (Instant::now() + Duration::from_secs_f64(s), s);
+        let deadline = options.seconds.map(after);
         Self {
-            limits,
+            options,
+            area: (size.0 * size.1).max(1.0),
             deadline,
             operations: 0,
             fonts,
@@ -116,9 +121,10 @@ impl<'l> Survey<'l> {
 
     fn step(&mut self, cost: u64) {
         self.operations += cost;
-        if self.operations > MAX_OPERATIONS {
+        let most = self.options.steps;
+        if self.operations > most {
             stop(ImagingError::TooComplex {
-                what: format!("the page is drawn in more than {MAX_OPERATIONS} steps"),
+                what: format!("the page is drawn in more than {most} steps"),
             });
         }
         if self.operations % 256 < cost
@@ -247,6 +253,7 @@ impl<'l> Survey<'l> {
         if seen.width() <= 0.0 || seen.height() <= 0.0 {
             return;
         }
+        self.findings.painted += seen.area() / self.area;
         let (alpha, white) = match &props.paint {
             Paint::Color(color) => {
                 let [r, g, b, a] = color.to_rgba().to_rgba8();
@@ -297,6 +304,7 @@ impl<'a> Device<'a> for Survey<'_> {
         blend_mode: BlendMode,
     ) {
         self.step(1);
+        self.findings.painted += 1.0;
         self.groups
             .push(opacity < 0.999 || mask.is_some() || blend_mode != BlendMode::Normal);
     }
@@ -363,7 +371,7 @@ impl<'a> Device<'a> for Survey<'_> {
             Image::Stencil(s) => (s.stream(), true),
             Image::Raster(r) => (r.stream(), false),
         };
-        if let Err(error) = bounds::picture(stream, (width, height), self.limits) {
+        if let Err(error) = bounds::picture(stream, (width, height), &self.options.limits) {
             stop(error);
         }
         // Decoding it is work, however small it is drawn.
@@ -390,6 +398,7 @@ impl<'a> Device<'a> for Survey<'_> {
         if !translucent {
             self.cover(area);
         }
+        self.findings.painted += area.area() / self.area;
         self.findings.layer.pictures.push(quad_of(area));
         self.findings.placed.push(placed);
     }

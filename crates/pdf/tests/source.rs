@@ -8,7 +8,7 @@ use common::{Sheet, open, pdf};
 use maoocr_engine::imaging::{ImagingError, Limits};
 use maoocr_engine::layer;
 use maoocr_engine::page::Source;
-use maoocr_pdf::{Options, Pdf};
+use maoocr_pdf::{Budget, Options, Pdf};
 
 fn refused(bytes: Vec<u8>, options: Options) -> ImagingError {
     Pdf::open(Arc::new(bytes), options)
@@ -249,6 +249,73 @@ fn a_password_opens_what_is_encrypted() {
     for password in ["user", "owner"] {
         let pdf = Pdf::open(Arc::new(bytes.clone()), with(password)).unwrap();
         assert_eq!(texts(&pdf, 0), ["Secret"]);
+    }
+}
+
+#[test]
+fn what_a_page_costs_is_known_before_it_is_drawn() {
+    let budget = Budget {
+        operators: 100,
+        pixels: 200,
+    };
+    let text = || Sheet::default().text("Hello world", 20.0, 50.0, 0);
+    let costly = |sheet: Sheet| open(pdf(&[sheet])).costly(0, &budget);
+    assert_eq!(costly(text()), None);
+    let with = |more: &[u8]| Sheet {
+        more: more.into(),
+        ..text()
+    };
+    // The picture has 16 by 8 pixels.
+    assert_eq!(costly(with(b"/Im Do")), None);
+    assert_eq!(
+        costly(with(b"/Im Do /Im Do")),
+        Some("a PDF with large pictures")
+    );
+    assert_eq!(
+        costly(with(&b"0 0 1 1 re f\n".repeat(100))),
+        Some("a PDF with much to draw")
+    );
+    assert_eq!(
+        costly(with(b"BI /W 1 /H 1 ID x EI")),
+        Some("a PDF with pictures in its text")
+    );
+    let drawn = open(pdf(&[with(&b"0 0 200 100 re f\n".repeat(5))]));
+    let (outline, page) = (drawn.outline(0).unwrap(), drawn.page(0).unwrap());
+    assert_eq!(outline.size, (page.image.width, page.image.height));
+    assert!(!outline.scan && (4.9..5.5).contains(&outline.painted));
+    assert_eq!(outline.layer.glyphs.len(), 11);
+    let scan = Sheet {
+        picture: Some([200.0, 0.0, 0.0, 100.0, 0.0, 0.0]),
+        ..Sheet::default()
+    };
+    assert!(!open(pdf(&[text()])).outline(0).unwrap().scan);
+    // Sixteen pixels across are no scan that anybody could read.
+    assert!(!open(pdf(&[scan])).outline(0).unwrap().scan);
+}
+
+#[test]
+fn streams_are_bounded_alone_and_together() {
+    let sheet = Sheet {
+        more: b"0 0 1 1 re f\n".repeat(10_000),
+        ..Sheet::default()
+    };
+    let plain = pdf(&[sheet.clone(), sheet]);
+    let mut document = lopdf::Document::load_mem(&plain).unwrap();
+    document.compress();
+    let mut packed = Vec::new();
+    document.save_to(&mut packed).unwrap();
+    let opened = |max_stream, max_streams| {
+        let options = Options {
+            max_stream,
+            max_streams,
+            ..Options::default()
+        };
+        Pdf::open(Arc::new(packed.clone()), options).map(drop)
+    };
+    assert_eq!(opened(200_000, 300_000), Ok(()));
+    for (one, all) in [(100_000, 300_000), (200_000, 200_000)] {
+        let error = opened(one, all).unwrap_err();
+        assert!(matches!(error, ImagingError::OutOfMemory { .. }));
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use maoocr_engine::answer::Answer;
-use maoocr_engine::document::{Document, PageText, Region, RegionKind};
+use maoocr_engine::answer::{self, Answer};
+use maoocr_engine::document::PageText;
 use maoocr_engine::imaging::{self, Format, ImagingError, Limits};
 use maoocr_engine::layer::Verdict;
 use maoocr_engine::page::{Page, PageError, PageRanges, Source};
@@ -18,6 +18,8 @@ use maoocr_pdf::{Options, Pdf, is_pdf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
+
+pub use maoocr_engine::answer::document as of_json;
 
 use crate::export;
 use crate::problem::Problem;
@@ -195,19 +197,10 @@ impl ReadPage {
     /// The JSON of callers: the answer's fields, of which the regions, where there are any, are the blocks.
     pub fn into_json(self) -> Value {
         // Plain data always serialises.
-        let json = |value: Result<Value, serde_json::Error>| value.unwrap_or(Value::Null);
-        let mut page = json(serde_json::to_value(self.answer));
-        let text = self.text.map(|text| json(serde_json::to_value(text)));
-        if let (Value::Object(page), Some(Value::Object(text))) = (&mut page, text) {
-            page.extend(text);
-        }
-        if self.index > 0 {
-            page["index"] = self.index.into();
-        }
-        if let Some(own) = self.own {
-            page["text_layer"] = json(serde_json::to_value(own));
-        }
-        page
+        let own = self
+            .own
+            .map(|own| serde_json::to_value(own).unwrap_or(Value::Null));
+        answer::page_json(self.answer, self.text, self.index, own)
     }
 }
 
@@ -444,38 +437,6 @@ fn too_many(count: usize, options: &PageOptions, (most, limits): (usize, &Limits
 fn none() -> ReadError {
     let detail = "`pages` selects none of the document's pages";
     ReadError::Choice(Problem::unprocessable("no_pages", detail).field("pages"))
-}
-
-/// The document in an answer's JSON. Pages that were read without looking for regions have paragraphs.
-///
-/// # Errors
-/// It is no answer of this version.
-pub fn of_json(answer: &Value) -> Result<Document, serde_json::Error> {
-    let pages = match answer.get("pages") {
-        Some(Value::Array(pages)) => pages.as_slice(),
-        _ => std::slice::from_ref(answer),
-    };
-    let pages = pages
-        .iter()
-        .map(|page| {
-            let mut page: PageText = PageText::deserialize(page)?;
-            for region in &mut page.regions {
-                if region.text.is_empty() && region.kind == RegionKind::Paragraph {
-                    region.text = paragraph(region, &page.lines);
-                }
-            }
-            Ok(page)
-        })
-        .collect::<Result<_, serde_json::Error>>()?;
-    Ok(Document { pages })
-}
-
-fn paragraph(region: &Region, lines: &[maoocr_engine::document::Line]) -> String {
-    let texts = region.lines.iter().filter_map(|&line| lines.get(line));
-    texts
-        .map(|line| line.text.as_str())
-        .collect::<Vec<_>>()
-        .join("\n")
 }
 
 impl From<ReadError> for Problem {

@@ -78,7 +78,7 @@ impl Said {
 
     /// Checks them.
     fn wishes(self, requirements: Requirements, headers: &HeaderMap) -> Result<Wishes, Problem> {
-        let form = export::Form::asked(self.format.as_deref(), headers)?;
+        let form = export::asked(self.format.as_deref(), headers)?;
         let complex = requirements.document_type == DocumentType::ComplexLayout;
         let structure = form.has_structure() || complex;
         let pages_text = self.pages.clone();

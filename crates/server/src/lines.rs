@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::reading::{Answer as Read, PageEvent, blank};
 
 /// The media type of such answers.
-pub const MEDIA_TYPE: &str = "application/x-ndjson";
+pub use maoocr_engine::export::form::LINES as MEDIA_TYPE;
 
 /// A line: one of these.
 #[derive(Serialize, ToSchema)]

@@ -30,9 +30,10 @@ use crate::store::NewEntry;
 pub use self::background::{
     Begin, Found, open_in_background, read_in_background, read_page_in_background,
 };
-pub use self::merge::{Merged, Merger, blank, merged};
+pub use self::merge::{Merged, Merger, blank};
 use self::watch::{Ear, Watch};
 pub use self::watch::{Event, PageEvent};
+pub use maoocr_engine::answer::merged;
 
 /// A picture to read.
 #[derive(Clone, Debug)]

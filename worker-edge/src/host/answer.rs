@@ -17,7 +17,8 @@ pub const ROUTE: &str = "x-maoocr-route";
 /// Whether the answer comes from the cache.
 pub const CACHE: &str = "x-maoocr-cache";
 /// What pages of other origins may see beside the body.
-const EXPOSED: &str = "x-request-id, retry-after, location, x-maoocr-cache, x-maoocr-route";
+const EXPOSED: &str =
+    "x-request-id, retry-after, location, x-maoocr-cache, x-maoocr-id, x-maoocr-route";
 
 /// An answer on its way out.
 pub struct Answer {
@@ -152,7 +153,7 @@ pub fn finish(asked: &Asked, result: Result<Answer, Problem>) -> Result<Response
         headers.set("access-control-allow-origin", origin)?;
         headers.set("access-control-expose-headers", EXPOSED)?;
     }
-    headers.set("vary", "origin, accept-encoding")?;
+    headers.set("vary", "accept, accept-encoding, origin")?;
     let init = js::object(&[
         ("status", given.status().into()),
         ("headers", headers.into()),

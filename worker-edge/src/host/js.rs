@@ -1,6 +1,7 @@
 //! The few things of the runtime that the crate `worker` has no words for.
 
 use js_sys::{Array, BigInt, Function, Object, Promise, Reflect, Uint8Array};
+use wasm_bindgen::closure::ScopedClosure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -390,4 +391,26 @@ pub fn object(fields: &[(&str, JsValue)]) -> JsValue {
         set(&object, name, value);
     }
     object.into()
+}
+
+/// Does work; a panic or a trap in it unwinds to JavaScript, which was called for that, and is an error.
+pub fn fenced<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let mut work = Some(work);
+    let mut done = None;
+    let mut call = || {
+        if let Some(work) = work.take() {
+            done = Some(work());
+        }
+    };
+    let closure = ScopedClosure::<dyn FnMut()>::borrow_mut(&mut call);
+    let called = closure
+        .as_ref()
+        .unchecked_ref::<Function>()
+        .call0(&JsValue::UNDEFINED);
+    drop(closure);
+    match (called, done) {
+        (Ok(_), Some(done)) => Ok(done),
+        (Ok(_), None) => Err("it was not called".into()),
+        (Err(thrown), _) => Err(words(&thrown)),
+    }
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod batch;
 mod callers;
+mod export;
 mod forward;
 mod js;
 mod objects;
@@ -224,6 +225,7 @@ async fn pass(exchange: &Exchange<'_>, work: Work, place: &Place<'_>) -> Result<
         whole: false,
         rights: &exchange.caller.rights,
         left: None,
+        elsewhere: None,
     };
     let wish = Wish {
         region: &exchange.region,

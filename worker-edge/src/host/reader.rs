@@ -1,37 +1,31 @@
-//! Reading in the isolate: the engine with the compact tiny models, loaded with the first light picture and kept.
+//! Reading in the isolate, by a module of its own (worker-edge/reader): it is loaded with the first light picture or PDF
+//! and kept. After a trap it is dropped, with all of its memory, and the next one is made.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 
-use js_sys::Function;
-use maoocr_engine::answer::Answer;
-use maoocr_engine::imaging::Limits;
-use maoocr_engine::pipeline::{Engine, EngineError};
-use maoocr_engine::plan::{DeviceClass, Requirements};
+use maoocr_engine::plan::Requirements;
 use maoocr_models::Manifest;
-use maoocr_models::manifest::{ModelEntry, Task};
-use maoocr_runtime::Device;
-use wasm_bindgen::closure::ScopedClosure;
+use maoocr_models::manifest::Task;
+use serde_json::json;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::Env;
 
 use super::js;
-use crate::config::Config;
 use crate::problem::Problem;
+use crate::route::Bounds;
+use crate::wishes::Wishes;
 
 /// The networks; the recogniser's alphabet comes with them.
 const NETWORKS: [&str; 2] = ["ppocrv6-tiny-det", "ppocrv6-tiny-rec"];
-/// Working memory of decoding, bytes.
-const DECODING: u64 = 32 << 20;
-/// Traps after which an isolate reads nothing more: each may have leaked what it had.
+/// Traps after which an isolate reads nothing more: the memory of what was dropped is the runtime's to free.
 const TRAPS: u32 = 3;
 
+/// An instance of the module.
 struct Reader {
-    engine: Engine,
-    manifest: Manifest,
+    reader: JsValue,
+    /// What has `stopped`, which says why it ended in a trap.
+    module: JsValue,
 }
 
 thread_local! {
@@ -39,84 +33,100 @@ thread_local! {
     static TRAPPED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether pictures are read here at all.
+/// Whether anything is read here at all.
 pub fn works() -> bool {
     TRAPPED.get() < TRAPS
 }
 
-/// Counts a trap.
-pub fn trapped() {
-    TRAPPED.set(TRAPPED.get() + 1);
+/// What came of a file.
+pub enum Read {
+    /// The answer's JSON.
+    Answer(String),
+    /// Why only a server can read it.
+    Elsewhere(String),
 }
 
-/// Reads the only page of a picture.
+/// Reads a picture's only page, or a PDF.
 pub async fn read(
     env: &Env,
-    config: &Config,
-    picture: &[u8],
+    bounds: Bounds,
+    file: &[u8],
     needs: &Requirements,
-) -> Result<Answer, Problem> {
+    wishes: &Wishes,
+) -> Result<Read, Problem> {
     let loaded = READER.with_borrow(Clone::clone);
     let reader = match loaded {
         Some(reader) => reader,
         None => load(env).await?,
     };
-    let installed: Vec<&ModelEntry> = NETWORKS
-        .iter()
-        .filter_map(|n| reader.manifest.get(n))
-        .collect();
-    let plan = reader.engine.plan(needs, &installed)?;
-    let limits = Limits {
-        max_bytes: config.bounds.bytes as usize,
-        max_pixels: config.bounds.pixels,
-        max_pages: 1,
-        max_memory: DECODING,
+    let pages = if wishes.form.is_single() {
+        1
+    } else {
+        bounds.pages
     };
-    let pages = fenced(|| now(reader.engine.read_file(picture, &limits, &plan, &mut ())));
-    let pages = match pages {
-        Ok(pages) => pages.map_err(problem)?,
-        Err(trap) => {
-            trapped();
-            // It was left in the middle of something.
-            READER.set(None);
-            std::mem::forget(reader);
-            return Err(Problem::internal("reader_failed", trap));
-        }
+    let order = json!({
+        "id": js::uuid(),
+        "requirements": needs,
+        "pages": wishes.pages,
+        "structure": wishes.structure,
+        "bounds": {"bytes": bounds.bytes, "pixels": bounds.pixels, "pages": pages},
+    });
+    let arguments = [js::array(file).into(), order.to_string().into()];
+    let read = match js::call(&reader.reader, "read", &arguments) {
+        Ok(read) => read,
+        Err(trap) => return dropped(&reader, &trap),
     };
-    let mut document = pages
-        .into_iter()
-        .next()
-        .ok_or_else(|| Problem::internal("reader_failed", "a picture without pages was decoded"))?;
-    document.id = js::uuid();
-    document.device = "edge".into();
-    Ok(document)
+    let text = |name: &str| js::get(&read, name).as_string();
+    if let Some(answer) = text("answer") {
+        return Ok(Read::Answer(answer));
+    }
+    if let Some(reason) = text("elsewhere") {
+        return Ok(Read::Elsewhere(reason));
+    }
+    let (code, detail) = (text("code"), text("detail"));
+    Err(Problem::of_file(
+        &code.unwrap_or_default(),
+        &detail.unwrap_or_default(),
+    ))
 }
 
-fn problem(error: EngineError) -> Problem {
-    error.into()
+/// Drops an instance that was left in the middle of something.
+fn dropped(reader: &Reader, trap: &JsValue) -> Result<Read, Problem> {
+    READER.set(None);
+    TRAPPED.set(TRAPPED.get() + 1);
+    let limit = js::call(&reader.module, "stopped", &[]);
+    match limit.ok().and_then(|limit| limit.as_string()) {
+        Some(limit) => {
+            worker::console_log!("a PDF is too much for the edge: {limit}");
+            Ok(Read::Elsewhere("a PDF with much to draw".into()))
+        }
+        None => Err(Problem::internal("reader_failed", js::words(trap))),
+    }
 }
 
 async fn load(env: &Env) -> Result<Rc<Reader>, Problem> {
+    let failed = |thrown: JsValue| Problem::internal("reader_failed", js::words(&thrown));
     let manifest = Manifest::built_in();
-    let engine = Engine::new(DeviceClass::Constrained);
+    let module = js::ask(&js_sys::global(), "openReader", &[])
+        .await
+        .map_err(failed)?;
+    let reader = js::get(&module, "reader");
     for name in NETWORKS {
         let entry = manifest
             .get(name)
             .ok_or_else(|| unusable(name, "it is not in the manifest"))?;
-        let bytes = model(env, &manifest, name).await?;
+        let network = model(env, &manifest, name).await?;
         let dictionary = match &entry.dictionary {
-            Some(dictionary) => Some(model(env, &manifest, dictionary).await?),
-            None => None,
+            Some(dictionary) => js::array(&model(env, &manifest, dictionary).await?).into(),
+            None => JsValue::UNDEFINED,
         };
-        let session = fenced(|| Device::Cpu.load(&bytes)).map_err(|trap| unusable(name, &trap))?;
-        let session = session.map_err(|e| unusable(name, &e.to_string()))?;
-        engine
-            .install_files(entry.clone(), session, &bytes, dictionary.as_deref())
-            .map_err(problem)?;
+        let arguments = [name.into(), js::array(&network).into(), dictionary];
+        js::call(&reader, "install", &arguments)
+            .map_err(|thrown| unusable(name, &js::words(&thrown)))?;
     }
     // Another request may have done the same meanwhile; one of both stays.
     Ok(READER.with_borrow_mut(|kept| {
-        kept.get_or_insert_with(|| Rc::new(Reader { engine, manifest }))
+        kept.get_or_insert_with(|| Rc::new(Reader { reader, module }))
             .clone()
     }))
 }
@@ -155,35 +165,4 @@ async fn model(env: &Env, manifest: &Manifest, name: &str) -> Result<Vec<u8>, Pr
 
 fn unusable(name: &str, why: &str) -> Problem {
     Problem::internal("model_unusable", format!("{name}: {why}"))
-}
-
-/// The value of a future that never waits: a CPU's.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    let mut context = Context::from_waker(Waker::noop());
-    match pin!(future).poll(&mut context) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("the CPU executor waits for nothing"),
-    }
-}
-
-/// Does work; a panic or a trap in it unwinds to JavaScript, which was called for that, and is an error.
-pub fn fenced<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    let mut work = Some(work);
-    let mut done = None;
-    let mut call = || {
-        if let Some(work) = work.take() {
-            done = Some(work());
-        }
-    };
-    let closure = ScopedClosure::<dyn FnMut()>::borrow_mut(&mut call);
-    let called = closure
-        .as_ref()
-        .unchecked_ref::<Function>()
-        .call0(&JsValue::UNDEFINED);
-    drop(closure);
-    match (called, done) {
-        (Ok(_), Some(done)) => Ok(done),
-        (Ok(_), None) => Err("it was not called".into()),
-        (Err(thrown), _) => Err(js::words(&thrown)),
-    }
 }

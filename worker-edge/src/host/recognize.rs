@@ -6,15 +6,18 @@ use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
 use worker::{Context, Env};
 
+use super::Exchange;
 use super::answer::{Answer, CACHE};
+use super::export;
 use super::forward::{Body, DEADLINE, Incoming, Outgoing, forward};
 use super::js::{self, header};
+use super::reader::{self, Read};
 use super::state::{hold, origins, release};
-use super::{Exchange, reader};
 use crate::intake::{self, Found, Kind};
 use crate::origins::Wish;
 use crate::problem::Problem;
 use crate::route::{Decision, Facts, Light, Picture, Servers, Work, capability, is_heavy, route};
+use crate::wishes::{Said, Wishes};
 
 /// Bytes of a body that say how large its picture is, mostly.
 const HEADERS: usize = 64 << 10;
@@ -85,7 +88,8 @@ pub async fn recognize(
     result
 }
 
-/// What a body says, and its picture. Where looking ends in a trap, it says nothing here, and all to a server.
+/// What a body says, and its picture. Where looking ends in a trap, it says nothing here, and all to a server. A body whose
+/// beginning alone is here, is not refused for it.
 fn look<'a>(
     kind: &Kind,
     body: &'a [u8],
@@ -93,14 +97,13 @@ fn look<'a>(
     whole: bool,
     limits: &Limits,
 ) -> Result<(Found<'a>, Picture), Problem> {
-    let looked = reader::fenced(|| {
+    let looked = js::fenced(|| {
         let found = intake::look(kind, body, query, whole)?;
         let whole = whole && found.understood;
         let picture = intake::picture(found.file.as_deref(), whole, limits);
         Ok((found, picture))
     });
     looked.unwrap_or_else(|trap| {
-        reader::trapped();
         worker::console_error!("a body could not be looked into: {trap}");
         Ok((Found::default(), Picture::Unknown))
     })
@@ -152,16 +155,28 @@ async fn answer(
         None => Picture::Unknown,
     };
     let file = found.file.as_deref();
+    let pdf = picture == Picture::Pdf;
+    let whole_and_clear = whole && found.understood;
     let unsaid = Requirements::default();
     let needs = found.requirements.as_ref().unwrap_or(&unsaid);
+    // Of a beginning nobody knows what follows.
+    let (said, accept) = match whole_and_clear {
+        true => (
+            found.said.clone(),
+            header(&exchange.request.headers(), "accept"),
+        ),
+        false => (Said::default(), None),
+    };
+    let wishes = said.wishes(needs, accept.as_deref())?;
     let facts = Facts {
         work: Work::Recognize,
         requirements: needs,
         picture: &picture,
         bytes: file.map(|f| f.len() as u64),
-        whole: whole && found.understood,
+        whole: whole_and_clear,
         rights: &exchange.caller.rights,
         left: deadline.map(|deadline| deadline.saturating_sub(js::now())),
+        elsewhere: wishes.elsewhere(pdf),
     };
     let wish = Wish {
         region: &exchange.region,
@@ -181,29 +196,40 @@ async fn answer(
     if let Decision::Refuse(problem) = decision {
         return Err(problem);
     }
-    // An answer follows from the picture, the needs, the models; it is its caller's alone.
-    let here = matches!(decision, Decision::Here { .. });
-    let mut key = match (file, facts.whole && config.cache_time > 0) {
-        (Some(file), true) => Some(cache_key(file, needs, &exchange.caller.owner, here).await?),
+    // An answer follows from the picture, the needs, the models; it is its caller's alone. What a PDF says is the same
+    // wherever it is read.
+    let here = matches!(decision, Decision::Here { .. }) && !pdf;
+    let mut keys = match (
+        file,
+        facts.whole && wishes.is_plain() && config.cache_time > 0,
+    ) {
+        (Some(file), true) => {
+            Some(Keys::of(file, needs, &wishes, pdf, &exchange.caller.owner, here).await?)
+        }
         _ => None,
     };
     let fresh = header(&exchange.request.headers(), "cache-control")
         .is_some_and(|v| v.contains("no-cache"));
-    if let (Some(key), false) = (&key, fresh)
-        && let Some(response) = cached(key).await
+    if let (Some(keys), false) = (&keys, fresh)
+        && let Some(answer) = kept(keys, &wishes, &found.name).await?
     {
-        let route = header(&response.headers(), super::answer::ROUTE).unwrap_or_default();
-        let response = marked(response, "hit", None)?;
-        return Ok(Answer::of(response, route));
+        return Ok(answer);
     }
     let read = match decision {
         Decision::Here { reason } => {
-            match reader::read(env, config, file.unwrap_or_default(), needs).await {
-                Ok(document) => Ok((document, reason)),
+            let read = reader::read(env, config.bounds, file.unwrap_or_default(), needs, &wishes);
+            let there = !servers.order.is_empty();
+            match read.await {
+                Ok(Read::Answer(json)) => Ok((json, reason)),
+                Ok(Read::Elsewhere(reason)) if there => Err((servers.order, reason)),
+                Ok(Read::Elsewhere(reason)) => {
+                    let mut problem = Problem::no_origin().after(servers.retry_after);
+                    problem.detail = format!("{}; the edge can't read {reason}", problem.detail);
+                    return Err(problem);
+                }
                 // A server has its own models, and more memory.
                 Err(problem)
-                    if !servers.order.is_empty()
-                        && (problem.status == 500 || problem.code == "out_of_memory") =>
+                    if there && (problem.status == 500 || problem.code == "out_of_memory") =>
                 {
                     worker::console_error!(
                         "{} {}: {}",
@@ -212,24 +238,28 @@ async fn answer(
                         problem.cause.as_deref().unwrap_or_default()
                     );
                     // What it was looked for under is an answer of the edge's.
-                    key = None;
-                    Err((servers.order, "the edge could not read it"))
+                    keys = keys.filter(|_| pdf);
+                    Err((servers.order, "the edge could not read it".into()))
                 }
                 Err(problem) => return Err(problem),
             }
         }
-        Decision::Forward { order, reason } => Err((order, reason)),
+        Decision::Forward { order, reason } => Err((order, reason.into())),
         Decision::Refuse(problem) => return Err(problem),
     };
-    let (response, route) = match read {
-        Ok((document, reason)) => {
+    let (answer, keep) = match read {
+        Ok((json, reason)) => {
             if deadline.is_some_and(|deadline| js::now() >= deadline) {
                 return Err(Problem::late());
             }
-            let json = serde_json::to_string(&document)
-                .map_err(|e| Problem::internal("answer_failed", e))?;
-            let answer = Answer::text(200, "application/json", &json)?;
-            (answer.response, format!("edge: {reason}"))
+            let route = format!("edge: {reason}");
+            let mut answer = match wishes.form.format {
+                None => Answer::text(200, "application/json", &json)?,
+                Some(_) => export::answer(wishes.form, &json, &found.name)?,
+            };
+            answer.route = route;
+            let kept = Answer::text(200, "application/json", &json)?;
+            (answer, keys.map(|keys| (keys.json, Some(kept))))
         }
         Err((order, reason)) => {
             let headers = exchange.request.headers();
@@ -252,13 +282,23 @@ async fn answer(
                 idempotent: true,
             };
             let Incoming { name, response } = forward(config, &order, &out).await?;
-            (response, format!("{name}: {reason}"))
+            let good = response.status() == 200;
+            let answer = Answer::of(response, format!("{name}: {reason}"));
+            let keys = keys.filter(|_| good);
+            (
+                answer,
+                keys.map(|keys| (keys.form.unwrap_or(keys.json), None)),
+            )
         }
     };
-    let Some(key) = key.filter(|_| response.status() == 200) else {
-        return Ok(Answer::of(response, route));
+    let Some((key, kept)) = keep else {
+        return Ok(answer);
     };
-    let stored = response.clone().map_err(broken)?;
+    let Answer { response, route } = answer;
+    let stored = match kept {
+        Some(kept) => kept.response,
+        None => response.clone().map_err(broken)?,
+    };
     let stored = marked(stored, "hit", Some((&route, config.cache_time)))?;
     context.wait_until(async move {
         if let Err(thrown) = store(&key, &stored).await {
@@ -268,6 +308,32 @@ async fn answer(
     Ok(Answer::of(marked(response, "miss", None)?, route))
 }
 
+/// A kept answer, as it is or in the form that is asked for.
+async fn kept(keys: &Keys, wishes: &Wishes, name: &str) -> Result<Option<Answer>, Problem> {
+    if let Some(response) = cached(&keys.json).await {
+        let route = header(&response.headers(), super::answer::ROUTE).unwrap_or_default();
+        if wishes.form.format.is_none() {
+            return Ok(Some(Answer::of(marked(response, "hit", None)?, route)));
+        }
+        // A cache that fails is an empty one.
+        if let Ok(json) = js::text(&response).await
+            && json.len() <= export::LARGEST
+        {
+            let made = export::answer(wishes.form, &json, name)?;
+            let route = "edge: made of a cached answer";
+            return Ok(Some(Answer::of(marked(made.response, "hit", None)?, route)));
+        }
+    }
+    let Some(form) = &keys.form else {
+        return Ok(None);
+    };
+    let Some(response) = cached(form).await else {
+        return Ok(None);
+    };
+    let route = header(&response.headers(), super::answer::ROUTE).unwrap_or_default();
+    Ok(Some(Answer::of(marked(response, "hit", None)?, route)))
+}
+
 /// The fields of a query.
 pub fn pairs(query: &str) -> Vec<(String, String)> {
     worker::url::form_urlencoded::parse(query.as_bytes())
@@ -275,21 +341,39 @@ pub fn pairs(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-async fn cache_key(
-    file: &[u8],
-    needs: &Requirements,
-    owner: &str,
-    here: bool,
-) -> Result<String, Problem> {
-    let failed = |thrown: JsValue| Problem::internal("cache_failed", js::words(&thrown));
-    let picture = js::hex(&js::sha256(file).await.map_err(failed)?);
-    let needs = serde_json::to_string(needs).unwrap_or_default();
-    let text = format!(
-        "{}\n{picture}\n{needs}\n{owner}\n{here}",
-        env!("CARGO_PKG_VERSION")
-    );
-    let name = js::hex(&js::sha256(text.as_bytes()).await.map_err(failed)?);
-    Ok(format!("https://cache.invalid/{name}"))
+/// What an answer is kept under.
+struct Keys {
+    /// Its JSON, of which the other forms are made.
+    json: String,
+    /// It in another form, as a server made it.
+    form: Option<String>,
+}
+
+impl Keys {
+    async fn of(
+        file: &[u8],
+        needs: &Requirements,
+        wishes: &Wishes,
+        pdf: bool,
+        owner: &str,
+        here: bool,
+    ) -> Result<Self, Problem> {
+        let failed = |thrown: JsValue| Problem::internal("cache_failed", js::words(&thrown));
+        let picture = js::hex(&js::sha256(file).await.map_err(failed)?);
+        let needs = serde_json::to_string(needs).unwrap_or_default();
+        let text = format!(
+            "{}\n{picture}\n{needs}\n{}\n{owner}\n{here}",
+            env!("CARGO_PKG_VERSION"),
+            wishes.fingerprint(pdf),
+        );
+        let name = js::hex(&js::sha256(text.as_bytes()).await.map_err(failed)?);
+        let json = format!("https://cache.invalid/{name}");
+        let form = wishes
+            .form
+            .format
+            .map(|_| format!("{json}.{}", wishes.form.name));
+        Ok(Self { json, form })
+    }
 }
 
 fn cache() -> JsValue {

@@ -1,4 +1,4 @@
-//! `xtask-bindgen web|nodejs NAME MODULE FOLDER`: the module with its JavaScript and types, as NAME, into the folder.
+//! `xtask-bindgen web|nodejs|no-modules NAME MODULE FOLDER`: the module with its JavaScript and types, as NAME, into the folder.
 
 use anyhow::{Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
@@ -6,13 +6,14 @@ use wasm_bindgen_cli_support::Bindgen;
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [target, name, module, folder] = &arguments[..] else {
-        bail!("usage: xtask-bindgen web|nodejs NAME MODULE FOLDER");
+        bail!("usage: xtask-bindgen web|nodejs|no-modules NAME MODULE FOLDER");
     };
     let mut bindgen = Bindgen::new();
     match target.as_str() {
         "web" => bindgen.web(true)?,
         "nodejs" => bindgen.nodejs(true)?,
-        _ => bail!("{target}: neither web nor nodejs"),
+        "no-modules" => bindgen.no_modules(true)?,
+        _ => bail!("{target}: neither web nor nodejs nor no-modules"),
     };
     bindgen
         .input_path(module)

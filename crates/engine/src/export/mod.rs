@@ -8,6 +8,7 @@ mod csv;
 mod date;
 #[cfg(feature = "office")]
 mod docx;
+pub mod form;
 mod hocr;
 mod html;
 mod json;

@@ -27,6 +27,7 @@ use image::metadata::Orientation;
 use serde::Serialize;
 
 pub use error::ImagingError;
+pub use sniff::is_pdf;
 
 use crate::page::Source;
 use pixels::Samples;

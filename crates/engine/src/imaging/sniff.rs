@@ -123,3 +123,8 @@ fn describe(bytes: &[u8], at: impl Fn(usize, &[u8]) -> bool) -> String {
     }
     "these bytes are no picture format known here".into()
 }
+/// Whether bytes are those of a PDF: its mark stands in the first 1024 (ISO 32000-1, annex H, note 13).
+pub fn is_pdf(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(1024)];
+    head.windows(5).any(|w| w == b"%PDF-")
+}

@@ -1,5 +1,6 @@
 //! What the caller needs → which models and stages: [`Requirements`] → [`Plan`].
 
+mod json;
 mod languages;
 mod requirements;
 
@@ -7,6 +8,7 @@ use maoocr_models::Manifest;
 use maoocr_models::manifest::{ModelEntry, Task, Tier};
 use serde::Serialize;
 
+pub use json::JsonRequirements;
 pub use languages::Language;
 pub use requirements::{DocumentType, Level, RequirementError, Requirements};
 

@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::auth::{Caller, now};
 use crate::body::Memory;
 use crate::document::PageOptions;
-use crate::export::Form;
+use crate::export;
 use crate::json::{self, Address, JsonRequirements, List, Text};
 use crate::kept::{self, UPLOAD};
 use crate::pool::Stop;
@@ -357,7 +357,7 @@ pub async fn complete(
         return Err(Problem::unprocessable("too_many_documents", detail).field("messages"));
     }
     let deadline = reading::deadline(&app, wanted);
-    let form = Form::named("md")?;
+    let form = export::named("md")?;
     let (mut texts, mut pages) = (Vec::new(), 0);
     for document in documents {
         let mut memory = app.memory();
@@ -375,7 +375,11 @@ pub async fn complete(
         };
         let answer = reading::read(&app, order, deadline, None).await?;
         pages += answer.pages.len();
-        texts.push(form.text(&answer.into_json(), &name)?.trim().to_string());
+        texts.push(
+            export::text(form, &answer.into_json(), &name)?
+                .trim()
+                .to_string(),
+        );
     }
     let model = request
         .model

@@ -15,7 +15,7 @@ use crate::api::{Path, Query, within};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::config::Switch;
-use crate::export::Form;
+use crate::export;
 use crate::lines::AnswerLine;
 use crate::pool::{Lane, Stop};
 use crate::problem::Problem;
@@ -196,7 +196,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     allowed(&app, &caller)?;
-    let form = Form::asked(wanted.format.as_deref(), &headers)?;
+    let form = export::asked(wanted.format.as_deref(), &headers)?;
     let entry = app.store.entry(&caller.owner, id).await?;
     let entry = entry.ok_or_else(none)?;
     if form.is_pdf() {
@@ -216,9 +216,9 @@ pub async fn show(
         let stop = Stop::at(Some(reading::deadline(&app, None)));
         let made =
             searchable::make(&app, Lane::Interactive, original, entry.document, stop).await?;
-        return Ok(form.pdf(made, Some(&id.to_string())));
+        return Ok(export::pdf(made, Some(&id.to_string())));
     }
-    form.response(entry.document, &entry.summary.name)
+    export::response(form, entry.document, &entry.summary.name)
 }
 
 /// Delete an answer

@@ -187,13 +187,13 @@ async fn at_once(
     let answer = reading::read(app, order, deadline, None).await?;
     let hit = if answer.cached { "hit" } else { "miss" };
     let mut response = match original {
-        None => form.response(answer.into_json(), &name)?,
+        None => export::response(form, answer.into_json(), &name)?,
         Some(original) => {
             let id = answer.id.to_string();
             let stop = Stop::at(Some(deadline));
             let answer = answer.into_json();
             let made = searchable::make(app, Lane::Interactive, original, answer, stop).await?;
-            form.pdf(made, Some(&id))
+            export::pdf(made, Some(&id))
         }
     };
     drop(held);

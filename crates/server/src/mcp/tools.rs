@@ -19,7 +19,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::{Handler, find, resource, uri};
 use crate::app::App;
 use crate::document::PageOptions;
-use crate::export::Form;
+use crate::export;
 use crate::kept;
 use crate::pool::{Lane, Stop};
 use crate::problem::Problem;
@@ -239,9 +239,9 @@ async fn text(
     context: RequestContext<RoleServer>,
     form: &str,
 ) -> Result<CallToolResult, Problem> {
-    let form = Form::named(form)?;
+    let form = export::named(form)?;
     let read = read(handler, parse(arguments)?, form.has_structure(), context).await?;
-    let text = form.text(&read.answer, &read.name)?;
+    let text = export::text(form, &read.answer, &read.name)?;
     Ok(CallToolResult::success(vec![ContentBlock::text(text)]))
 }
 

@@ -1,68 +1,9 @@
 //! Pages → the answer of a file.
 
+use maoocr_engine::answer::Totals;
 use serde_json::{Value, json};
 
-/// Merges pages into one answer: the first page that was read, with `text`, `confidence` and `processing_time` of all of
-/// them and the pages themselves in `pages` if there are several.
-pub fn merged(mut pages: Vec<Value>) -> Value {
-    if pages.len() == 1 {
-        return pages.remove(0);
-    }
-    let read = pages.iter().find(|page| page.get("error").is_none());
-    let Some(mut whole) = read.cloned() else {
-        return Value::Null;
-    };
-    let mut totals = Totals::default();
-    for page in &pages {
-        totals.add(page);
-    }
-    totals.set(&mut whole);
-    whole["pages"] = Value::Array(pages);
-    whole
-}
-
-/// What an answer has of all its pages.
-#[derive(Default)]
-struct Totals {
-    text: Option<String>,
-    /// Of confidence by character.
-    sum: f64,
-    characters: f64,
-    seconds: f64,
-}
-
-impl Totals {
-    fn add(&mut self, page: &Value) {
-        let number = |field: &str| page[field].as_f64().unwrap_or(0.0);
-        let text = page["text"].as_str().unwrap_or_default();
-        match &mut self.text {
-            None => self.text = Some(text.into()),
-            Some(whole) => {
-                whole.push_str("\n\n");
-                whole.push_str(text);
-            }
-        }
-        let characters = text.chars().count() as f64;
-        self.sum += number("confidence") * characters;
-        self.characters += characters;
-        self.seconds += number("processing_time");
-    }
-
-    fn confidence(&self) -> f64 {
-        match self.characters > 0.0 {
-            true => self.sum / self.characters,
-            false => 0.0,
-        }
-    }
-
-    fn set(&self, whole: &mut Value) {
-        whole["text"] = json!(self.text.as_deref().unwrap_or_default());
-        whole["confidence"] = json!(self.confidence());
-        whole["processing_time"] = json!(self.seconds);
-    }
-}
-
-/// Merges pages that come one at a time, as JSON, as [`merged`] does. Of each it keeps what the answer will hold, as text:
+/// Merges pages that come one at a time, as JSON, as [`merged`](maoocr_engine::answer::merged) does. Of each it keeps what the answer will hold, as text:
 /// the parsed pages of a long file would take several times the memory.
 #[derive(Default)]
 pub struct Merger {
@@ -172,18 +113,9 @@ pub fn blank(index: usize, error: &Value, like: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use maoocr_engine::answer::merged;
 
-    #[test]
-    fn several_pages_make_one_answer() {
-        let page = |text: &str, confidence: f64| json!({"text": text, "confidence": confidence, "processing_time": 0.5, "width": 3});
-        let whole = merged(vec![page("abc", 1.0), page("d", 0.6)]);
-        assert_eq!(whole["text"], "abc\n\nd");
-        assert_eq!(whole["confidence"], 0.9);
-        assert_eq!(whole["processing_time"], 1.0);
-        assert_eq!(whole["pages"].as_array().unwrap().len(), 2);
-        assert_eq!(merged(vec![page("abc", 1.0)]), page("abc", 1.0));
-    }
+    use super::*;
 
     #[test]
     fn pages_that_come_one_at_a_time_make_the_same_answer() {
