@@ -48,8 +48,8 @@ try {
 function edge(description) {
   for (const path of OPERATORS) delete description.paths[path];
   description.info.description +=
-    " At the edge, light pictures are read where the request arrives, others on a server; the header `x-maoocr-route`" +
-    " says where and why.";
+    " At the edge, light pictures and small PDFs are read where the request arrives, others on a server; the header" +
+    " `x-maoocr-route` says where and why.";
   // The edge keeps nothing in a database.
   description.paths["/ready"].get.responses[200].content = description.paths["/health"].get.responses[200].content;
   delete description.components.schemas.Ready;

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
+import { report, sheets } from "./pdfs.mjs";
 import { build, edge, form, origin, origins, sample } from "./stand.mjs";
 
 const FAST = { speed_requirement: "high" };
@@ -12,12 +13,15 @@ const median = (list) => list.toSorted((x, y) => x - y)[list.length >> 1];
 const quantile = (list, q) => list.toSorted((x, y) => x - y)[Math.floor((list.length - 1) * q)];
 
 const worker = join(build, "worker");
-const parts = ["worker.mjs", "maoocr_edge.js", "maoocr_edge_bg.wasm"].map((name) => readFileSync(join(worker, name)));
-const whole = Buffer.concat(parts);
-console.log(
-  `bundle: ${megabytes(whole.length)}, gzip ${megabytes(gzipSync(whole, { level: 9 }).length)}, ` +
-    `brotli ${megabytes(brotliCompressSync(whole).length)}`,
-);
+const parts = ["worker.mjs", "maoocr_edge.js", "maoocr_edge_bg.wasm"];
+const reader = ["reader.mjs", "maoocr_edge_reader.js", "maoocr_edge_reader_bg.wasm"];
+for (const [what, names] of Object.entries({ bundle: [...parts, ...reader], "what routes": parts, "what reads": reader })) {
+  const whole = Buffer.concat(names.map((name) => readFileSync(join(worker, name))));
+  console.log(
+    `${what}: ${megabytes(whole.length)}, gzip ${megabytes(gzipSync(whole, { level: 9 }).length)}, ` +
+      `brotli ${megabytes(brotliCompressSync(whole).length)}`,
+  );
+}
 
 const starts = [];
 for (let i = 0; i < 9; i++) {
@@ -33,6 +37,15 @@ for (let i = 0; i < 9; i++) {
       const ms = Math.round(performance.now() - began);
       const isolate = Object.entries(await measured.isolate()).map(([what, bytes]) => `${what} ${megabytes(bytes)}`);
       console.log(`${name}: ${answer.headers.get("x-maoocr-route")}, ${ms} ms; ${isolate.join(", ")}`);
+    }
+    for (const pages of [1, 1, 3, 1]) {
+      const file = sheets(Array.from({ length: pages }, (_, i) => report(i + 1)));
+      const began = performance.now();
+      const answer = await fetch(`${measured.url}/api/ocr/recognize`, { method: "POST", body: form(file) });
+      await answer.arrayBuffer();
+      const ms = Math.round(performance.now() - began);
+      const isolate = Object.entries(await measured.isolate()).map(([what, bytes]) => `${what} ${megabytes(bytes)}`);
+      console.log(`PDF of ${pages}: ${answer.headers.get("x-maoocr-route")}, ${ms} ms; ${isolate.join(", ")}`);
     }
   }
   await measured.stop();

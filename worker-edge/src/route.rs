@@ -462,6 +462,7 @@ mod tests {
                 whole: true,
                 rights: &Right::ALL,
                 left,
+                elsewhere: None,
             };
             let servers = Servers {
                 order,

@@ -22,20 +22,19 @@ const HEADERS: &str = "
 connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'
 ";
 
-/// The module as the compiler leaves it.
-pub fn compile() -> Result<PathBuf> {
-    wasm::compile("maoocr-edge", "wasm", &[], false)
-}
-
-/// What it reads with, likewise.
-pub fn compile_reader() -> Result<PathBuf> {
-    wasm::compile("maoocr-edge-reader", "wasm", &[], false)
+/// The modules as the compiler leaves them: what routes, and what reads.
+pub fn compile() -> Result<(PathBuf, PathBuf)> {
+    // Together, so that what both need compiles once.
+    let packages = ["maoocr-edge", "maoocr-edge-reader"];
+    let mut modules = wasm::compile_all(&packages, "wasm", &[], false)?;
+    let reader = modules.remove(1);
+    Ok((modules.remove(0), reader))
 }
 
 /// Builds the module and gathers the files beside it: models, documentation and, where it is built, the web app.
 pub fn build(maoocr: &Path) -> Result<()> {
     node::prepare()?;
-    let (module, reader) = (compile()?, compile_reader()?);
+    let (module, reader) = compile()?;
     let own = root()?.join("worker-edge");
     let (worker, assets) = (own.join("build/worker"), own.join("build/assets"));
     for folder in [&worker, &assets] {

@@ -53,8 +53,7 @@ pub fn run() -> Result<()> {
     let modules = beside("WebAssembly modules", "16 min", || {
         let bundles = [wasm::RELAXED, wasm::CPU, wasm::DOCUMENTS, wasm::GPU];
         bundles.iter().try_for_each(wasm::Bundle::build)?;
-        edge::compile()?;
-        edge::compile_reader().map(drop)
+        edge::compile().map(drop)
     });
     step("tests in Rust", "", || {
         cargo_test(&maoocr, &[], lints::with)

@@ -217,7 +217,7 @@ pub fn compile(package: &str, profile: &str, features: &[&str], relaxed: bool) -
 }
 
 /// Those of several packages, in their order.
-fn compile_all(
+pub fn compile_all(
     packages: &[&str],
     profile: &str,
     features: &[&str],

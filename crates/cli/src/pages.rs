@@ -81,6 +81,7 @@ impl PageArguments {
             password: self.password.clone().unwrap_or_default(),
             limits: limits.clone(),
             seconds: Some(self.page_seconds.into()),
+            ..Options::default()
         }
     }
 

@@ -130,5 +130,6 @@ pub fn pdf_options(request: &Request, limits: Limits) -> Options {
         password: request.password.clone(),
         limits,
         seconds: Some(request.page_seconds),
+        ..Options::default()
     }
 }

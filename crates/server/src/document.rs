@@ -332,6 +332,7 @@ pub fn open_pdf(
         password: options.password.clone(),
         limits: countless(limits),
         seconds: Some(PAGE_SECONDS),
+        ..Options::default()
     };
     let document = Pdf::open(Arc::new(file.to_vec()), how).map_err(whole)?;
     let count = document.count();

@@ -68,6 +68,7 @@ fn read(
             password: original.password.clone(),
             limits: document::countless(limits),
             seconds: Some(document::PAGE_SECONDS),
+            ..Options::default()
         };
         let mut pages: Vec<usize> = parts.iter().map(|part| part.page).collect();
         pages.dedup();

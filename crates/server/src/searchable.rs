@@ -98,6 +98,7 @@ fn extend(
         password: original.password.clone(),
         limits: document::countless(limits),
         seconds: Some(document::PAGE_SECONDS),
+        ..Options::default()
     };
     // Refuses what is too large or too deep before anything else looks at it.
     let count = Pdf::open(file.clone(), options)

@@ -115,6 +115,7 @@ impl Pdf {
                 password: password.clone(),
                 limits,
                 seconds: Some(SECONDS),
+                ..Options::default()
             };
             let pdf = maoocr_pdf::Pdf::open(bytes.clone(), options)?;
             Ok(Self(Rc::new(Inner {

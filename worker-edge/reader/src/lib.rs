@@ -180,10 +180,14 @@ impl Reader {
         let page = page.map_err(|error| Refusal::from(error.error))?;
         drop(source);
         let options = pdf::structure();
-        let read =
-            self.engine
-                .read_document_page(page, Default::default(), Some(&options), plan, &mut ());
-        let read = now(read)?;
+        let mut nobody = ();
+        let read = now(self.engine.read_document_page(
+            page,
+            Default::default(),
+            Some(&options),
+            plan,
+            &mut nobody,
+        ))?;
         let answer = self.named(read.answer, order);
         Ok(answer::page_json(answer, Some(read.text), 0, None))
     }
