@@ -39,7 +39,7 @@ async function send(base, file, fields = {}, headers = {}) {
     status: response.status,
     text,
     type,
-    body: /json/u.test(type) ? JSON.parse(text) : undefined,
+    body: /^application\/(problem\+)?json/u.test(type) ? JSON.parse(text) : undefined,
     route: response.headers.get("x-maoocr-route"),
     cache: response.headers.get("x-maoocr-cache"),
     id: response.headers.get("x-maoocr-id"),
