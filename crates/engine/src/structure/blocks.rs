@@ -364,6 +364,23 @@ fn ends(
         return true;
     }
     let short = last.area.x1 < right - (0.12 * (right - left)).max(2.0 * h);
+    // What is set at the right doesn't begin what stands at the left.
+    let across = right - left;
+    let shifted = last.area.x0 > left + 0.5 * across && row.area.x0 < left + 0.3 * across;
+    if block.rows.len() == 1 && shifted {
+        return true;
+    }
+    // Ideographs fill their rows: they break anywhere.
+    let starts_left = |r: &TextRow| r.area.x0 < left + 4.5 * h;
+    if super::wording::breaks_anywhere(&last.text, &row.text)
+        && last.area.x1 < right - 0.3 * across
+        && across > 12.0 * h
+        && !both
+        && starts_left(last)
+        && starts_left(row)
+    {
+        return true;
+    }
     // Boxes of one or two characters are higher than the line.
     let characters = |r: &TextRow| super::wording::length(&r.text);
     let larger = a.max(b) / h;
@@ -403,7 +420,7 @@ fn ends(
     }
     let reference =
         |t: &str| t.starts_with('[') && t.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
-    if reference(&row.text) {
+    if reference(&row.text) || super::wording::clause(&row.text) {
         return true;
     }
     // Indented first rows.

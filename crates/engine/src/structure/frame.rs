@@ -98,16 +98,11 @@ impl Frame {
             Point::new(finite(p.x), finite(p.y))
         });
         let (right, down) = Quad(corners).along();
-        let turned = down.abs() > right.abs();
         let [a, b, c, d] = corners;
-        let [a, b, c, d] = if turned { [d, a, b, c] } else { [a, b, c, d] };
-        let (left, right) = ((a.x + d.x) / 2.0, (b.x + c.x) / 2.0);
-        let (top, bottom) = ((a.y + b.y) / 2.0, (d.y + c.y) / 2.0);
-        Box {
-            x0: left.min(right),
-            y0: top.min(bottom),
-            x1: left.max(right),
-            y1: top.max(bottom),
+        if down.abs() > right.abs() {
+            Box::through(&[d, a, b, c])
+        } else {
+            Box::through(&corners)
         }
     }
 

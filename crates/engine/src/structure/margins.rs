@@ -71,9 +71,16 @@ pub fn margins(
             let text: String = members.iter().map(|&i| lines[i].text.as_str()).collect();
             page_number(&text)
         };
+        // The uppermost rule of a table is no rule below a running head.
+        let own = |y: f32| {
+            let near = 0.3 * text_height;
+            let mut areas = solids.iter().map(|s| s.area);
+            areas.any(|a| y > a.y0 - near && y < a.y1 + near)
+        };
         let ruled = |from: f32, to: f32| {
             rules.level.iter().any(|s| {
-                s.middle() > from && s.middle() < to && s.length() > 0.5 * frame.width as f32 * 0.7
+                let y = s.middle();
+                y > from && y < to && !own(y) && s.length() > 0.5 * frame.width as f32 * 0.7
             })
         };
         for (area, members) in rows.iter().take(2) {

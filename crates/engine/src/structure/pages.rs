@@ -1,7 +1,7 @@
 //! What crosses pages: running heads, paragraphs and tables that go on.
 
 use super::wording::{page_number, sentence_ends};
-use crate::document::{Document, RegionKind};
+use crate::document::{Document, PageText, RegionKind};
 
 /// How many regions from the top and the bottom of a page are looked at for running heads.
 const EDGE: usize = 2;
@@ -9,6 +9,7 @@ const EDGE: usize = 2;
 /// Finds what crosses the pages of a document: headers and footers that repeat, paragraphs that go on, tables that go on.
 pub fn join_pages(document: &mut Document) {
     running_heads(document);
+    levels(document);
     for page in 1..document.pages.len() {
         paragraph(document, page);
         table(document, page);
@@ -99,6 +100,25 @@ fn running_heads(document: &mut Document) {
     }
 }
 
+/// Lowers the headings of pages without a title where the document has one: each page's levels were counted alone.
+fn levels(document: &mut Document) {
+    let titled = |page: &PageText| page.regions.iter().any(|r| r.kind == RegionKind::Title);
+    let headed = |page: &PageText| {
+        let mut kinds = page.regions.iter().map(|r| r.kind);
+        kinds.any(|kind| matches!(kind, RegionKind::Title | RegionKind::Heading))
+    };
+    let mut headed = document.pages.iter_mut().filter(|page| headed(page));
+    let first = headed.next().is_some_and(|page| titled(page));
+    let rest: Vec<&mut PageText> = headed.collect();
+    // Slides have a title each.
+    if !first || rest.iter().any(|page| titled(page)) {
+        return;
+    }
+    for region in rest.into_iter().flat_map(|page| &mut page.regions) {
+        region.level = region.level.map(|level| (level + 1).min(6));
+    }
+}
+
 fn furniture(kind: RegionKind) -> bool {
     matches!(
         kind,
@@ -167,7 +187,7 @@ fn table(document: &mut Document, page: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{Cell, PageText, Region, Table};
+    use crate::document::{Cell, Region, Table};
     use crate::geometry::Quad;
 
     fn region(kind: RegionKind, text: &str, y: f32) -> Region {
@@ -244,6 +264,27 @@ mod tests {
         }
         join_pages(&mut document);
         assert_eq!(document.pages[1].regions[0].kind, RegionKind::Header);
+    }
+
+    #[test]
+    fn levels_go_on_below_the_title() {
+        let heading = |level| Region {
+            level: Some(level),
+            ..region(RegionKind::Heading, "Results", 300.0)
+        };
+        let text = || region(RegionKind::Paragraph, "Text.", 500.0);
+        let title = || region(RegionKind::Title, "On ink", 250.0);
+        let levels = |second: Vec<Region>| {
+            let mut document = Document {
+                pages: vec![page(vec![title(), heading(2), text()]), page(second)],
+            };
+            join_pages(&mut document);
+            let regions = document.pages.iter().flat_map(|page| &page.regions);
+            regions.filter_map(|r| r.level).collect::<Vec<u8>>()
+        };
+        assert_eq!(levels(vec![heading(1), text(), heading(2)]), [2, 2, 3]);
+        assert_eq!(levels(vec![title(), heading(2), text()]), [2, 2]);
+        assert_eq!(levels(vec![text(), heading(1)]), [2, 2]);
     }
 
     #[test]

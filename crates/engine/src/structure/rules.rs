@@ -66,7 +66,7 @@ impl Rules {
         for rule in rules.take(MAX_STROKES) {
             let [[x0, y0], [x1, y1]] = [rule.from, rule.to];
             let (dx, dy) = ((x1 - x0).abs(), (y1 - y0).abs());
-            if dx.max(dy) < 1.5 * text_height {
+            if dx.max(dy) < 0.4 * text_height {
                 continue;
             }
             let stroke = |a: (f32, f32), b: (f32, f32)| {
@@ -85,8 +85,14 @@ impl Rules {
                 found.upright.push(stroke((y0, x0), (y1, x1)));
             }
         }
-        found.level = merge(found.level, text_height);
-        found.upright = merge(found.upright, text_height);
+        // Many programs draw the sides of each cell: they are short until they are joined.
+        let joined = |strokes| {
+            let mut strokes = merge(strokes, text_height);
+            strokes.retain(|s| s.length() >= 1.5 * text_height);
+            strokes
+        };
+        found.level = joined(found.level);
+        found.upright = joined(found.upright);
         found
     }
 }
@@ -327,4 +333,28 @@ fn merge(mut strokes: Vec<Stroke>, text_height: f32) -> Vec<Stroke> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sides_of_cells_are_one_rule() {
+        let side = |y: f32| Rule {
+            from: [50.0, y],
+            to: [50.0, y + 24.0],
+            thickness: 1.0,
+        };
+        let underline = Rule {
+            from: [90.0, 20.0],
+            to: [110.0, 20.0],
+            thickness: 1.0,
+        };
+        let rules = [side(100.0), side(124.0), side(148.0), underline];
+        let found = Rules::stated(rules.into_iter(), 20.0);
+        assert!(found.level.is_empty());
+        assert_eq!(found.upright.len(), 1);
+        assert_eq!((found.upright[0].from, found.upright[0].to), (100.0, 172.0));
+    }
 }

@@ -244,6 +244,95 @@ fn a_table_without_upright_rules_is_read_by_alignment() {
     assert_eq!(rows(table)[3], ["Lindale", "", "2.9"]);
 }
 
+#[test]
+fn a_statement_is_one_table_to_its_last_row() {
+    let mut page = Drawn::new(1000, 800);
+    for y in [100, 132] {
+        page.fill(50, y, 900, y + 2, 0);
+    }
+    let right = |text: &str, x: u32| x - 10 * text.len() as u32;
+    let names = [
+        "Mill Bakery",
+        "Water Board",
+        "Rent of July",
+        "Salary in full",
+    ];
+    for (column, text) in ["Date", "Description"].iter().enumerate() {
+        page.text(text, 60 + 140 * column as u32, 108);
+    }
+    for (text, x) in [("Paid out", 760), ("Balance", 890)] {
+        page.text(text, right(text, x), 108);
+    }
+    for row in 0..10 {
+        let y = 146 + 32 * row;
+        page.text(&format!("{:02} July 26", row + 1), 60, y);
+        page.text(names[row as usize % 4], 200, y);
+        let money = [format!("{}.{}4", 5 + row, row), format!("2,4{row}8.60")];
+        for (text, x) in money.iter().zip([760, 890]) {
+            page.text(text, right(text, x), y);
+        }
+    }
+    page.prose(60, 560, 4, 70);
+    let page = page.analyse();
+    let tables: Vec<_> = page
+        .regions
+        .iter()
+        .filter_map(|r| r.table.as_ref())
+        .collect();
+    assert_eq!(tables.len(), 1);
+    let table = tables[0];
+    assert_eq!((table.rows, table.columns, table.header_rows), (11, 4, 1));
+    assert_eq!(
+        rows(table)[0],
+        ["Date", "Description", "Paid out", "Balance"]
+    );
+    assert_eq!(
+        rows(table)[4],
+        ["04 July 26", "Salary in full", "8.34", "2,438.60"]
+    );
+}
+
+#[test]
+fn a_heading_right_above_a_table_stays_one() {
+    let mut page = Drawn::new(900, 700);
+    page.heavy("Cost against plan", 60, 40, 28, 6);
+    for i in 0..4 {
+        page.fill(50, 80 + 60 * i, 850, 82 + 60 * i, 0);
+        page.fill(50 + 266 * i, 80, 52 + 266 * i, 262, 0);
+    }
+    for (i, cell) in ["Item", "Plan", "Actual"]
+        .iter()
+        .cycle()
+        .take(9)
+        .enumerate()
+    {
+        let i = i as u32;
+        page.text(cell, 70 + 266 * (i % 3), 100 + 60 * (i / 3));
+    }
+    let found = kinds(&page.analyse());
+    assert!(
+        matches!(found[0], RegionKind::Title | RegionKind::Heading),
+        "{found:?}"
+    );
+    assert_eq!(found[1..], [RegionKind::Table]);
+}
+
+#[test]
+fn clauses_are_paragraphs() {
+    let mut page = Drawn::new(900, 500);
+    for (row, text) in [
+        "（二）未经甲方书面同意，乙方不得将房屋转租、转借，不得擅自改变房屋结构或者用途。",
+        "（三）乙方应当爱护房屋及其设施，因使用不当造成损坏的，应当负责修复或者赔偿损失。",
+    ]
+    .iter()
+    .enumerate()
+    {
+        page.text(text, 50, 100 + 26 * row as u32);
+    }
+    let page = page.analyse();
+    assert_eq!(kinds(&page), [RegionKind::Paragraph; 2]);
+}
+
 /// Lines of a table whose cells have several, with some room around them, and that table's size.
 fn borderless(room: u32) -> PageText {
     let mut page = Drawn::new(610 + 2 * room, 220 + 2 * room);

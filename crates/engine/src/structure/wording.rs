@@ -178,6 +178,27 @@ pub fn has_marker(text: &str) -> bool {
     super::lists::marker(text).is_some()
 }
 
+/// Whether a text begins with a number as clauses of Chinese and Japanese documents do: `（三）`.
+pub fn clause(text: &str) -> bool {
+    let Some(rest) = text.trim_start().strip_prefix(['（', '(']) else {
+        return false;
+    };
+    let number = |c: char| "一二三四五六七八九十".contains(c);
+    let digits: usize = rest
+        .chars()
+        .take_while(|c| number(*c))
+        .map(char::len_utf8)
+        .sum();
+    let after = rest[digits..].chars().next();
+    (3..=9).contains(&digits) && matches!(after, Some('）' | ')'))
+}
+
+/// Whether two rows meet between ideographs, where a row may end at any place.
+pub fn breaks_anywhere(first: &str, second: &str) -> bool {
+    let unspaced = |c: Option<char>| c.is_some_and(|c| is_unspaced(c.encode_utf8(&mut [0; 4])));
+    unspaced(first.trim_end().chars().next_back()) && unspaced(second.trim_start().chars().next())
+}
+
 /// Length of a text in half ideographs.
 pub fn length(text: &str) -> usize {
     text.chars()

@@ -160,15 +160,39 @@ pub(super) fn place(area: &Box, columns: &[Column], text_height: f32) -> (usize,
 }
 
 /// Fragments split at narrower gaps: columns may stand closer than words that are set wide. Other rows tell the two
-/// apart.
+/// apart. The space of a monospaced font is wide, but it parts words as any does.
 pub(super) fn narrow(fragments: &[Fragment]) -> Vec<Fragment> {
+    let space = pitch(fragments).map_or(0.0, |pitch| SPACE * pitch);
     fragments
         .iter()
         .flat_map(|f| {
-            let gap = NARROW * f.area.height();
+            let gap = (NARROW * f.area.height()).max(space);
             f.clone().split(|a, b| b.x0 - a.x1 > gap)
         })
         .collect()
+}
+
+/// Widest gap between words that are one space apart in a monospaced font, characters: the space, and what is blank in
+/// the cells beside it.
+const SPACE: f32 = 1.7;
+
+/// Width of a character where all are of one width.
+fn pitch(fragments: &[Fragment]) -> Option<f32> {
+    let mut widths: Vec<f32> = Vec::new();
+    for fragment in fragments {
+        for word in &fragment.words {
+            let text = fragment.text.get(word.from..word.to).unwrap_or_default();
+            let count = text.chars().count();
+            // Figures are of one width in most fonts, and short words tell little.
+            if count >= 4 && text.chars().all(|c| c.is_ascii_alphabetic()) {
+                widths.push(word.area.width() / (count as f32 - 0.15));
+            }
+        }
+    }
+    widths.sort_by(f32::total_cmp);
+    let usual = *widths.get(widths.len() / 2)?;
+    let same = widths.iter().filter(|w| (*w / usual - 1.0).abs() < 0.07);
+    (widths.len() >= 6 && same.count() * 10 >= widths.len() * 8).then_some(usual)
 }
 
 /// A row of the table on its way.

@@ -249,9 +249,10 @@ fn extended(fragments: &[Fragment], area: Box, found: &[Found], text_height: f32
         let next = if above { beyond.last() } else { beyond.first() };
         if let Some(row) = next
             && row.fragments.len() >= 2
-            && rows
+            && (rows
                 .iter()
                 .all(|r| r.fragments.len() <= row.fragments.len() + 1)
+                || sum(&rows, row, text_height))
             && rows.len() >= 2
             && follows(&rows, row, text_height)
         {
@@ -260,6 +261,20 @@ fn extended(fragments: &[Fragment], area: Box, found: &[Found], text_height: f32
         }
     }
     out
+}
+
+/// Whether a row says a sum: a name, and numbers that end where the last column's do.
+fn sum(rows: &[TextRow], row: &TextRow, text_height: f32) -> bool {
+    let Some((name, numbers)) = row.fragments.split_first() else {
+        return false;
+    };
+    let right = |r: &TextRow| r.fragments.last().map_or(f32::MIN, |f| f.area.x1);
+    let edge = rows.iter().map(right).fold(f32::MIN, f32::max);
+    !name.is_number()
+        && name.text.chars().count() <= 32
+        && !numbers.is_empty()
+        && numbers.iter().all(Fragment::is_number)
+        && (right(row) - edge).abs() < 0.7 * text_height
 }
 
 /// Whether most rows have several cells that stand in common columns. Words set apart by little count as cells, since
@@ -385,6 +400,9 @@ fn follows(above: &[TextRow], row: &TextRow, text_height: f32) -> bool {
     shared >= need && (shared >= 2 || row.fragments.len() * 3 >= above[0].fragments.len())
 }
 
+/// How far from its row's other cells a number may stand, text heights.
+const FAR: f32 = 24.0;
+
 /// Fragments that stand close enough together to be one table; an upright rule parts them.
 fn clusters(fragments: &[Fragment], text_height: f32) -> Vec<Vec<Fragment>> {
     let n = fragments.len();
@@ -411,7 +429,13 @@ fn clusters(fragments: &[Fragment], text_height: f32) -> Vec<Vec<Fragment>> {
             let gap = -a.area.overlap_x(&b.area);
             // Lines of text side by side are columns.
             let cells = !(long(a) || long(b));
-            if (beside && gap < 9.0 * text_height && cells)
+            // Sums stand at the right, however short what they are for is.
+            let far = if a.is_number() || b.is_number() {
+                FAR
+            } else {
+                9.0
+            };
+            if (beside && gap < far * text_height && cells)
                 || (below && !beside && !(long(a) ^ long(b)))
             {
                 let (x, y) = (root(&mut parent, i), root(&mut parent, j));

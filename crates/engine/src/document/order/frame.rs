@@ -14,6 +14,20 @@ pub struct Box {
 }
 
 impl Box {
+    /// The rectangle through the middles of a quad's edges, not its corners: a box around a slightly slanting line would
+    /// be higher than the line. The first edge runs from left to right.
+    pub fn through(&[a, b, c, d]: &[Point; 4]) -> Self {
+        let mean = |a: f32, b: f32| (a + b) / 2.0;
+        let (left, right) = (mean(a.x, d.x), mean(b.x, c.x));
+        let (top, bottom) = (mean(a.y, b.y), mean(d.y, c.y));
+        Self {
+            x0: left.min(right),
+            y0: top.min(bottom),
+            x1: left.max(right),
+            y1: top.max(bottom),
+        }
+    }
+
     pub fn height(&self) -> f32 {
         self.y1 - self.y0
     }
@@ -97,8 +111,8 @@ pub fn place(lines: &[Line], page_width: u32, page_height: u32) -> Vec<Placed> {
                 lie(along)
             };
             let mut area = match lie {
-                Lie::Level => level(&corners),
-                Lie::Down | Lie::Up => level(&turned(&corners)),
+                Lie::Level => Box::through(&corners),
+                Lie::Down | Lie::Up => Box::through(&turned(&corners)),
             };
             let tells = lie == Lie::Level && !line.vertical && area.width() > LONG * area.height();
             let mut lean = tells.then(|| along.1 / along.0).filter(|l| l.is_finite());
@@ -125,20 +139,6 @@ fn lie((dx, dy): (f32, f32)) -> Lie {
 /// The corners renamed so that the first edge runs from left to right again.
 fn turned(&[a, b, c, d]: &[Point; 4]) -> [Point; 4] {
     [d, a, b, c]
-}
-
-/// The rectangle through the middles of a quad's edges, not its corners: a box around a slightly slanting line would be
-/// higher than the line.
-fn level(&[a, b, c, d]: &[Point; 4]) -> Box {
-    let mean = |a: f32, b: f32| (a + b) / 2.0;
-    let (left, right) = (mean(a.x, d.x), mean(b.x, c.x));
-    let (top, bottom) = (mean(a.y, b.y), mean(d.y, c.y));
-    Box {
-        x0: left.min(right),
-        y0: top.min(bottom),
-        x1: left.max(right),
-        y1: top.max(bottom),
-    }
 }
 
 /// Angle of the page's text, radians clockwise from rightward: the circular median of its lines, long ones counting
