@@ -28,7 +28,7 @@ PAPER = r"""
 #place(top + center, scope: "parent", float: true)[
   #text(16pt, weight: "bold")[How Slowly Does Ink Dry? \ A Study of Nineteen Fountain Pens]
   #v(2mm)
-  #grid(columns: 2, gutter: 14mm, [Ada Thornbury \ _University of Eastmere_], [Jonas Feld \ _Feld Instruments_])
+  #grid(columns: 2, gutter: 14mm, [Ada Thornbury \ _University of Eastmere_], [Jonas Hill \ _Hill Instruments_])
   #v(2mm)
   #block(width: 84%)[#set par(first-line-indent: 0pt)
     *Abstract.* We time how long nineteen inks stay wet on four papers and find that the paper explains more than the
@@ -78,7 +78,7 @@ where $h$ is the relative humidity. #lorem(50)
 #heading(numbering: none)[References]
 #set enum(numbering: "[1]")
 + A. Thornbury. _Notes on Wet Paper_. Eastmere Press, 2019.
-+ J. Feld and R. Okafor. Capillary flow in laid stock. _Journal of Stationery_, 12(3):44–61, 2021.
++ J. Hill and R. Okafor. Capillary flow in laid stock. _Journal of Stationery_, 12(3):44–61, 2021.
 """
 
 STATEMENT = r"""
