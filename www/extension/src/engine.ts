@@ -1,6 +1,6 @@
 // The engine's side of a port: takes what is to be read, gets its pixels, tells of lines, keeps the result.
 
-import { joined, OcrError, type Document, type Frame, type Strip } from "@maoocr/lib";
+import { emptied, joined, OcrError, type Document, type Frame, type Strip } from "@maoocr/lib";
 
 import { ocr } from "./client.ts";
 import { keep } from "./history.ts";
@@ -88,9 +88,11 @@ async function read(
 ): Promise<Told> {
   const settings = (await background({ kind: "settings" })) as Settings;
   const bitmap = await picture(source, sender, background);
+  let frame: Frame | undefined;
   try {
+    frame = frameOf(bitmap);
     let [found, seen] = [0, 0];
-    const { documents } = await ocr(settings).recognize(frameOf(bitmap), {
+    const { documents } = await ocr(settings).recognize(frame, {
       ...{ requirements: requirementsOf(settings), place: settings.place, alone: running === 1, signal },
       onStarted: () => tell({ started: true }),
       onDetected: (boxes) => tell({ lines: (seen = 0), of: (found = boxes.length) }),
@@ -113,6 +115,7 @@ async function read(
     return { strips: scrolled.strips.length };
   } finally {
     bitmap.close();
+    if (frame) emptied(frame);
   }
 }
 
@@ -178,7 +181,7 @@ function frameOf(bitmap: ImageBitmap): Frame {
   const { width, height } = bitmap;
   const context = drawn(bitmap, width, height);
   const { data } = context.getImageData(0, 0, width, height);
-  emptied(context.canvas);
+  blank(context.canvas);
   return { data: new Uint8ClampedArray(data.buffer), width, height };
 }
 
@@ -187,11 +190,11 @@ async function shrunk(bitmap: ImageBitmap): Promise<Blob> {
   const side = (length: number): number => Math.max(1, Math.round(length * scale));
   const { canvas } = drawn(bitmap, side(bitmap.width), side(bitmap.height));
   const small = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.8 });
-  emptied(canvas);
+  blank(canvas);
   return small;
 }
 
 /** Gives its pixels back now: the browser collects canvases late, for it doesn't see how large they are. */
-function emptied(canvas: OffscreenCanvas): void {
+function blank(canvas: OffscreenCanvas): void {
   canvas.width = canvas.height = 0;
 }

@@ -11,3 +11,11 @@ export async function encoded({ data, width, height }: Frame): Promise<Blob> {
   context.putImageData(new ImageData(pixels, width, height), 0, 0);
   return canvas.convertToBlob({ type: "image/png" });
 }
+
+/** Gives back the memory of pixels or of a file that are done with, where the browser can: workers that mostly run
+ * WebAssembly, and hidden documents, collect theirs late. They are empty afterwards. */
+export function emptied(picture: ArrayBuffer | Frame): void {
+  const bytes: ArrayBufferLike & { transfer?: (length: number) => ArrayBuffer } =
+    picture instanceof ArrayBuffer ? picture : picture.data.buffer;
+  bytes.transfer?.(0);
+}

@@ -1,6 +1,7 @@
 export { canRead, OcrClient, type ClientCall, type ClientOptions } from "./client.ts";
 export { Documents, PdfFile, type Source, type Written } from "./documents.ts";
 export { cancelled, isCancelled, OcrError } from "./errors.ts";
+export { emptied } from "./frame.ts";
 export { fileStem, FORMATS, toJson, toMarkdown, toText, uniqueNames, type Format } from "./export.ts";
 export { ModelStore, type ModelFile, type MoreModels, type StoredModel, type Usage } from "./models.ts";
 export { findAdapter, judge, type Adapter, type GpuOptions, type Trial } from "./gpu.ts";

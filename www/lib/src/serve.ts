@@ -3,7 +3,7 @@
 
 import type { Engine } from "maoocr-wasm";
 
-import { encoded } from "./frame.ts";
+import { emptied, encoded } from "./frame.ts";
 import { help, helper } from "./helpers.ts";
 import type { FromWorker, Replies, Request, ToWorker } from "./protocol.ts";
 import type { Frame } from "./types.ts";
@@ -90,6 +90,7 @@ async function answer(
         });
       } finally {
         for (const port of request.helpers) port.close();
+        emptied(request.picture);
       }
     case "help":
       help(request.port, (...asked) => engine.readLines(...asked));
