@@ -8,7 +8,7 @@ import { describe, test } from "node:test";
 
 import { unzipSync, strFromU8 } from "fflate";
 
-import { appTests, exported, go, PHONE, saved, until } from "./app.mjs";
+import { appTests, exported, go, kept, PHONE, saved, until } from "./app.mjs";
 import { choose, pick, readText } from "./browser.mjs";
 import { commandForm, pdfOf, sample, textOfPdf } from "./samples.mjs";
 
@@ -47,6 +47,9 @@ async function printed(html = REPORT, name = "report.pdf") {
 }
 
 const allRead = (page, pages) => page.getByText(`${pages} of ${pages} pictures`).waitFor();
+
+/** What was read is kept by then: a page that is loaded again doesn't read it once more. */
+const allKept = (page) => until(async () => (await kept(page, "waiting")).length === 0);
 
 /** Reads a PDF of several pages and shows the first. */
 async function opened(page, path, pages) {
@@ -210,9 +213,11 @@ test("the module for documents is fetched for documents only, and works offline 
     assert.equal(asked(), 1);
     await page.evaluate(() => navigator.serviceWorker.ready);
     await go(page, "#/");
+    await allKept(page);
     await page.reload();
     await pick(page, path);
     await allRead(page, 2);
+    await allKept(page);
     await context.setOffline(true);
     await app.server.stop();
     await page.reload();
