@@ -3,23 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { FAST, a, before_both, begin } from "./both.mjs";
-import { edge, form, gate, origin, origins, sample, until } from "./stand.mjs";
-
-/** Everything of a job that is over. */
-async function over(url, headers = {}) {
-  return until(async () => {
-    const job = await (await fetch(url, { headers })).json();
-    return job.state === "done" && job;
-  }, "the job to be done");
-}
-
-function pictures(...names) {
-  const body = new FormData();
-  body.append("requirements", JSON.stringify(FAST));
-  for (const name of names) body.append("image", new Blob([sample(name)]), name);
-  return body;
-}
+import { a, before_both, begin, over, pictures } from "./both.mjs";
+import { edge, gate, origin, origins, sample, until } from "./stand.mjs";
 
 /** A batch as one buffer, and its type. */
 async function bytes(form) {

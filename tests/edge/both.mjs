@@ -3,7 +3,7 @@
 import { request as httpRequest } from "node:http";
 import { after, before } from "node:test";
 
-import { edge, form, origin, origins } from "./stand.mjs";
+import { edge, form, origin, origins, sample, until } from "./stand.mjs";
 
 export const FAST = { speed_requirement: "high" };
 
@@ -20,6 +20,22 @@ export async function before_both(vars = {}, more = {}) {
     vars: { AUTH: "open", RATE: "0", CACHE_TIME: "0", ORIGINS: origins(["a", a.base], ["b", b.base]), ...vars },
     ...more,
   });
+}
+
+/** Everything of a job that is over. */
+export async function over(url, headers = {}) {
+  return until(async () => {
+    const job = await (await fetch(url, { headers })).json();
+    return job.state === "done" && job;
+  }, "the job to be done");
+}
+
+/** A batch of samples. */
+export function pictures(...names) {
+  const body = new FormData();
+  body.append("requirements", JSON.stringify(FAST));
+  for (const name of names) body.append("image", new Blob([sample(name)]), name);
+  return body;
 }
 
 export async function recognize(base, picture, requirements = undefined, options = {}) {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { FAST, a, before_both, recognize } from "./both.mjs";
+import { FAST, a, before_both, pictures, recognize } from "./both.mjs";
 import { blank, edge, form, origin, origins, sample, until } from "./stand.mjs";
 
 test("keys, rights and quotas", async (t) => {

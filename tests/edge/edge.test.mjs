@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 import WebSocket from "ws";
 
 import { a, before_both } from "./both.mjs";
-import { build, edge, origin, origins, root, sample, until } from "./stand.mjs";
+import { build, edge, origins, root, sample, until } from "./stand.mjs";
 
 const run = promisify(execFile);
 

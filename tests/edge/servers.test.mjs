@@ -5,8 +5,8 @@ import { createHmac, randomBytes } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { test } from "node:test";
 
-import { FAST, a, b, before_both, begin, recognize } from "./both.mjs";
-import { SECRET, blank, edge, form, gate, origin, origins, sample, until } from "./stand.mjs";
+import { FAST, a, b, before_both, begin, over, pictures, recognize } from "./both.mjs";
+import { SECRET, blank, edge, gate, origin, origins, sample, until } from "./stand.mjs";
 
 test("a server that is killed in the middle costs nobody an answer", async (t) => {
   const own = await origin();
