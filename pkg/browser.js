@@ -32,7 +32,13 @@ const is = (name, input) => typeof globalThis[name] === "function" && input inst
 async function draw(input) {
   if (is("HTMLImageElement", input)) {
     await input.decode();
-    return pixels(input, input.naturalWidth, input.naturalHeight);
+    // Chromium caches, up to 512 MB, what it decodes to draw an image on a canvas. Not every SVG makes a bitmap.
+    const bitmap = await createImageBitmap(input).catch(() => null);
+    try {
+      return pixels(bitmap ?? input, input.naturalWidth, input.naturalHeight);
+    } finally {
+      bitmap?.close();
+    }
   }
   if (is("HTMLVideoElement", input)) return pixels(input, input.videoWidth, input.videoHeight);
   if (is("VideoFrame", input)) return pixels(input, input.displayWidth, input.displayHeight);

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { extname, join, resolve } from "node:path";
 
 import { chromium } from "playwright-core";
 
@@ -64,6 +64,8 @@ const PAGES = {
   two: () => `<img src="/transparent.png" /><hr /><img id="it" src="/dark.png" />`,
 };
 
+const TYPES = { ".jpg": "image/jpeg", ".pdf": "application/pdf", ".png": "image/png" };
+
 /** Of pages that are shown to people. */
 const TITLES = { article: "What we spent on bread", prose: "The tide tables" };
 
@@ -113,7 +115,7 @@ export async function sites(files = {}) {
         asked.push(request.url);
         const name = pathname.slice(1);
         if (name in files) {
-          response.writeHead(200, { "content-type": name.endsWith("pdf") ? "application/pdf" : "image/jpeg" });
+          response.writeHead(200, { "content-type": TYPES[extname(name)] });
           return void response.end(readFileSync(files[name]));
         }
         if (/^[\w-]+\.(png|jpg)$/.test(name)) {
@@ -287,6 +289,8 @@ export async function launchExtension(site, { unpacked = join(DIST, "chrome"), .
       functionDeclaration: `function () { return (${work})(this); }`,
       returnByValue: true,
     });
+    // Else the page keeps the tree.
+    await devtools.send("Runtime.releaseObject", { objectId: object.objectId });
     if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
     return result.value;
   }

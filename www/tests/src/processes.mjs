@@ -12,6 +12,11 @@ export function memoryByKind(profile) {
   return sums;
 }
 
+/** What the browser's processes wrote to memory, bytes: code, which other browsers on the machine share, isn't counted. */
+export function ownMemory(profile) {
+  return familyOf(profile).reduce((sum, { pid }) => sum + pss(pid, "Pss_Anon") + pss(pid, "Pss_Shmem"), 0);
+}
+
 /** What the browser's processes computed so far, s: unlike a clock, it doesn't count what other programs do. */
 export function cpuTime(profile) {
   return familyOf(profile).reduce((sum, { pid }) => sum + computed(pid), 0);
@@ -46,9 +51,10 @@ function described(pid) {
   }
 }
 
-function pss(pid) {
+function pss(pid, part = "Pss") {
   try {
-    return 1024 * Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))[1]);
+    const lines = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+    return 1024 * Number(new RegExp(`^${part}:\\s+(\\d+)`, "m").exec(lines)[1]);
   } catch {
     return 0;
   }

@@ -114,7 +114,8 @@ export interface Pixels {
   height: number;
 }
 
-/** The picture at its own resolution; null where it is another site's, drawn by the browser, or not to be had. */
+/** The picture at its own resolution; null where it is another site's, drawn by the browser, or not to be had. Images pass
+ * through a bitmap: Chromium caches, up to 512 MB, what it decodes to draw an image on a canvas. */
 export async function pixelsOf(element: Element): Promise<Pixels | null> {
   const size = intrinsicSize(element);
   if (!size || size.width < 1 || size.height < 1 || isTurned(element)) return null;
@@ -126,7 +127,9 @@ export async function pixelsOf(element: Element): Promise<Pixels | null> {
   try {
     const context = canvas.getContext("2d", { willReadFrequently: true });
     if (!context) return null;
-    context.drawImage(element as CanvasImageSource, 0, 0, width, height);
+    const bitmap = element instanceof HTMLImageElement ? await createImageBitmap(element).catch(() => null) : null;
+    context.drawImage(bitmap ?? (element as CanvasImageSource), 0, 0, width, height);
+    bitmap?.close();
     // A canvas of WebGL's may be empty between two frames; another site's picture throws here.
     if (element instanceof HTMLCanvasElement && isEmpty(context.getImageData(0, 0, width, height))) return null;
     const large = width * height > LARGE;
