@@ -21,3 +21,8 @@ export function ocr({ server, key, larger }: Pick<Settings, "server" | "key" | "
   }
   return client.ocr;
 }
+
+/** What its engines take, bytes. */
+export function memory(): number {
+  return client?.ocr.memory ?? 0;
+}

@@ -2,8 +2,9 @@
 
 import { emptied, joined, OcrError, type Document, type Frame, type Strip } from "@maoocr/lib";
 
-import { ocr } from "./client.ts";
+import { memory, ocr } from "./client.ts";
 import { keep } from "./history.ts";
+import { tellMemory } from "./memory.ts";
 import { isAsk, isFinish, READ, type Ask, type Source, type ToBackground, type Told } from "./messages.ts";
 import { requirementsOf, type Settings } from "./settings.ts";
 
@@ -39,6 +40,7 @@ export function hostEngine(background: AskBackground): void {
     port.onDisconnect.addListener(() => stop.abort());
     port.onMessage.addListener((ask: unknown) => void answer(port, ask, scrolled, background, stop.signal));
   });
+  tellMemory(memory);
   rest();
 }
 

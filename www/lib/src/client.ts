@@ -105,6 +105,11 @@ export class OcrClient {
     this.#gpu = gpu ? new Gpu(gpu, this.#pool, (create) => pool(create, 1)) : null;
   }
 
+  /** What the engines' modules on the CPU take, bytes. */
+  get memory(): number {
+    return this.#pool.memory;
+  }
+
   /** Starts an engine before it is needed. */
   async warm(runOn: RunOn): Promise<void> {
     await (await this.#engines(runOn)).warm();

@@ -37,6 +37,8 @@ export class WorkerEngine {
     return this.#next - 1;
   }
 
+  /** Of its module when it last answered, bytes. */
+  #memory = 0;
   /** Why it is of no more use; null while it lives. */
   #dead: OcrError | null = null;
   /** When it last said something, ms. */
@@ -53,6 +55,11 @@ export class WorkerEngine {
     };
     this.#worker.onmessageerror = () => this.end(new OcrError("worker_lost", "a message could not be read"));
     this.#post({ module: compiled.module });
+  }
+
+  /** What its module takes, bytes. */
+  get memory(): number {
+    return this.dead ? 0 : this.#memory;
   }
 
   get dead(): boolean {
@@ -136,8 +143,10 @@ export class WorkerEngine {
     }
     const call = this.#calls.get(message.id);
     if (!call) return;
-    if ("value" in message) call.resolve(message.value);
-    else if ("failure" in message) {
+    if ("value" in message) {
+      this.#memory = message.memory ?? 0;
+      call.resolve(message.value);
+    } else if ("failure" in message) {
       const { code, message: text } = message.failure;
       call.reject(new OcrError(code, text));
       if (FATAL.has(code)) this.end(new OcrError("worker_lost", text));

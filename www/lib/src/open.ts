@@ -28,8 +28,8 @@ export function opener(plain: Build, relaxed: Build): (compiled: WebAssembly.Mod
 
 async function started({ glue, compile }: Build, compiled: WebAssembly.Module | null): Promise<Opened> {
   const [{ default: init, Engine }, module] = await Promise.all([glue(), compiled ?? compile()]);
-  await init({ module_or_path: module });
-  return { engine: new Engine(), module };
+  const { memory } = await init({ module_or_path: module });
+  return { engine: new Engine(), module, memory };
 }
 
 /** While it arrives, where its server says what it is. */

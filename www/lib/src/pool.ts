@@ -42,6 +42,11 @@ export class EnginePool {
     this.#options = options;
   }
 
+  /** What the engines' modules take, bytes. */
+  get memory(): number {
+    return this.#engines.reduce((sum, { memory }) => sum + memory, 0);
+  }
+
   /** Starts one engine, so that the first picture needn't wait for it. */
   async warm(): Promise<void> {
     const engine = await this.#take();

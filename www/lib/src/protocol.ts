@@ -35,7 +35,8 @@ export type ToWorker =
 export type FromWorker =
   | { alive: true }
   | { compiled: WebAssembly.Module }
-  | { id: number; value: Replies[keyof Replies] }
+  /** `memory`: of the module, bytes. */
+  | { id: number; value: Replies[keyof Replies]; memory?: number }
   | { id: number; failure: { code: string; message: string } }
   | { id: number; detected: Quad[] }
   | { id: number; withdrawn: number }

@@ -24,6 +24,7 @@ const running = new Map<number, AbortController>();
 export interface Opened {
   engine: Engine;
   module: WebAssembly.Module | null;
+  memory?: WebAssembly.Memory;
 }
 
 /** Answers the page once the engine is there; `open` may be given the module compiled. */
@@ -53,9 +54,9 @@ export function serve(
     const controller = new AbortController();
     running.set(data.id, controller);
     try {
-      const { engine } = await start(null);
+      const { engine, memory } = await start(null);
       const value = await answer(engine, tell, data.id, data.request, controller.signal);
-      tell({ id: data.id, value });
+      tell({ id: data.id, value, ...(memory && { memory: memory.buffer.byteLength }) });
     } catch (thrown) {
       const { code, message } = thrown as { code?: string; message?: string };
       tell({ id: data.id, failure: { code: code ?? "internal", message: message ?? String(thrown) } });

@@ -221,6 +221,19 @@ describe("engines that have nothing to do", () => {
     expect(FakeWorker.made.map(({ modules }) => modules)).toEqual([[null], [null], [module]]);
   });
 
+  test("tell what memory they take, until they end", async () => {
+    const of =
+      (memory: number): Behaviour =>
+      (worker, id) =>
+        worker.say({ id, value: [DOCUMENT], memory });
+    const engines = pool(2, of(70), of(30));
+    expect(engines.memory).toBe(0);
+    await Promise.all([engines.recognize(picture, {}), engines.recognize(picture, {})]);
+    expect(engines.memory).toBe(100);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(engines.memory).toBe(0);
+  });
+
   test("stay while they are used", async () => {
     const engines = pool(1);
     for (let n = 0; n < 8; n++) {
