@@ -8,14 +8,19 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 
-import { commandsText, DIST, launchExtension, lines, sites } from "./extension.mjs";
+import { launch } from "./browser.mjs";
+import { commandsText, DIST, launchExtension, lines, PATIENCE, sites } from "./extension.mjs";
+import { hugeOf } from "./samples.mjs";
 
 const TEXT = commandsText("dark.png");
+const NOTICE = ["Notice to mariners", "The harbour is closed", "until 3 November 2026"];
 
 let site = null;
 let extension = null;
 before(async () => {
-  site = await sites();
+  const helper = await launch();
+  site = await sites({ "huge.png": await hugeOf(helper, NOTICE, 10) });
+  await helper.close();
   extension = await launchExtension(site);
 });
 afterEach(() => assert.deepEqual(extension.faults, []));
@@ -109,6 +114,32 @@ test("who can't wait has one text in the end, whatever the page does to it", asy
   assert.equal(await told(), lines(TEXT));
   await page.keyboard.press("Escape");
   assert.equal(await shadow(() => 1), null);
+});
+
+test("a picture of 80 megapixels at a lower resolution, and one that is broken", async () => {
+  const { page, visit, menu, told, shadow } = extension;
+  await visit("image");
+  const show = (address) =>
+    page.locator("#it").evaluate(
+      (image, src) =>
+        new Promise((done) => {
+          Object.assign(image, { src, onload: () => done(image.naturalWidth), onerror: () => done(0) });
+        }),
+      address,
+    );
+  assert.equal(await show("/huge.png"), 10_000);
+  await menu("image", { srcUrl: `${site.url}huge.png` });
+  assert.equal(await told(), NOTICE.join("\n"));
+  // Nothing is read of it, and the next picture is.
+  assert.equal(await show("/nowhere"), 0);
+  await menu("image", { srcUrl: `${site.url}nowhere` });
+  const says = () => shadow((root) => root.querySelector(".frame:not(.busy) ~ .bar .says")?.textContent ?? "");
+  for (const end = Date.now() + PATIENCE; (await says()) !== "No text found"; await page.waitForTimeout(100)) {
+    assert.ok(Date.now() < end, await says());
+  }
+  await show("/dark.png");
+  await menu("image", { srcUrl: `${site.url}dark.png` });
+  assert.equal(await told(), lines(TEXT));
 });
 
 for (const [name, exact] of [
@@ -322,6 +353,7 @@ test("the popup lists what was read, finds it, and forgets it", async () => {
   await popup.getByText("Nothing found").waitFor();
   await popup.getByRole("button", { name: "Clear" }).click();
   await popup.getByText("What you read is listed here").waitFor();
+  await popup.getByText(/^The engine uses [1-9]\d+ MB of memory\.$/).waitFor();
   await popup.close();
 });
 

@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { extname, join, resolve } from "node:path";
+import { crc32, deflateSync } from "node:zlib";
 
 export const sample = (name) => resolve(import.meta.dirname, "../../../tests/samples", name);
 
@@ -83,6 +84,49 @@ async function draw({ source, width, height, n }) {
   let text = "";
   for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
   return btoa(text);
+}
+
+/** A black and white PNG of 1000 × 800 px, each enlarged to `scale` × `scale`, with these lines of text, and its path. */
+export async function hugeOf(browser, lines, scale) {
+  const [width, height] = [1000, 800];
+  const page = await browser.newPage();
+  const dark = await page.evaluate(
+    ({ lines, width, height }) => {
+      const context = new OffscreenCanvas(width, height).getContext("2d");
+      context.fillStyle = "#fff";
+      context.fillRect(0, 0, width, height);
+      context.fillStyle = "#000";
+      context.font = "bold 60px 'DejaVu Sans', sans-serif";
+      for (const [n, line] of lines.entries()) context.fillText(line, 60, 150 + 120 * n);
+      const { data } = context.getImageData(0, 0, width, height);
+      return Array.from({ length: width * height }, (_, i) => (data[4 * i] < 128 ? 1 : 0)).join("");
+    },
+    { lines, width, height },
+  );
+  await page.close();
+  const chunk = (kind, data) => {
+    const body = Buffer.concat([Buffer.from(kind), data]);
+    const framed = Buffer.alloc(body.length + 8);
+    framed.writeUInt32BE(data.length);
+    body.copy(framed, 4);
+    framed.writeUInt32BE(crc32(body), body.length + 4);
+    return framed;
+  };
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width * scale);
+  head.writeUInt32BE(height * scale, 4);
+  head.writeUInt8(1, 8);
+  const row = (y) => {
+    const bits = [...dark.slice(y * width, (y + 1) * width)]
+      .map((bit) => (bit === "1" ? "0" : "1").repeat(scale))
+      .join("");
+    return Buffer.from([0, ...bits.match(/.{1,8}/g).map((byte) => parseInt(byte.padEnd(8, "0"), 2))]);
+  };
+  const rows = Array.from({ length: height }, (_, y) => Array(scale).fill(row(y))).flat();
+  const parts = [chunk("IHDR", head), chunk("IDAT", deflateSync(Buffer.concat(rows))), chunk("IEND", Buffer.alloc(0))];
+  const path = join(mkdtempSync(join(tmpdir(), "maoocr-huge-")), "huge.png");
+  writeFileSync(path, Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), ...parts]));
+  return path;
 }
 
 /** A PDF of one JPEG a page, px for points, and its path. */
