@@ -2,15 +2,16 @@
 // bundlers make of it, in a browser; its types, as a strict compiler sees them.
 
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, cpSync, createReadStream, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"; // prettier-ignore
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { constants, copyFileSync, cpSync, createReadStream, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"; // prettier-ignore
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { extname, join, resolve } from "node:path";
+import { dirname, extname, join, relative, resolve } from "node:path";
 import { after, before, test } from "node:test";
 
 import { launch, open } from "./browser.mjs";
+import { freePort } from "./ports.mjs";
 import { commandText, sample } from "./samples.mjs";
 
 const require = createRequire(import.meta.url);
@@ -38,6 +39,7 @@ function project(name, files) {
   const folder = join(scratch, name);
   mkdirSync(folder);
   for (const [file, content] of Object.entries({ "package.json": '{"type": "module", "private": true}', ...files })) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
     writeFileSync(join(folder, file), content);
   }
   execFileSync("npm", ["install", "--offline", "--no-audit", "--no-fund", archive], { cwd: folder, stdio: "pipe" });
@@ -322,5 +324,70 @@ test("webpack bundles it without configuration", async () => {
     assert.deepEqual(await readsIn(server.url, "address"), [text("receipt.jpg")]);
   } finally {
     server.stop();
+  }
+});
+
+const NEXT = {
+  "app/layout.js": `
+    export default function Layout({ children }) {
+      return <html lang="en"><body>{children}</body></html>;
+    }
+  `,
+  "app/page.js": `
+    "use client";
+    import { MaoOCR } from "maoocr";
+    import { useEffect } from "react";
+
+    export default function Page() {
+      useEffect(() => {
+        const ocr = new MaoOCR();
+        globalThis.read = async (name) =>
+          (await ocr.recognize(name === "image" ? document.querySelector("img") : "/receipt.jpg")).text;
+        return () => void ocr.terminate();
+      }, []);
+      return <img src="/receipt.jpg" />;
+    }
+  `,
+  // On the server.
+  "app/read/route.js": `
+    import { MaoOCR } from "maoocr";
+
+    const ocr = new MaoOCR({ workers: 1 });
+
+    export const POST = async (request) => new Response((await ocr.recognize(await request.blob())).text);
+  `,
+};
+
+const frameworks = resolve(import.meta.dirname, "../runtimes/node_modules");
+const withoutNext = existsSync(join(frameworks, "next")) ? false : "npm ci in www/tests/runtimes gets Next.js";
+test("Next.js builds it without configuration, for its pages and for its server", { skip: withoutNext }, async () => {
+  const folder = project("next", NEXT);
+  // Copies: its bundler follows no link out of the project.
+  cpSync(frameworks, join(folder, "node_modules"), {
+    ...{ recursive: true, mode: constants.COPYFILE_FICLONE },
+    filter: (path) => !/^(@?deno|bun|@oven|\.bin|\.package-lock\.json)$/.test(relative(frameworks, path)),
+  });
+  mkdirSync(join(folder, "public"));
+  copyFileSync(sample("receipt.jpg"), join(folder, "public/receipt.jpg"));
+  const next = join(folder, "node_modules/next/dist/bin/next");
+  const env = { ...process.env, NEXT_TELEMETRY_DISABLED: "1" };
+  const built = spawnSync(process.execPath, [next, "build"], { cwd: folder, encoding: "utf8", env });
+  assert.equal(built.status, 0, `${built.stdout}${built.stderr}`);
+  const port = await freePort();
+  const server = spawn(process.execPath, [next, "start", "-p", `${port}`, "-H", "127.0.0.1"], { cwd: folder, env, stdio: "pipe" }); // prettier-ignore
+  try {
+    await new Promise((ready, failed) => {
+      server.stdout.on("data", (said) => /Ready in/.test(said) && ready());
+      server.once("exit", (status) => failed(new Error(`next start: ${status}`)));
+    });
+    const expected = text("receipt.jpg");
+    const [address, image] = await readsIn(`http://127.0.0.1:${port}/`, "address", "image");
+    assert.equal(address, expected);
+    assert.match(image, /CORNER BAKERY/);
+    const body = readFileSync(sample("receipt.jpg"));
+    const answer = await fetch(`http://127.0.0.1:${port}/read`, { method: "POST", body });
+    assert.equal(await answer.text(), expected);
+  } finally {
+    server.kill();
   }
 });
