@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::load::{EngineArguments, LimitArguments, NotReady, Ready, cores};
 use crate::output::FormatName;
-use crate::pages::PageArguments;
+use crate::pages::{PageArguments, none_of};
 use crate::place::names_of;
 use crate::searchable::SearchableArguments;
 use crate::{Outcome, recognize};
@@ -290,8 +290,7 @@ impl Work<'_> {
                 }
             }
             if read.is_empty() {
-                let detail = format!("--pages selects none of the {count} pages");
-                return Err(Failure::File("no_such_page".into(), detail));
+                return Err(Failure::File("no_such_page".into(), none_of(count)));
             }
             finish(written)?;
         }

@@ -138,6 +138,12 @@ enum Open {
     Whole(Document),
 }
 
+/// Says what failed to be written.
+fn writing(file: Option<&Path>) -> String {
+    let place = file.map_or("standard output".into(), |f| f.display().to_string());
+    format!("writing {place}")
+}
+
 /// Where text goes, after what stands before the first page: the file, or standard output for none.
 fn begun(file: Option<&Path>, writer: &mut dyn Writer) -> Result<Box<dyn Write>> {
     let mut out: Box<dyn Write> = match file {
@@ -196,8 +202,10 @@ impl Target {
                     Some(out) => out,
                     None => out.insert(begun(self.file.as_deref(), &mut **writer)?),
                 };
-                out.write_all(writer.page(&page).as_bytes())?;
-                out.flush()?;
+                let written = out.write_all(writer.page(&page).as_bytes());
+                written
+                    .and_then(|()| out.flush())
+                    .with_context(|| writing(self.file.as_deref()))?;
             }
             Open::Files { writer } => {
                 let text = writer.page(&page);
@@ -235,8 +243,10 @@ impl Target {
                 mut writer,
                 out: Some(mut out),
             } => {
-                out.write_all(writer.end().as_bytes())?;
-                out.flush()?;
+                let written = out.write_all(writer.end().as_bytes());
+                written
+                    .and_then(|()| out.flush())
+                    .with_context(|| writing(self.file.as_deref()))?;
             }
             Open::Text { .. } | Open::Files { .. } => {}
             Open::Whole(document) if document.pages.is_empty() => {}

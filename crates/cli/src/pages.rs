@@ -92,10 +92,16 @@ impl PageArguments {
         };
         let chosen = ranges.chosen(count);
         if chosen.is_empty() {
-            bail!(Usage(format!("--pages selects none of the {count} pages")));
+            bail!(Usage(none_of(count)));
         }
         Ok(chosen)
     }
+}
+
+/// Says that `--pages` selects none of a file's pages.
+pub fn none_of(count: usize) -> String {
+    let pages = if count == 1 { "page" } else { "pages" };
+    format!("the file has {count} {pages}, and --pages selects none of them")
 }
 
 /// A file's pages, or those of all files of a folder.
@@ -255,7 +261,7 @@ fn send(
         }
     }
     if !found {
-        bail!(Usage("--pages selects none of the pages".into()));
+        bail!(Usage(none_of(index)));
     }
     Ok(true)
 }

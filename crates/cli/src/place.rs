@@ -201,7 +201,18 @@ fn writable(file: &Path) -> Result<()> {
             }
             _ => Ok(()),
         });
-    tried.map_err(|error| Error::from(error).context(format!("writing {}", file.display())))
+    tried.map_err(|error| {
+        let folder = file.parent().filter(|f| !f.as_os_str().is_empty());
+        match folder.filter(|folder| !folder.exists()) {
+            Some(folder) => Usage(format!(
+                "{}: there is no folder {}: create it or choose another -o",
+                file.display(),
+                folder.display()
+            ))
+            .into(),
+            None => Error::from(error).context(format!("writing {}", file.display())),
+        }
+    })
 }
 
 /// Writes a file, whole or not at all; standard output for none.
@@ -258,7 +269,8 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("a.pdf");
         assert!(writable(&file).is_ok());
-        assert!(writable(&folder.join("none/a.pdf")).is_err());
+        let error = writable(&folder.join("none/a.pdf")).unwrap_err();
+        assert!(error.to_string().contains("there is no folder"), "{error}");
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
         write(Some(&file), b"one").unwrap();
         write(Some(&file), b"two").unwrap();

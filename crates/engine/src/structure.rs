@@ -91,14 +91,8 @@ pub fn analyse(
     );
     let whole = options.whole_table || table::fills(&fragments, &rules, &frame, text_height);
     let tables = if whole {
-        table::read(&fragments, &rules, &frame, text_height)
-            .map(|(table, area)| table::Found {
-                table,
-                area,
-                lines: (0..lines.len()).collect(),
-            })
-            .into_iter()
-            .collect()
+        let filling = table::whole(&fragments, &rules, &frame, text_height);
+        filling.into_iter().collect()
     } else {
         table::find(&fragments, &rules, &frame, text_height)
     };

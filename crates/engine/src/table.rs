@@ -13,14 +13,14 @@ mod head;
 mod join;
 mod ruled;
 
-pub(crate) use find::{Found, fills, find};
+pub(crate) use find::{Found, fills, find, whole};
 pub(crate) use fragment::{Fragment, fragments};
 
 use crate::structure::rules::Rules;
 
 /// Reads the table that these fragments make up, by its rules as far as it has any. `None` where they are no table:
 /// fewer than two rows or columns.
-pub(crate) fn read(
+fn read(
     fragments: &[Fragment],
     rules: &Rules,
     frame: &Frame,

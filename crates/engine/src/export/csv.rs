@@ -1,6 +1,6 @@
 //! Tables as comma-separated values (RFC 4180).
 
-use super::Writer;
+use super::{Writer, body};
 use crate::document::{PageText, Table};
 
 #[derive(Default)]
@@ -16,11 +16,16 @@ impl Writer for Csv {
                 continue;
             };
             // A table that goes on over pages is one.
-            if self.tables > 0 && !region.continued {
+            let goes_on = self.tables > 0 && region.continued;
+            if self.tables > 0 && !goes_on {
                 out.push_str("\r\n");
             }
             self.tables += 1;
-            rows(table, &mut out);
+            if goes_on {
+                rows(&body(table), &mut out);
+            } else {
+                rows(table, &mut out);
+            }
         }
         out
     }

@@ -8,7 +8,7 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 
 use super::xml::escaped;
-use super::{Meta, goes_on, is_furniture, joint};
+use super::{Meta, body, goes_on, is_furniture, joint};
 use crate::document::{Document, ListItem, PageText, Picture, Region, RegionKind, Table};
 
 mod parts;
@@ -79,6 +79,9 @@ fn page_size(page: &PageText) -> (u32, u32) {
     (side(page.width), side(page.height))
 }
 
+/// Ends a table. Word joins tables that nothing parts.
+const TABLE_END: &str = "</w:tbl>\n<w:p/>\n";
+
 #[derive(Default)]
 struct Body {
     document: String,
@@ -89,6 +92,8 @@ struct Body {
     lists: Vec<Vec<(bool, u32)>>,
     size: (u32, u32),
     dpi: f32,
+    /// Of the last table.
+    columns: usize,
 }
 
 impl Body {
@@ -158,7 +163,7 @@ impl Body {
             RegionKind::Footnote => self.paragraph(Some("FootnoteText"), &region.text),
             RegionKind::Unread => {}
             _ => match &region.table {
-                Some(table) => self.table(table),
+                Some(table) => self.table(table, region.continued),
                 None => self.paragraph(None, &region.text),
             },
         }
@@ -187,18 +192,33 @@ impl Body {
         }
     }
 
-    fn table(&mut self, table: &Table) {
+    fn table(&mut self, table: &Table, continued: bool) {
         if table.rows == 0 || table.columns == 0 {
             return;
         }
         let width = self.size.0.saturating_sub(2 * MARGIN).max(1440) / table.columns as u32;
-        let mut out = String::from(
-            "<w:tbl><w:tblPr><w:tblStyle w:val=\"TableGrid\"/><w:tblW w:w=\"0\" w:type=\"auto\"/></w:tblPr><w:tblGrid>",
-        );
-        for _ in 0..table.columns {
-            let _ = write!(out, "<w:gridCol w:w=\"{width}\"/>");
+        // What goes on over pages is one table, as long as nothing stands between its parts.
+        if continued && self.columns == table.columns && self.document.ends_with(TABLE_END) {
+            self.document
+                .truncate(self.document.len() - TABLE_END.len());
+            self.rows(&body(table), width);
+        } else {
+            self.document.push_str(
+                "<w:tbl><w:tblPr><w:tblStyle w:val=\"TableGrid\"/><w:tblW w:w=\"0\" w:type=\"auto\"/></w:tblPr><w:tblGrid>",
+            );
+            for _ in 0..table.columns {
+                let _ = write!(self.document, "<w:gridCol w:w=\"{width}\"/>");
+            }
+            self.document.push_str("</w:tblGrid>\n");
+            self.rows(table, width);
         }
-        out.push_str("</w:tblGrid>\n");
+        self.columns = table.columns;
+        self.document.push_str(TABLE_END);
+    }
+
+    /// Rows of a table whose columns are `width` twips wide.
+    fn rows(&mut self, table: &Table, width: u32) {
+        let out = &mut self.document;
         // Each place of the grid belongs to one cell, or to none.
         let mut places = vec![None; table.rows * table.columns];
         for (index, cell) in table.cells.iter().enumerate() {
@@ -256,9 +276,6 @@ impl Body {
             }
             out.push_str("</w:tr>\n");
         }
-        // Word joins tables that nothing parts.
-        out.push_str("</w:tbl>\n<w:p/>\n");
-        self.document.push_str(&out);
     }
 
     fn picture(&mut self, picture: std::sync::Arc<Picture>) {
@@ -408,6 +425,24 @@ mod tests {
             let near = |a: u32, b: u32| a.abs_diff(b) < b / 100;
             assert!(near(size.0, sheet.0) && near(size.1, sheet.1), "{size:?}");
         }
+    }
+
+    #[test]
+    fn a_table_over_pages_is_one() {
+        let mut document = sample::statement();
+        let written = |document: &_| {
+            part(
+                &docx(document, &Meta::default()).unwrap(),
+                "word/document.xml",
+            )
+        };
+        let xml = written(&document);
+        let count = |xml: &str, tag: &str| xml.matches(tag).count();
+        assert_eq!((count(&xml, "<w:tbl>"), count(&xml, "<w:tr>")), (1, 4));
+        assert_eq!(count(&xml, "</w:tbl>"), 1);
+        assert!(xml.contains("3 May") && count(&xml, ">Date<") == 1, "{xml}");
+        document.pages[1].regions[0].continued = false;
+        assert_eq!(count(&written(&document), "<w:tbl>"), 2);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! GitHub's Markdown (GFM 0.29).
 
-use super::{Meta, Writer, goes_on, html, is_furniture, joint, picture_name};
+use super::{Meta, Writer, body, goes_on, html, is_furniture, joint, picture_name};
 use crate::document::{ListItem, PageText, Region, RegionKind, Table};
 
 /// Characters that may begin or be part of inline markup (CommonMark 0.31, ASCII punctuation in use there, and `|` and
@@ -43,6 +43,8 @@ pub(super) struct Markdown {
     pictures: Option<String>,
     /// The last characters written, to join what goes on.
     last: Option<String>,
+    /// Columns of the table that was written last, if nothing came after it.
+    table: Option<usize>,
 }
 
 impl Markdown {
@@ -50,6 +52,7 @@ impl Markdown {
         Self {
             pictures: meta.pictures.clone(),
             last: None,
+            table: None,
         }
     }
 
@@ -104,13 +107,27 @@ impl Writer for Markdown {
         if page.regions.is_empty() {
             let text = escaped(&page.text);
             self.block(&mut out, &text, false);
+            self.table = None;
         }
         for (index, region) in page.regions.iter().enumerate() {
             if is_furniture(region.kind) {
                 continue;
             }
+            let table = region.table.as_ref();
+            let more = table.filter(|t| region.continued && self.table == Some(t.columns));
+            if let Some(rest) = more.map(body).filter(|rest| !spans(rest)) {
+                for row in 0..rest.rows {
+                    out.push('\n');
+                    out.push_str(&table_row(&rest, row));
+                }
+                continue;
+            }
             let block = self.region(page, index, region);
+            if block.is_empty() {
+                continue;
+            }
             self.block(&mut out, &block, goes_on(region));
+            self.table = table.filter(|t| piped(t)).map(|t| t.columns);
         }
         out
     }
@@ -171,32 +188,42 @@ fn fenced(code: &str) -> String {
     format!("{fence}\n{}\n{fence}", code.trim_end())
 }
 
+fn spans(table: &Table) -> bool {
+    let mut cells = table.cells.iter();
+    cells.any(|c| c.row_span > 1 || c.column_span > 1)
+}
+
+/// Whether GFM can express a table.
+fn piped(table: &Table) -> bool {
+    !spans(table) && table.header_rows <= 1 && table.columns > 0 && table.rows > 0
+}
+
 fn table_markdown(table: &Table) -> String {
-    let spans = table
-        .cells
-        .iter()
-        .any(|c| c.row_span > 1 || c.column_span > 1);
-    if spans || table.header_rows > 1 || table.columns == 0 || table.rows == 0 {
+    if !piped(table) {
         return html::table(table);
     }
     let mut out = String::new();
     for row in 0..table.rows {
-        let mut cells = vec![String::new(); table.columns];
-        for cell in table.cells.iter().filter(|c| c.row == row) {
-            if let Some(place) = cells.get_mut(cell.column) {
-                *place = inline(&cell.text);
-            }
-        }
         if row > 0 {
             out.push('\n');
         }
-        out.push_str(&format!("| {} |", cells.join(" | ")));
+        out.push_str(&table_row(table, row));
         if row == 0 {
             // GFM has no table without a head: the first row is it.
             out.push_str(&format!("\n|{}", " --- |".repeat(table.columns)));
         }
     }
     out
+}
+
+fn table_row(table: &Table, row: usize) -> String {
+    let mut cells = vec![String::new(); table.columns];
+    for cell in table.cells.iter().filter(|c| c.row == row) {
+        if let Some(place) = cells.get_mut(cell.column) {
+            *place = inline(&cell.text);
+        }
+    }
+    format!("| {} |", cells.join(" | "))
 }
 
 /// A cell's text: inline markup and bars are escaped, lines become `<br>`.

@@ -28,7 +28,7 @@ pub use markdown::escaped as markdown;
 #[cfg(feature = "office")]
 pub use xlsx::xlsx;
 
-use crate::document::{Document, PageText, Region, RegionKind};
+use crate::document::{Cell, Document, PageText, Region, RegionKind, Table};
 
 /// A text form of a document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -150,6 +150,23 @@ fn is_furniture(kind: RegionKind) -> bool {
 /// Whether a paragraph goes on with the one before it. What stands between them is told apart by its kind.
 fn goes_on(region: &Region) -> bool {
     region.continued && region.kind == RegionKind::Paragraph
+}
+
+/// A table that goes on from the page before, without the head that it repeats.
+fn body(table: &Table) -> Table {
+    let head = table.header_rows.min(table.rows);
+    let cells = table.cells.iter().filter(|c| c.row >= head);
+    Table {
+        rows: table.rows - head,
+        columns: table.columns,
+        header_rows: 0,
+        cells: cells
+            .map(|c| Cell {
+                row: c.row - head,
+                ..c.clone()
+            })
+            .collect(),
+    }
 }
 
 /// What joins two parts of a paragraph: nothing between characters of scripts without spaces.

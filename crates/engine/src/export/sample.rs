@@ -49,6 +49,25 @@ pub fn document() -> Document {
     }
 }
 
+/// Three pages with one table, whose second part repeats its head.
+pub fn statement() -> Document {
+    let parts: [(&[&[&str]], usize); 3] = [
+        (&[&["Date", "Sum"], &["1 May", "20"]], 1),
+        (&[&["Date", "Sum"], &["2 May", "30"]], 1),
+        (&[&["3 May", "40"]], 0),
+    ];
+    let pages = parts.iter().enumerate().map(|(at, (rows, head))| {
+        let mut page = Builder::new(at);
+        page.table(table(rows, *head));
+        page.page.regions[0].continued = at > 0;
+        page.text(RegionKind::PageNumber, "1");
+        page.page
+    });
+    Document {
+        pages: pages.collect(),
+    }
+}
+
 fn region(kind: RegionKind, text: &str) -> Region {
     Region {
         kind,

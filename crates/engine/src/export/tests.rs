@@ -91,6 +91,25 @@ fn csv_quotes_and_parts_tables() {
     assert_eq!(written(Format::Csv), wanted);
 }
 
+#[test]
+fn a_table_over_pages_is_one() {
+    let statement = sample::statement();
+    let written = |format| write(&statement, format, &Meta::default());
+    assert_eq!(
+        written(Format::Markdown),
+        "| Date | Sum |\n| --- | --- |\n| 1 May | 20 |\n| 2 May | 30 |\n| 3 May | 40 |\n"
+    );
+    assert_eq!(
+        written(Format::Csv),
+        "Date,Sum\r\n1 May,20\r\n2 May,30\r\n3 May,40\r\n"
+    );
+    // A page alone has a table of its own.
+    let alone = Format::Markdown
+        .writer(&Meta::default())
+        .page(&statement.pages[1]);
+    assert_eq!(alone, "| Date | Sum |\n| --- | --- |\n| 2 May | 30 |");
+}
+
 /// Names of a document's elements, in order, each with its attributes; the text is checked for escapes.
 fn elements(xml: &str) -> Vec<(String, String)> {
     let mut open: Vec<String> = Vec::new();

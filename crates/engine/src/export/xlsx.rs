@@ -1,10 +1,11 @@
 //! Tables as a workbook, a sheet each.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use rust_xlsxwriter::{Format, FormatAlign, Workbook, Worksheet, XlsxError};
 
-use super::Meta;
+use super::{Meta, body};
 use crate::document::{Document, Table};
 
 /// Limits of the format: rows, columns, characters of a cell, of a sheet's name.
@@ -29,18 +30,18 @@ pub fn xlsx(document: &Document, meta: &Meta) -> Result<Vec<u8>, XlsxError> {
             let Some(table) = &region.table else {
                 continue;
             };
-            let (mut sheet, top) = match open.take() {
-                Some((sheet, rows)) if region.continued => (sheet, rows),
+            let (mut sheet, top, table) = match open.take() {
+                Some((sheet, rows)) if region.continued => (sheet, rows, Cow::Owned(body(table))),
                 before => {
                     if let Some((sheet, _)) = before {
                         workbook.push_worksheet(sheet);
                     }
                     let mut sheet = Worksheet::new();
                     sheet.set_name(name(page.index + 1, &mut names))?;
-                    (sheet, 0)
+                    (sheet, 0, Cow::Borrowed(table))
                 }
             };
-            write(&mut sheet, table, top)?;
+            write(&mut sheet, &table, top)?;
             open = Some((sheet, top + table.rows));
         }
     }
@@ -138,18 +139,31 @@ mod tests {
         }
     }
 
-    #[test]
-    fn each_table_is_a_sheet() {
-        let bytes = xlsx(&sample::document(), &Meta::default()).unwrap();
+    /// Reads parts of a workbook.
+    fn parts(document: &Document) -> impl FnMut(&str) -> String {
+        let bytes = xlsx(document, &Meta::default()).unwrap();
         let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
-        let mut part = |name: &str| {
+        move |name: &str| {
             let mut text = String::new();
             zip.by_name(name)
                 .unwrap()
                 .read_to_string(&mut text)
                 .unwrap();
             text
-        };
+        }
+    }
+
+    #[test]
+    fn a_table_over_pages_is_one() {
+        let mut part = parts(&sample::statement());
+        assert_eq!(part("xl/workbook.xml").matches("<sheet ").count(), 1);
+        let sheet = part("xl/worksheets/sheet1.xml");
+        assert_eq!(sheet.matches("<row ").count(), 4, "{sheet}");
+    }
+
+    #[test]
+    fn each_table_is_a_sheet() {
+        let mut part = parts(&sample::document());
         let book = part("xl/workbook.xml");
         assert!(
             book.contains("name=\"Page 1\"") && book.contains("name=\"Page 1 (2)\""),

@@ -84,6 +84,8 @@ struct TextRow {
     text: String,
     bullet: bool,
     vertical: bool,
+    /// Whether it stands beside the row before it.
+    beside: bool,
 }
 
 /// Makes blocks of the lines `some` and puts them and the solid ones in reading order.
@@ -194,7 +196,7 @@ fn paragraphs(
 ) {
     let texts: Vec<TextRow> = rows
         .into_iter()
-        .map(|row| text_row(row, lines, areas, measured))
+        .flat_map(|row| text_rows(row, lines, areas, measured))
         .collect();
     let sides = sides(&texts, lines.len());
     let leading = leading(&texts, text_height);
@@ -217,6 +219,7 @@ fn paragraphs(
                 row,
                 side,
                 leading,
+                text_height,
                 starts,
                 out.last().expect("a block was begun"),
             )
@@ -253,18 +256,55 @@ fn paragraphs(
     }
 }
 
-fn text_row(row: Row, lines: &[Line], areas: &[Box], measured: &[LineMeasure]) -> TextRow {
-    let own: Vec<usize> = row
-        .items
-        .iter()
-        .copied()
-        .filter(|&i| i < lines.len())
-        .collect();
+/// A row's texts: more than one where what stands far apart is of different size, as a bank's name and a date are.
+fn text_rows(
+    row: Row,
+    lines: &[Line],
+    areas: &[Box],
+    measured: &[LineMeasure],
+) -> impl Iterator<Item = TextRow> {
+    let apart = |a: usize, b: usize| {
+        let (Some(first), Some(second)) = (lines.get(a), lines.get(b)) else {
+            return false;
+        };
+        let (low, high) = {
+            let (a, b) = (areas[a].height(), areas[b].height());
+            (a.min(b), a.max(b))
+        };
+        // Boxes of a few characters tell little of their size.
+        let long = |line: &Line| super::wording::length(&line.text) >= 4;
+        let level = !first.vertical && !second.vertical && long(first) && long(second);
+        level && high > 1.3 * low && -areas[a].overlap_x(&areas[b]) > 3.0 * high
+    };
+    let mut parts: Vec<Vec<usize>> = Vec::new();
+    for item in row.items {
+        match parts.last_mut() {
+            Some(part) if part.last().is_none_or(|&last| !apart(last, item)) => part.push(item),
+            _ => parts.push(vec![item]),
+        }
+    }
+    let rows = parts.into_iter().enumerate().map(|(at, items)| TextRow {
+        beside: at > 0,
+        ..text_row(items, row.area, row.column, lines, areas, measured)
+    });
+    rows.collect::<Vec<_>>().into_iter()
+}
+
+/// A text of a row's `items`; `around` is the box of those that aren't lines.
+fn text_row(
+    items: Vec<usize>,
+    around: Box,
+    column: usize,
+    lines: &[Line],
+    areas: &[Box],
+    measured: &[LineMeasure],
+) -> TextRow {
+    let own: Vec<usize> = items.iter().copied().filter(|&i| i < lines.len()).collect();
     let area = own
         .iter()
         .map(|&i| areas[i])
         .reduce(|a, b| a.with(&b))
-        .unwrap_or(row.area);
+        .unwrap_or(around);
     let parts: Vec<&str> = own.iter().map(|&i| lines[i].text.trim()).collect();
     let weight: usize = own.iter().map(|&i| lines[i].text.chars().count()).sum();
     let mean = |f: &dyn Fn(&LineMeasure) -> f32| {
@@ -285,9 +325,10 @@ fn text_row(row: Row, lines: &[Line], areas: &[Box], measured: &[LineMeasure]) -
         pitch: mean(&|m| m.pitch),
         bullet: own.first().is_some_and(|&i| measured[i].bullet),
         vertical: own.first().is_some_and(|&i| lines[i].vertical),
-        lines: row.items,
+        lines: items,
         area,
-        column: row.column,
+        column,
+        beside: false,
     }
 }
 
@@ -337,10 +378,11 @@ fn ends(
     row: &TextRow,
     (left, right): (f32, f32),
     leading: f32,
+    text_height: f32,
     starts: bool,
     block: &Block,
 ) -> bool {
-    if last.column != row.column || last.vertical != row.vertical {
+    if row.beside || last.column != row.column || last.vertical != row.vertical {
         return true;
     }
     if row.vertical {
@@ -372,6 +414,13 @@ fn ends(
     }
     // Ideographs fill their rows: they break anywhere.
     let starts_left = |r: &TextRow| r.area.x0 < left + 4.5 * h;
+    // A row that had room for all of the next was ended on purpose: addresses, verses.
+    let flush = |r: &TextRow| (r.area.x0 - left).abs() < 0.6 * h && r.area.width() < 0.4 * across;
+    let room = right - last.area.x1 > row.area.width() + 1.5 * h;
+    let plain = !both && block.starts.is_empty() && a.max(b) < 1.2 * text_height;
+    if plain && across > 12.0 * h && room && flush(last) && flush(row) {
+        return true;
+    }
     if super::wording::breaks_anywhere(&last.text, &row.text)
         && last.area.x1 < right - 0.3 * across
         && across > 12.0 * h

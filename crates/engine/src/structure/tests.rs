@@ -318,6 +318,54 @@ fn a_heading_right_above_a_table_stays_one() {
 }
 
 #[test]
+fn a_heading_above_a_table_that_fills_its_page_stays() {
+    let mut page = Drawn::new(900, 330);
+    page.heavy("Cost against plan", 45, 20, 28, 6);
+    for i in 0..5 {
+        page.fill(40, 80 + 50 * i, 860, 82 + 50 * i, 0);
+    }
+    for i in 0..4 {
+        page.fill(40 + 273 * i, 80, 42 + 273 * i, 282, 0);
+    }
+    for i in 0..12 {
+        let cell = ["Item", "48,000", "44,150"][i as usize % 3];
+        page.text(cell, 60 + 273 * (i % 3), 95 + 50 * (i / 3));
+    }
+    let page = page.analyse();
+    assert_eq!(page.regions[0].text, "Cost against plan");
+    assert_eq!(kinds(&page)[1..], [RegionKind::Table]);
+}
+
+#[test]
+fn what_stands_far_apart_in_another_size_is_no_part_of_a_heading() {
+    let mut page = Drawn::new(1000, 600);
+    page.heavy("Harbour Bank", 50, 40, 36, 6);
+    page.text("Statement 7 of 2026", 700, 44);
+    page.text("31 July 2026", 770, 70);
+    page.prose(50, 160, 6, 80);
+    let page = page.analyse();
+    let texts: Vec<&str> = page.regions.iter().map(|r| r.text.as_str()).collect();
+    assert_eq!(texts[0], "Harbour Bank");
+    assert!(texts[1].starts_with("Statement 7 of 2026"), "{texts:?}");
+}
+
+#[test]
+fn rows_that_end_early_on_purpose_are_not_joined() {
+    let mut page = Drawn::new(1000, 600);
+    for (row, text) in ["Clara Whitfield", "27 Mill Lane", "Eastmere"]
+        .iter()
+        .enumerate()
+    {
+        page.text(text, 50, 40 + 26 * row as u32);
+    }
+    page.prose(50, 160, 6, 80);
+    let page = page.analyse();
+    let texts: Vec<&str> = page.regions.iter().map(|r| r.text.as_str()).collect();
+    assert_eq!(texts[..3], ["Clara Whitfield", "27 Mill Lane", "Eastmere"]);
+    assert_eq!(texts.len(), 4);
+}
+
+#[test]
 fn clauses_are_paragraphs() {
     let mut page = Drawn::new(900, 500);
     for (row, text) in [

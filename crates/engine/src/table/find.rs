@@ -60,6 +60,20 @@ pub(crate) fn find(
     found
 }
 
+/// The table that fills its picture. What stands outside its rules is text of its own.
+pub(crate) fn whole(
+    fragments: &[Fragment],
+    rules: &Rules,
+    frame: &Frame,
+    text_height: f32,
+) -> Option<Found> {
+    let (table, area) = super::read(fragments, rules, frame, text_height)?;
+    let mut found = Vec::new();
+    let inside = within(fragments, &area, &found);
+    push(&mut found, table, area, &inside);
+    found.pop()
+}
+
 /// How much may be left around a table that fills its picture, text heights.
 const MARGIN: f32 = 2.5;
 
