@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
-use maoocr_engine::imaging::{self, Limits};
+use maoocr_engine::imaging::{self, ImagingError, Limits};
 use maoocr_engine::page::{Page, PageRanges};
 use maoocr_engine::reading::LayerUse;
 use maoocr_pdf::{Options, Pdf};
@@ -95,6 +95,19 @@ impl PageArguments {
             bail!(Usage(none_of(count)));
         }
         Ok(chosen)
+    }
+}
+
+/// What can't be opened under the name of a PDF, and isn't known as anything else, has lost its beginning.
+fn headless(file: &Path, error: ImagingError) -> Error {
+    let named = file
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("pdf"));
+    match error {
+        ImagingError::UnknownFormat(_) if named => {
+            anyhow!("the file doesn't begin as a PDF does: save or download it again")
+        }
+        other => other.into(),
     }
 }
 
@@ -240,7 +253,7 @@ fn send(
         return Ok(true);
     }
     let mut found = false;
-    let mut source = imaging::open(&bytes, limits)?;
+    let mut source = imaging::open(&bytes, limits).map_err(|error| headless(file, error))?;
     let mut index = 0;
     while let Some(page) = source.next_page() {
         let here = index;

@@ -79,6 +79,41 @@ fn page_size(page: &PageText) -> (u32, u32) {
     (side(page.width), side(page.height))
 }
 
+/// Widths of a table's columns, twips: shares of `room` as on the page, but not too narrow for a word.
+fn widths(table: &Table, room: u32) -> Vec<u32> {
+    let columns = table.columns;
+    let mut begins = vec![f32::MAX; columns];
+    let mut ends = vec![f32::MIN; columns];
+    for cell in &table.cells {
+        let [x0, _, x1, _] = cell.quad.bounds();
+        if let Some(begin) = begins.get_mut(cell.column) {
+            *begin = begin.min(x0);
+        }
+        if let Some(end) = ends.get_mut((cell.column + cell.column_span).saturating_sub(1)) {
+            *end = end.max(x1);
+        }
+    }
+    let edge = |at: usize| match at {
+        0 => begins[0],
+        _ if at == columns => ends[columns - 1],
+        _ => (ends[at - 1] + begins[at]) / 2.0,
+    };
+    let least = 0.5 / columns as f32;
+    let whole = edge(columns) - edge(0);
+    let share = |at: usize| ((edge(at + 1) - edge(at)) / whole).max(least);
+    let shares: Vec<f32> = (0..columns).map(share).collect();
+    let sum: f32 = shares.iter().sum();
+    // A column that no cell begins or ends has no edges.
+    let known = whole > 0.0 && whole < 1e6 && sum < 4.0;
+    shares
+        .into_iter()
+        .map(|share| match known {
+            true => (room as f32 * share / sum) as u32,
+            false => room / columns as u32,
+        })
+        .collect()
+}
+
 /// Ends a table. Word joins tables that nothing parts.
 const TABLE_END: &str = "</w:tbl>\n<w:p/>\n";
 
@@ -196,28 +231,28 @@ impl Body {
         if table.rows == 0 || table.columns == 0 {
             return;
         }
-        let width = self.size.0.saturating_sub(2 * MARGIN).max(1440) / table.columns as u32;
+        let widths = widths(table, self.size.0.saturating_sub(2 * MARGIN).max(1440));
         // What goes on over pages is one table, as long as nothing stands between its parts.
         if continued && self.columns == table.columns && self.document.ends_with(TABLE_END) {
             self.document
                 .truncate(self.document.len() - TABLE_END.len());
-            self.rows(&body(table), width);
+            self.rows(&body(table), &widths);
         } else {
             self.document.push_str(
                 "<w:tbl><w:tblPr><w:tblStyle w:val=\"TableGrid\"/><w:tblW w:w=\"0\" w:type=\"auto\"/></w:tblPr><w:tblGrid>",
             );
-            for _ in 0..table.columns {
+            for width in &widths {
                 let _ = write!(self.document, "<w:gridCol w:w=\"{width}\"/>");
             }
             self.document.push_str("</w:tblGrid>\n");
-            self.rows(table, width);
+            self.rows(table, &widths);
         }
         self.columns = table.columns;
         self.document.push_str(TABLE_END);
     }
 
-    /// Rows of a table whose columns are `width` twips wide.
-    fn rows(&mut self, table: &Table, width: u32) {
+    /// Rows of a table whose columns are `widths` wide, twips.
+    fn rows(&mut self, table: &Table, widths: &[u32]) {
         let out = &mut self.document;
         // Each place of the grid belongs to one cell, or to none.
         let mut places = vec![None; table.rows * table.columns];
@@ -232,10 +267,9 @@ impl Body {
         }
         for row in 0..table.rows {
             let head = row < table.header_rows;
-            out.push_str("<w:tr>");
-            if head {
-                out.push_str("<w:trPr><w:tblHeader/></w:trPr>");
-            }
+            // A row isn't torn apart at the end of a page, and the head is repeated after it.
+            let repeated = if head { "<w:tblHeader/>" } else { "" };
+            let _ = write!(out, "<w:tr><w:trPr><w:cantSplit/>{repeated}</w:trPr>");
             let mut column = 0;
             while column < table.columns {
                 let place = places[row * table.columns + column];
@@ -246,7 +280,7 @@ impl Body {
                 let _ = write!(
                     out,
                     "<w:tcW w:w=\"{}\" w:type=\"dxa\"/>",
-                    width * span as u32
+                    widths[column..column + span].iter().sum::<u32>()
                 );
                 if span > 1 {
                     let _ = write!(out, "<w:gridSpan w:val=\"{span}\"/>");
@@ -428,6 +462,32 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_as_wide_as_on_the_page() {
+        let mut table = sample::statement().pages[0].regions[0]
+            .table
+            .take()
+            .unwrap();
+        assert_eq!(widths(&table, 1000), [500, 500]);
+        let wide = |cell: &mut crate::document::Cell, x0, x1| {
+            cell.quad = crate::geometry::Quad::from_rect(x0, 0.0, x1, 20.0);
+        };
+        for cell in &mut table.cells {
+            match cell.column {
+                0 => wide(cell, 100.0, 380.0),
+                _ => wide(cell, 420.0, 500.0),
+            }
+        }
+        assert_eq!(widths(&table, 1000), [750, 250]);
+        // Turned inside out, or not known at all.
+        for cell in &mut table.cells {
+            wide(cell, 0.0, 0.0);
+        }
+        assert_eq!(widths(&table, 1000), [500, 500]);
+        table.cells.clear();
+        assert_eq!(widths(&table, 1000), [500, 500]);
+    }
+
+    #[test]
     fn a_table_over_pages_is_one() {
         let mut document = sample::statement();
         let written = |document: &_| {
@@ -438,7 +498,7 @@ mod tests {
         };
         let xml = written(&document);
         let count = |xml: &str, tag: &str| xml.matches(tag).count();
-        assert_eq!((count(&xml, "<w:tbl>"), count(&xml, "<w:tr>")), (1, 4));
+        assert_eq!((count(&xml, "<w:tbl>"), count(&xml, "</w:tr>")), (1, 4));
         assert_eq!(count(&xml, "</w:tbl>"), 1);
         assert!(xml.contains("3 May") && count(&xml, ">Date<") == 1, "{xml}");
         document.pages[1].regions[0].continued = false;

@@ -140,8 +140,8 @@ mod tests {
     }
 
     /// Reads parts of a workbook.
-    fn parts(document: &Document) -> impl FnMut(&str) -> String {
-        let bytes = xlsx(document, &Meta::default()).unwrap();
+    fn parts(document: Document) -> impl FnMut(&str) -> String {
+        let bytes = xlsx(&document, &Meta::default()).unwrap();
         let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
         move |name: &str| {
             let mut text = String::new();
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_table_over_pages_is_one() {
-        let mut part = parts(&sample::statement());
+        let mut part = parts(sample::statement());
         assert_eq!(part("xl/workbook.xml").matches("<sheet ").count(), 1);
         let sheet = part("xl/worksheets/sheet1.xml");
         assert_eq!(sheet.matches("<row ").count(), 4, "{sheet}");
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn each_table_is_a_sheet() {
-        let mut part = parts(&sample::document());
+        let mut part = parts(sample::document());
         let book = part("xl/workbook.xml");
         assert!(
             book.contains("name=\"Page 1\"") && book.contains("name=\"Page 1 (2)\""),

@@ -366,6 +366,16 @@ fn rows_that_end_early_on_purpose_are_not_joined() {
 }
 
 #[test]
+fn a_number_at_the_right_is_no_formula() {
+    let mut page = Drawn::new(900, 500);
+    page.heavy("房屋租赁合同", 300, 30, 36, 6);
+    page.text("合同编号：DM-2026-0731", 650, 100);
+    page.prose(50, 160, 6, 70);
+    let found = kinds(&page.analyse());
+    assert_eq!(found[1..], [RegionKind::Paragraph; 2], "{found:?}");
+}
+
+#[test]
 fn clauses_are_paragraphs() {
     let mut page = Drawn::new(900, 500);
     for (row, text) in [

@@ -143,19 +143,20 @@ pub fn numbering(text: &str) -> u8 {
     0
 }
 
-/// Share of characters that formulas are made of.
+/// Share of characters that formulas are made of. Digits without a sign are numbers of things, such as contracts.
 pub fn mathematical(text: &str) -> f32 {
     let all = text.chars().filter(|c| !c.is_whitespace()).count();
-    let count = text
-        .chars()
-        .filter(|c| {
-            "=+−×÷±∑∏∫√∞≤≥≠≈∈∂∇·^_|/<>()[]{}²³".contains(*c)
-                || ('\u{370}'..='\u{3ff}').contains(c)
-                || ('\u{2200}'..='\u{22ff}').contains(c)
-                || c.is_ascii_digit()
-        })
-        .count();
-    count as f32 / all.max(1) as f32
+    let sign = |c: &char| {
+        "=+−×÷±∑∏∫√∞≤≥≠≈∈∂∇·^_|/<>()[]{}²³".contains(*c)
+            || ('\u{370}'..='\u{3ff}').contains(c)
+            || ('\u{2200}'..='\u{22ff}').contains(c)
+    };
+    let signs = text.chars().filter(sign).count();
+    if signs == 0 {
+        return 0.0;
+    }
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    (signs + digits) as f32 / all.max(1) as f32
 }
 
 /// Share of characters in words of at least three letters, or ideographs.

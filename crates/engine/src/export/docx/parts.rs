@@ -62,7 +62,12 @@ pub(super) fn styles(meta: &Meta) -> String {
              <w:basedOn w:val=\"Normal\"/><w:pPr>{paragraph}</w:pPr><w:rPr>{run}</w:rPr></w:style>"
         );
     };
-    style("Title", "Title", "", "<w:b/><w:sz w:val=\"40\"/>");
+    style(
+        "Title",
+        "Title",
+        "<w:keepNext/>",
+        "<w:b/><w:sz w:val=\"40\"/>",
+    );
     for level in 1..=6 {
         let size = 36 - 3 * level;
         style(
