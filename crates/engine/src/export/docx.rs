@@ -24,6 +24,10 @@ const MAX_SIDE: u32 = 31_680;
 /// Resolution of a page that states none, pixels an inch.
 const USUAL_DPI: f32 = 200.0;
 const MARGIN: u32 = 1134;
+/// Width of a digit in the body's font, twips.
+const CHARACTER: f32 = 110.0;
+/// Word's own margins at the sides of a cell, twips.
+const CELL_MARGINS: f32 = 216.0;
 
 /// A document as DOCX.
 ///
@@ -79,7 +83,8 @@ fn page_size(page: &PageText) -> (u32, u32) {
     (side(page.width), side(page.height))
 }
 
-/// Widths of a table's columns, twips: shares of `room` as on the page, but not too narrow for a word.
+/// Widths of a table's columns, twips: shares of `room` as on the page. Where letters are small there, a column becomes
+/// wider, so that its text fits as long as all columns can have as much.
 fn widths(table: &Table, room: u32) -> Vec<u32> {
     let columns = table.columns;
     let mut begins = vec![f32::MAX; columns];
@@ -98,9 +103,17 @@ fn widths(table: &Table, room: u32) -> Vec<u32> {
         _ if at == columns => ends[columns - 1],
         _ => (ends[at - 1] + begins[at]) / 2.0,
     };
-    let least = 0.5 / columns as f32;
+    let equal = 1.0 / columns as f32;
+    let mut needs = vec![0.5 * equal; columns];
+    for cell in table.cells.iter().filter(|c| c.column_span == 1) {
+        let lengths = cell.text.lines().map(crate::structure::length);
+        let width = lengths.max().unwrap_or(0) as f32 * CHARACTER + CELL_MARGINS;
+        if let Some(need) = needs.get_mut(cell.column) {
+            *need = need.max((width / room as f32).min(equal));
+        }
+    }
     let whole = edge(columns) - edge(0);
-    let share = |at: usize| ((edge(at + 1) - edge(at)) / whole).max(least);
+    let share = |at: usize| ((edge(at + 1) - edge(at)) / whole).max(needs[at]);
     let shares: Vec<f32> = (0..columns).map(share).collect();
     let sum: f32 = shares.iter().sum();
     // A column that no cell begins or ends has no edges.
@@ -477,7 +490,10 @@ mod tests {
                 _ => wide(cell, 420.0, 500.0),
             }
         }
-        assert_eq!(widths(&table, 1000), [750, 250]);
+        assert_eq!(widths(&table, 100_000), [75_000, 25_000]);
+        // The second column holds three characters.
+        let narrow = widths(&table, 1_638);
+        assert!(narrow[1] > 480 && narrow[0] > 1_000, "{narrow:?}");
         // Turned inside out, or not known at all.
         for cell in &mut table.cells {
             wide(cell, 0.0, 0.0);
