@@ -2,7 +2,7 @@
 
 import { OcrError } from "@maoocr/lib";
 
-import { hostOf } from "./settings.ts";
+import { hostOf, originOf } from "./settings.ts";
 
 /** Larger ones are refused, bytes: a browser's tab holds a file twice while it is opened. */
 export const LARGEST_PDF = 512e6;
@@ -49,12 +49,6 @@ export function nameOf(address: string): string {
 /** By its first bytes, as the browsers' own viewers know it. */
 export async function isPdf(file: Blob): Promise<boolean> {
   return (await file.slice(0, 1024).text()).includes("%PDF-");
-}
-
-/** The match pattern of an address; null where no extension may ask for it. */
-export function originOf(address: string): string | null {
-  const { protocol, hostname } = new URL(address);
-  return /^https?:$/.test(protocol) ? `${protocol}//${hostname}/*` : null;
 }
 
 /** The file at an address, by way of the tab that shows it, or from its site where the person allowed that.

@@ -59,6 +59,12 @@ export function hostOf(address: string): string | null {
   }
 }
 
+/** The match pattern of an address; null where no extension may ask for it. */
+export function originOf(address: string): string | null {
+  const { protocol, hostname } = new URL(address);
+  return /^https?:$/.test(protocol) ? `${protocol}//${hostname}/*` : null;
+}
+
 export function requirementsOf({ language, accurate }: Settings): Requirements {
   return {
     ...(language !== "auto" && { language }),
