@@ -195,9 +195,14 @@ fn built(build: Step, profile: &str) -> Result<PathBuf> {
 
 /// The repository's root.
 fn root() -> Result<PathBuf> {
-    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    Ok(own
-        .parent()
+    // Cargo says at run time which checkout it works on: with a target folder of several, the program may have been built
+    // in another.
+    let own = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let root = own
+        .ancestors()
+        .find(|f| f.join("xtask/Cargo.toml").is_file());
+    Ok(root
         .context("xtask lies in the repository's root")?
         .to_path_buf())
 }

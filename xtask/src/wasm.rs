@@ -124,8 +124,8 @@ impl Bundle {
         let pkg = root()?.join("pkg");
         let file = format!("{}_bg.wasm", self.name);
         let delivered = |folder: &str| pkg.join(folder).join(&file);
-        // The module that the packages were made from.
-        let packed = target()?.join(TRIPLE).join(format!("{}.packed", self.name));
+        // The module that the packages were made from: beside them, because checkouts may share a target folder.
+        let packed = pkg.join(".packed").join(self.name);
         let mut compiled = fs::read(module).with_context(|| module.display().to_string())?;
         compiled.extend(self.level.as_bytes());
         let there = self.packages.iter().all(|(f, ..)| delivered(f).is_file());
@@ -168,6 +168,7 @@ impl Bundle {
                 }
             }
         }
+        fs::create_dir_all(pkg.join(".packed"))?;
         fs::write(&packed, compiled).with_context(|| packed.display().to_string())?;
         let (first, ..) = self.packages[0];
         sizes(&[&module.to_path_buf(), &delivered(first)])

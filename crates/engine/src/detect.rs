@@ -11,6 +11,7 @@ use crate::normalise::Normalise;
 use crate::plan::DeviceClass;
 use crate::scale::scale;
 
+mod lone;
 mod merge;
 mod rectangle;
 mod regions;
@@ -30,6 +31,9 @@ pub struct Detected {
     pub doubtful: bool,
     /// Whether it was seen only with a watermark lifted from the page: it is read from there, too.
     pub veiled: bool,
+    /// The column of lone characters that it belongs to, if it was found by its ink: it lies, and most of its column must
+    /// be read surely.
+    pub column: Option<usize>,
 }
 
 /// How large the detector sees a page.
@@ -138,6 +142,8 @@ pub async fn detect(
             corner.y = corner.y.clamp(0.0, page.height as f32);
         }
     }
+    let lone = lone::columns(page, &found);
+    found.extend(lone);
     Ok(found)
 }
 
@@ -362,6 +368,7 @@ mod tests {
             score: 0.8,
             doubtful: false,
             veiled: false,
+            column: None,
         };
         let found = vec![
             box_of(100.0, 100.0, 300.0, 500.0),

@@ -108,7 +108,8 @@ impl Engine {
             Some(lifted) if found[line].veiled => lifted,
             _ => &image,
         };
-        let mut cuts = cut::cut_lines(&stages, page_of, &quads);
+        let lies = |line: usize| found[line].column.is_some();
+        let mut cuts = cut::cut_lines(&stages, page_of, &quads, lies);
         let whole = whole_picture::candidate(&image, &found);
         cuts.extend(whole.map(|quad| Cut {
             strip: stages.cut_tightly(&image, &quad),
@@ -208,7 +209,7 @@ impl Engine {
         plan: &Plan,
     ) -> Result<Vec<Line>, EngineError> {
         let stages = Stages::new(self, plan)?;
-        let mut cuts = cut::cut_lines(&stages, |_| image, quads);
+        let mut cuts = cut::cut_lines(&stages, |_| image, quads, |_| false);
         let mut strips: Vec<&mut Strip> = cuts.iter_mut().map(|cut| &mut cut.strip).collect();
         stages.orient_lines(&mut strips).await?;
         let mut told = Told {

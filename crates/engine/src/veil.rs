@@ -295,6 +295,7 @@ mod tests {
             score: 0.9,
             doubtful: false,
             veiled: false,
+            column: None,
         };
         let found = vec![
             line(10.0, 200.0, 200.0, 220.0),

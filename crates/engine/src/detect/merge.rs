@@ -73,6 +73,7 @@ mod tests {
             score: 0.9,
             doubtful: false,
             veiled: false,
+            column: None,
         };
         let pieces = vec![
             line(0.0, 0.0, 100.0, 20.0),

@@ -41,6 +41,7 @@ pub fn lines(map: &[f32], width: usize, height: usize, constants: &Detection) ->
             score,
             doubtful: false,
             veiled: false,
+            column: None,
         };
         if unclear || region.filled() < FILLED {
             let again = again.get_or_insert_with(|| LOOKS.map(|_| Flood::new(map, width, height)));
@@ -94,6 +95,7 @@ fn strong_parts(
                 score,
                 doubtful: false,
                 veiled: false,
+                column: None,
             });
         }
     }

@@ -5,14 +5,22 @@ use super::stages::Stages;
 use crate::geometry::Quad;
 use crate::imaging::Image;
 
-/// Cuts out the lines in some quads, in the same order, each from the picture that it stands in.
+/// Cuts out the lines in some quads, in the same order, each from the picture that it stands in. What `lies` is no
+/// column, however narrow.
 pub(super) fn cut_lines<'a>(
     stages: &Stages,
     page_of: impl Fn(usize) -> &'a Image,
     quads: &[Quad],
+    lies: impl Fn(usize) -> bool,
 ) -> Vec<Cut> {
     let cut = |(index, (quad, lone)): (usize, (&Quad, bool))| {
         let image = page_of(index);
+        if lies(index) {
+            return Cut {
+                strip: stages.cut_lying(image, quad),
+                standing: None,
+            };
+        }
         let strip = stages.cut(image, quad);
         if lone && strip.turned {
             Cut {

@@ -1,5 +1,7 @@
 //! Readings → lines: which of them are text, and where their words stand on the page.
 
+use std::collections::BTreeMap;
+
 use maoocr_models::manifest::Sureness;
 
 use super::second_chance::Read;
@@ -40,11 +42,14 @@ pub(super) fn sift(
 ) -> Sifted {
     let mut lines = Vec::new();
     let mut dropped = Vec::new();
+    let noise = noisy_columns(reads, found, sureness);
     for read in reads {
         let line = line(read);
         let detected = found.get(read.index);
-        let doubtful =
-            detected.is_some_and(|d| d.doubtful) && read.reading.confidence() < sureness.doubted;
+        let doubtful = detected.is_some_and(|d| {
+            (d.doubtful && read.reading.confidence() < sureness.doubted)
+                || d.column.is_some_and(|column| noise.contains(&column))
+        });
         if !doubtful && !unsure(&read.reading, one_line, sureness) {
             lines.push((read.index, line));
             continue;
@@ -68,6 +73,28 @@ pub(super) fn sift(
     let ruby = ruby.into_iter();
     dropped.extend(ruby.map(|(index, line)| (index, drop_line(line, DropReason::Ruby))));
     Sifted { lines, dropped }
+}
+
+/// Columns found by their ink of which at least this share is read surely hold characters; others hold specks.
+const SURE_SHARE: f32 = 0.6;
+
+/// The columns of lone characters that hold none.
+fn noisy_columns(reads: &[Read], found: &[Detected], sureness: &Sureness) -> Vec<usize> {
+    let mut columns: BTreeMap<usize, (f32, f32)> = BTreeMap::new();
+    for read in reads {
+        let Some(column) = found.get(read.index).and_then(|d| d.column) else {
+            continue;
+        };
+        let (sure, all) = columns.entry(column).or_default();
+        *all += 1.0;
+        if read.reading.len() == 1 && read.reading.confidence() >= sureness.doubted {
+            *sure += 1.0;
+        }
+    }
+    let noisy = columns
+        .into_iter()
+        .filter(|(_, (sure, all))| *sure < SURE_SHARE * all);
+    noisy.map(|(column, _)| column).collect()
 }
 
 fn drop_line(line: Line, reason: DropReason) -> Dropped {
@@ -122,5 +149,49 @@ mod tests {
         assert!(!unsure(&reading("OK", 0.6), false, &Sureness::default()));
         assert!(unsure(&reading("OK", 0.4), true, &Sureness::default()));
         assert!(unsure(&Reading::default(), true, &Sureness::default()));
+    }
+
+    #[test]
+    fn a_column_found_by_its_ink_holds_characters_or_specks() {
+        let quad = Quad::from_rect(0.0, 0.0, 10.0, 20.0);
+        let detected = |column: Option<usize>| Detected {
+            quad,
+            score: 0.0,
+            doubtful: false,
+            veiled: false,
+            column,
+        };
+        let texts = [
+            ("1", 0.9),
+            ("1", 0.9),
+            ("l", 0.6),
+            ("1", 0.75),
+            ("2", 0.9),
+            ("1", 0.9),
+            ("-", 0.3),
+            ("word", 0.9),
+        ];
+        let columns = [
+            Some(0),
+            Some(0),
+            Some(0),
+            Some(0),
+            Some(0),
+            Some(1),
+            Some(1),
+            None,
+        ];
+        let reads: Vec<Read> = texts
+            .into_iter()
+            .enumerate()
+            .map(|(index, (text, confidence))| Read {
+                index,
+                reading: reading(text, confidence),
+                placement: crate::crop::Placement::new(quad, &quad),
+            })
+            .collect();
+        let sifted = sift(&reads, &columns.map(detected), false, &Sureness::default());
+        let kept: Vec<usize> = sifted.lines.iter().map(|(index, _)| *index).collect();
+        assert_eq!(kept, [0, 1, 3, 4, 7]);
     }
 }
