@@ -142,8 +142,7 @@ pub async fn detect(
             corner.y = corner.y.clamp(0.0, page.height as f32);
         }
     }
-    let lone = lone::columns(page, &found);
-    found.extend(lone);
+    lone::add_columns(page, &mut found);
     Ok(found)
 }
 

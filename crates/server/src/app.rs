@@ -22,7 +22,6 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::services::{ServeDir, ServeFile};
 use tracing::Instrument;
-use utoipa_swagger_ui::SwaggerUi;
 
 use crate::api::{self, status};
 use crate::auth::{self, Keys};
@@ -30,6 +29,7 @@ use crate::body::Memory;
 use crate::cache::{Cache, Limiter};
 use crate::callers::Open;
 use crate::config::Config;
+use crate::docs;
 use crate::drain;
 use crate::etag;
 use crate::fetch::Fetcher;
@@ -107,7 +107,7 @@ pub fn router(app: Arc<App>) -> Router {
     let open = Router::new()
         .route("/health", get(status::health))
         .route("/ready", get(status::ready));
-    let docs = SwaggerUi::new("/docs").url("/openapi.json", description);
+    let docs = docs::router(&description);
     let mut router = Router::new().merge(api).merge(open).merge(docs);
     if app.config.metrics_listen.is_none() {
         let metrics = Router::new()

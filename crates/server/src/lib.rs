@@ -12,6 +12,7 @@ pub mod body;
 pub mod cache;
 pub mod callers;
 pub mod config;
+pub mod docs;
 pub mod document;
 pub mod drain;
 pub mod edge;

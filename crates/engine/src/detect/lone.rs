@@ -21,6 +21,11 @@ const REACH: f32 = 40.0;
 /// Height and most width of a mark, thicknesses. Boxes of lines are higher than their letters by half.
 const HEIGHTS: [f32; 2] = [0.3, 0.95];
 const WIDEST: f32 = 0.6;
+/// Border of a mark's box, and the least height of that, thicknesses.
+const BORDER: f32 = 0.12;
+const LOWEST: f32 = 0.7;
+/// What is no further than this from the next box is only a space away from it, thicknesses.
+const SPACE: f32 = 0.7;
 /// Ink is at least this share of the way from the ground to the line's own ink …
 const INK: f32 = 0.4;
 /// … which differs from the ground by so many shades.
@@ -36,14 +41,32 @@ struct Mark {
     center: Point,
     /// Along the line, px.
     width: f32,
+    /// Where it begins and ends above and below the row's axis, px.
+    across: [f32; 2],
     /// Thickness of the line, px.
     thickness: f32,
     /// The line's direction, a unit vector.
     along: (f32, f32),
 }
 
-/// The columns of lone characters beside the lines that were found, each character in a box of the height of its row.
-pub(super) fn columns(page: &Image, found: &[Detected]) -> Vec<Detected> {
+/// Adds the columns of lone characters beside the lines that were found. A character that is only a space away from a
+/// line belongs to it: the line's box grows. The others get boxes of their own.
+pub(super) fn add_columns(page: &Image, found: &mut Vec<Detected>) {
+    for (mark, column) in columns(page, found) {
+        if !mark.joins(found) {
+            found.push(Detected {
+                quad: mark.quad(),
+                score: 0.0,
+                doubtful: false,
+                veiled: false,
+                column: Some(column),
+            });
+        }
+    }
+}
+
+/// The marks that stand in columns, each with its column's number.
+fn columns(page: &Image, found: &[Detected]) -> Vec<(Mark, usize)> {
     let rows: Vec<&Quad> = found
         .iter()
         .map(|d| &d.quad)
@@ -74,33 +97,67 @@ pub(super) fn columns(page: &Image, found: &[Detected]) -> Vec<Detected> {
     marks.extend(short.map(|quad| Mark {
         center: quad.center(),
         width: quad.width(),
+        across: [0.0; 2],
         thickness: quad.height(),
         along,
     }));
-    aligned(&marks)
-        .into_iter()
+    let aligned = aligned(&marks).into_iter();
+    aligned
         .filter(|(mark, _)| *mark < overlooked)
-        .map(|(mark, column)| Detected {
-            quad: marks[mark].quad(),
-            score: 0.0,
-            doubtful: false,
-            veiled: false,
-            column: Some(column),
-        })
+        .map(|(mark, column)| (marks[mark], column))
         .collect()
 }
 
 impl Mark {
+    /// The mark with a border, at least as high as most letters of its row: else a colon would be read as large dots.
     fn quad(&self) -> Quad {
         let (c, s) = self.along;
-        let (w, h) = (
-            self.width / 2.0 + 0.15 * self.thickness,
-            self.thickness / 2.0,
-        );
+        let border = BORDER * self.thickness;
+        let w = self.width / 2.0 + border;
+        let top = (self.across[0] - border).min(-LOWEST / 2.0 * self.thickness);
+        let bottom = (self.across[1] + border).max(LOWEST / 2.0 * self.thickness);
         let corner = |x: f32, y: f32| {
             Point::new(self.center.x + c * x - s * y, self.center.y + s * x + c * y)
         };
-        Quad([corner(-w, -h), corner(w, -h), corner(w, h), corner(-w, h)])
+        Quad([
+            corner(-w, top),
+            corner(w, top),
+            corner(w, bottom),
+            corner(-w, bottom),
+        ])
+    }
+
+    /// Makes the nearest line within [`SPACE`] hold the mark, if there is one.
+    fn joins(&self, found: &mut [Detected]) -> bool {
+        let reach = self.width / 2.0 + BORDER * self.thickness;
+        let mut nearest: Option<(f32, usize, f32)> = None;
+        for (index, line) in found.iter().enumerate() {
+            let (quad, thickness) = (&line.quad, line.quad.height());
+            let same_height = (0.7..1.4).contains(&(thickness / self.thickness));
+            if line.column.is_some() || quad.width() < thickness || !same_height {
+                continue;
+            }
+            let center = quad.center();
+            let (dx, dy) = (self.center.x - center.x, self.center.y - center.y);
+            let (c, s) = self.along;
+            let (along, across) = (dx * c + dy * s, dy * c - dx * s);
+            let gap = along.abs() - quad.width() / 2.0 - reach;
+            let beside = across.abs() < 0.3 * thickness && gap < SPACE * thickness;
+            if beside && nearest.is_none_or(|(least, ..)| gap < least) {
+                nearest = Some((gap, index, along));
+            }
+        }
+        let Some((gap, index, along)) = nearest else {
+            return false;
+        };
+        let by = (gap + 2.0 * reach).max(0.0).copysign(along);
+        let moved = if along > 0.0 { [1, 2] } else { [0, 3] };
+        for corner in moved {
+            let corner = &mut found[index].quad.0[corner];
+            corner.x += self.along.0 * by;
+            corner.y += self.along.1 * by;
+        }
+        true
     }
 
     /// Where another mark is from here: along the line and across it, thicknesses.
@@ -185,16 +242,17 @@ fn marks_beside(page: &Image, row: &Quad, found: &[Detected]) -> Vec<Mark> {
             )
         };
         let band = Band::look(page, count, place, &tone);
-        for (first, last, middle) in band.marks() {
-            let at = sign * (from + (first + last + 1) as f32 / 2.0 * step);
-            let off = (middle - AROUND as f32) * step - thickness / 2.0;
-            // The row's own height is kept: a colon's dots or a comma stand low in theirs.
-            if off.abs() > 0.3 * thickness {
+        for mark in band.marks() {
+            let at = sign * (from + (mark.first + mark.last + 1) as f32 / 2.0 * step);
+            let across = [mark.top, mark.bottom]
+                .map(|j| (j as f32 - AROUND as f32) * step - thickness / 2.0);
+            if (across[0] + across[1]).abs() / 2.0 > 0.3 * thickness {
                 continue;
             }
             marks.push(Mark {
                 center: Point::new(center.x + along.0 * at, center.y + along.1 * at),
-                width: (last - first + 1) as f32 * step,
+                width: (mark.last - mark.first + 1) as f32 * step,
+                across,
                 thickness,
                 along,
             });
@@ -289,6 +347,14 @@ fn shade(page: &Image, p: Point) -> Option<f32> {
 /// A row beside a line: of each place along it, which samples across it hold ink, a bit each.
 struct Band(Vec<u64>);
 
+/// Where a mark is in a band: its first and last place along it, the first sample across it and the one after the last.
+struct Span {
+    first: usize,
+    last: usize,
+    top: u32,
+    bottom: u32,
+}
+
 impl Band {
     fn look(
         page: &Image,
@@ -314,8 +380,8 @@ impl Band {
         Self(columns)
     }
 
-    /// First and last place of each free mark of the right size, and its middle across the row.
-    fn marks(&self) -> Vec<(usize, usize, f32)> {
+    /// The free marks of the right size.
+    fn marks(&self) -> Vec<Span> {
         // Ink in the row itself separates; ink only above or below it is another row's.
         let row = ((1u64 << SAMPLES) - 1) << AROUND;
         let clear = (GAP * SAMPLES as f32) as usize;
@@ -344,14 +410,19 @@ impl Band {
             }
             let bits = self.0[first..=last].iter().fold(0, |all, bits| all | bits);
             let (top, bottom) = (
-                (bits & row).trailing_zeros() as f32,
-                (64 - (bits & row).leading_zeros()) as f32,
+                (bits & row).trailing_zeros(),
+                u64::BITS - (bits & row).leading_zeros(),
             );
             // A mark that goes on above and below the row is a rule; the ink of other rows has a gap to it.
             let edges = (1u64 << AROUND) | (1 << (AROUND + SAMPLES - 1));
             let goes_on = bits & edges == edges;
-            if !goes_on && (heights[0]..=heights[1]).contains(&(bottom - top)) {
-                marks.push((first, last, (top + bottom) / 2.0));
+            if !goes_on && (heights[0]..=heights[1]).contains(&((bottom - top) as f32)) {
+                marks.push(Span {
+                    first,
+                    last,
+                    top,
+                    bottom,
+                });
             }
         }
         marks
@@ -441,8 +512,11 @@ mod tests {
             }
         }
 
+        /// The boxes that are added.
         fn columns(&self) -> Vec<Detected> {
-            columns(&self.image, &self.found)
+            let mut all = self.found.clone();
+            add_columns(&self.image, &mut all);
+            all.split_off(self.found.len())
         }
     }
 
@@ -462,7 +536,7 @@ mod tests {
                     one.quad.center().distance(middle) < 2.0
                 });
                 assert!(row.is_some(), "{bounds:?}");
-                assert!((one.quad.height() - 20.0).abs() < 1.0, "{bounds:?}");
+                assert!((15.0..19.0).contains(&one.quad.height()), "{bounds:?}");
                 assert!((6.0..14.0).contains(&one.quad.width()), "{bounds:?}");
             }
             let of = |left: bool| {
@@ -504,5 +578,22 @@ mod tests {
         page.draw(10.0, 40.0, 34.0, 250.0);
         page.marks(94.0, 12.0, 0..5);
         assert_eq!(page.columns().len(), 0);
+    }
+
+    #[test]
+    fn what_is_a_space_away_belongs_to_its_line() {
+        for x in [87.0, 311.0] {
+            let mut page = Page::new(0.0);
+            page.marks(x, 12.0, 0..5);
+            assert_eq!(page.columns().len(), 0);
+            let mut all = page.found.clone();
+            add_columns(&page.image, &mut all);
+            for (line, old) in all.iter().zip(&page.found) {
+                let (new, old) = (line.quad.bounds(), old.quad.bounds());
+                let (left, right) = (new[0] < x && x < old[0], new[2] > x + 3.0 && x > old[2]);
+                assert!(left != right, "{new:?}");
+                assert_eq!([new[1], new[3]], [old[1], old[3]]);
+            }
+        }
     }
 }
