@@ -16,7 +16,7 @@ use crate::fonts::Fonts;
 use crate::geometry;
 use crate::plain::{self, Budget};
 use crate::raster::{self, POINTS, Scale};
-use crate::survey::{Findings, Stop, Survey, too_slow};
+use crate::survey::{Findings, Stop, Survey, too_many_steps, too_slow};
 
 /// How a PDF is opened and drawn.
 #[derive(Clone, Debug)]
@@ -59,6 +59,8 @@ pub struct Pdf {
 
 /// What all streams of a file may unpack to while it is decrypted, bytes.
 const MAX_UNPACKED: usize = 512 << 20;
+/// Operators that a step may take: those of a long path.
+const OPERATORS: u64 = 20;
 /// Runaway pages of a file after which its other pages are refused.
 const MAX_RUNAWAYS: usize = 2;
 
@@ -231,6 +233,9 @@ fn page(pdf: &syntax::Pdf, index: usize, options: &Options) -> Result<Page, Imag
 }
 
 fn survey(page: &syntax::page::Page<'_>, options: &Options) -> Result<Findings, ImagingError> {
+    if plain::has_more_operators(page, options.steps.saturating_mul(OPERATORS)) {
+        return Err(too_many_steps(options.steps));
+    }
     let (width, height) = page.render_dimensions();
     let size = (f64::from(width), f64::from(height));
     let fonts = Fonts::of_page(page.resources());

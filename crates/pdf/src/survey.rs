@@ -123,9 +123,7 @@ impl<'l> Survey<'l> {
         self.operations += cost;
         let most = self.options.steps;
         if self.operations > most {
-            stop(ImagingError::TooComplex {
-                what: format!("the page is drawn in more than {most} steps"),
-            });
+            stop(too_many_steps(most));
         }
         if self.operations % 256 < cost
             && let Some((at, seconds)) = self.deadline
@@ -411,6 +409,13 @@ impl<'a> Device<'a> for Survey<'_> {
 
     fn pop_transparency_group(&mut self) {
         self.groups.pop();
+    }
+}
+
+/// The error of a page that has too much to draw.
+pub fn too_many_steps(most: u64) -> ImagingError {
+    ImagingError::TooComplex {
+        what: format!("the page is drawn in more than {most} steps"),
     }
 }
 
