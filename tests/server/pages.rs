@@ -126,7 +126,7 @@ async fn a_bad_page_is_blank_and_all_others_are_read() {
         ];
         let place = create(&server, form(&files)).await;
         let job = done(&server, &place).await;
-        // Two of four, none of two, one file that is too long, a picture, and three pages that are read as one file.
+        // Two of four, none of two, one file that is too long, a picture, and three of three.
         let counts = (&job["total"], &job["done"], &job["failed"]);
         assert_eq!(counts, (&json!(11), &json!(6), &json!(5)), "{job}");
         let results = job["results"].as_array().unwrap();
@@ -254,6 +254,55 @@ async fn what_is_too_long_to_wait_for_becomes_a_job() {
     let (status, code, answer) = problem(send(&may).await).await;
     assert_eq!((status, code.as_str()), (429, "rate_limited"));
     assert!(answer["retry_after"].as_u64().unwrap() > 60, "{answer}");
+}
+
+/// Makes the compression of a TIFF's page one that nobody knows.
+fn damage(tiff: &mut [u8], page: usize) {
+    let tag = [3, 1, 3, 0, 1, 0, 0, 0, 1, 0];
+    let places = tiff.windows(tag.len()).enumerate();
+    let mut places = places.filter(|(_, bytes)| *bytes == tag);
+    let (at, _) = places.nth(page).unwrap();
+    tiff[at + 8..at + 10].copy_from_slice(&50_000u16.to_le_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_a_tiff_are_read_one_by_one_and_kept_in_the_cache() {
+    let mut file = crate::api::tiff(&["dark.png", "transparent.png", "quantities.png"]);
+    damage(&mut file, 1);
+    for stand in Stand::both() {
+        let server = stand.server(&["--workers", "1", "--keep-originals"]).await;
+        let mut documents = Vec::new();
+        for _ in 0..2 {
+            let place = create(&server, form(&[("three.tiff", file.clone())])).await;
+            let job = done(&server, &place).await;
+            let counts = (&job["total"], &job["done"], &job["failed"]);
+            assert_eq!(counts, (&json!(3), &json!(2), &json!(1)), "{job}");
+            documents.push(job["results"][0]["document"].clone());
+        }
+        let [first, second] = &documents[..] else {
+            unreachable!("two jobs")
+        };
+        assert_eq!(first["pages"].as_array().unwrap().len(), 3);
+        assert_eq!(first["pages"][1]["error"]["code"], "unsupported");
+        assert!(first["text"].as_str().unwrap().contains("Olive oil"));
+        // The second job had its pages from the cache.
+        assert_eq!(first["text"], second["text"]);
+        for page in [0, 2] {
+            assert_eq!(first["pages"][page]["timings"]["cache"], Value::Null);
+            assert!(second["pages"][page]["timings"]["cache"].is_number());
+            assert_eq!(second["pages"][page]["id"], second["id"]);
+        }
+        // So has whoever wants one page of it.
+        let part = Part::bytes(file.clone()).file_name("three.tiff");
+        let form = Form::new().part("image", part).text("pages", "3");
+        let alone = server.post("/api/ocr/recognize").multipart(form);
+        let alone = alone.send().await.unwrap();
+        assert_eq!(alone.headers()["x-maoocr-cache"], "hit");
+        let id = second["id"].as_str().unwrap();
+        let made = server.get(&format!("/api/history/{id}?format=md"));
+        let made = made.send().await.unwrap().text().await.unwrap();
+        assert!(made.contains("Olive oil"), "{made}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

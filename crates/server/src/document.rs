@@ -86,6 +86,19 @@ pub struct PageOptions {
     pub single: bool,
 }
 
+impl PageOptions {
+    /// For one page alone, by its position from 0.
+    #[must_use]
+    pub fn of_page(&self, index: u32) -> Self {
+        let number = (u64::from(index) + 1).to_string();
+        Self {
+            pages: number.parse().ok(),
+            pages_text: Some(number),
+            ..self.clone()
+        }
+    }
+}
+
 impl fmt::Debug for PageOptions {
     /// Without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,14 +150,9 @@ impl PageOptions {
         })
     }
 
-    /// Whether regions are looked for in a file.
-    fn structured(&self, file: &[u8]) -> bool {
-        self.structure || is_pdf(file)
-    }
-
-    /// What of them the answer for a file depends on, for the cache's key.
-    pub fn fingerprint(&self, file: &[u8]) -> String {
-        let structure = self.structured(file);
+    /// What of them the answer for a file depends on, for the cache's key. In PDFs, regions are always looked for.
+    pub fn fingerprint(&self, pdf: bool) -> String {
+        let structure = self.structure || pdf;
         let Self {
             pages,
             password,
@@ -261,18 +269,12 @@ pub async fn read(
     watch: &mut impl Reader,
 ) -> Result<ReadFile, ReadError> {
     let ranges = options.pages.as_ref();
-    let pdf = is_pdf(file);
-    let (mut source, of): (Box<dyn Source + '_>, usize) = if pdf {
-        let (document, chosen) = open_pdf(file, options, limits, most)?;
-        let of = chosen.len();
-        (Box::new(document.pages(chosen)), of)
-    } else {
-        // Before anything is read: a file that says how many pages it has is refused for them at once.
-        let count = imaging::probe(file, limits).map_err(whole)?.pages;
-        let chosen = (1..=count).filter(|&number| ranges.is_none_or(|ranges| ranges.holds(number)));
-        let of = chosen.count();
-        admit(of, options, (most, limits))?;
-        (imaging::open(file, limits).map_err(whole)?, of)
+    // Before anything is read: a file that says how many pages it has is refused for them at once.
+    let (opened, chosen) = open(file, options, limits, most)?;
+    let of = chosen.len();
+    let (mut source, pdf): (Box<dyn Source + '_>, bool) = match opened {
+        Paged::Pdf(document) => (Box::new(document.pages(chosen)), true),
+        Paged::Images(_) => (imaging::open(file, limits).map_err(whole)?, false),
     };
     let mut file = ReadFile {
         pages: Vec::new(),
@@ -318,42 +320,66 @@ pub async fn read(
     Ok(file)
 }
 
-/// Opens a PDF, and says which of its pages were chosen; at least one.
+/// A file whose pages can be had one by one, in any order.
+#[derive(Clone)]
+pub enum Paged {
+    /// A PDF.
+    Pdf(Arc<Pdf>),
+    /// An image, or a TIFF of several.
+    Images(Bytes),
+}
+
+/// Whether a file may have several pages.
+pub fn may_have_pages(file: &[u8]) -> bool {
+    is_pdf(file) || Format::sniff(file) == Ok(Format::Tiff)
+}
+
+/// Opens a file, and says which of its pages were chosen; at least one.
 ///
 /// # Errors
 /// It can't be opened, or the choice is none or more than `most`.
-pub fn open_pdf(
+pub fn open(
     file: &Bytes,
     options: &PageOptions,
     limits: &Limits,
     most: usize,
-) -> Result<(Arc<Pdf>, Vec<usize>), ReadError> {
-    let how = Options {
-        password: options.password.clone(),
-        limits: countless(limits),
-        seconds: Some(PAGE_SECONDS),
-        ..Options::default()
+) -> Result<(Paged, Vec<usize>), ReadError> {
+    let (paged, count) = if is_pdf(file) {
+        let how = Options {
+            password: options.password.clone(),
+            limits: countless(limits),
+            seconds: Some(PAGE_SECONDS),
+            ..Options::default()
+        };
+        let document = Pdf::open(Arc::new(file.to_vec()), how).map_err(whole)?;
+        let count = document.count();
+        (Paged::Pdf(Arc::new(document)), count)
+    } else {
+        let count = imaging::probe(file, limits).map_err(whole)?.pages;
+        (Paged::Images(file.clone()), count)
     };
-    let document = Pdf::open(Arc::new(file.to_vec()), how).map_err(whole)?;
-    let count = document.count();
     let ranges = options.pages.as_ref();
     let chosen = ranges.map_or_else(|| (0..count).collect(), |r| r.chosen(count));
     admit(chosen.len(), options, (most, limits))?;
-    Ok((Arc::new(document), chosen))
+    Ok((paged, chosen))
 }
 
-/// Reads one page of a PDF, by its position from 0.
+/// Reads one page of a file, by its position from 0.
 ///
 /// # Errors
 /// It can't be read.
 pub async fn read_page(
     engine: &Engine,
-    (pdf, index): (&Pdf, usize),
+    (paged, index): (&Paged, usize),
     options: &PageOptions,
-    plan: &Plan,
+    (plan, limits): (&Plan, &Limits),
     watch: &mut impl Observer,
 ) -> Result<ReadPage, ReadError> {
-    one(engine, pdf.page(index)?, (options, true), plan, watch).await
+    let (page, pdf) = match paged {
+        Paged::Pdf(document) => (document.page(index)?, true),
+        Paged::Images(file) => (imaging::page(file, limits, index)?, false),
+    };
+    one(engine, page, (options, pdf), plan, watch).await
 }
 
 async fn one(

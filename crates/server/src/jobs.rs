@@ -3,7 +3,7 @@
 //! Every replica does the same: it claims as many pictures as it has threads for, reads them at lower priority than
 //! interactive ones, and extends its claims meanwhile. If a replica dies, its claims expire and others take over.
 //!
-//! A PDF of several pages is split when it is first claimed: from then on its pages are what is claimed, by whichever
+//! A PDF or TIFF of several pages is split when it is first claimed: from then on its pages are what is claimed, by whichever
 //! replica, and each has a deadline, retries and a result of its own. Whoever claims the file once they are over makes one
 //! answer of them; a page that can't be read is blank in it.
 //!
@@ -272,12 +272,12 @@ impl Worker {
                 history: reading::entry(app, &order, &answer).into_iter().collect(),
                 result: answer.pages.into(),
             })),
-            Found::Pages(pdf, pages) => {
+            Found::Pages(file, paged, pages) => {
                 let answer = Uuid::now_v7();
                 for _ in 0..TRIES {
                     match app.store.split(self.id, item, answer, &pages).await {
                         Ok(true) => {
-                            self.opened.keep(item, pdf);
+                            self.opened.keep(item, file, paged);
                             app.followers.look();
                             app.work.notify_one();
                             break;
@@ -313,7 +313,7 @@ impl Worker {
         };
         let id = claim.answer.unwrap_or_default();
         let begin = self.begin(item);
-        let how = (&requirements, options);
+        let how = (&requirements, options, claim.owner.as_str());
         let page =
             reading::read_page_in_background(app, (file, page), how, id, stop, begin).await?;
         Ok(End::Final(Outcome::Done {

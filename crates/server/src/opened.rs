@@ -1,13 +1,13 @@
-//! PDFs of jobs that are read page by page, kept open between their pages: neither fetched nor parsed for each.
+//! Files of jobs that are read page by page, kept open between their pages: neither fetched nor parsed for each.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use maoocr_engine::imaging::Limits;
-use maoocr_pdf::Pdf;
 
-use crate::document::{self, PageOptions, ReadError};
+use crate::document::{self, PageOptions, Paged, ReadError};
+use crate::reading::FileId;
 use crate::store::{ItemKey, Store, StoreError};
 
 /// Most files that are kept.
@@ -22,18 +22,22 @@ pub struct Opened {
 }
 
 /// A file, opened when it is first needed.
-pub struct OpenFile(Mutex<Inner>);
+pub struct OpenFile {
+    /// What the cache knows it by.
+    pub id: FileId,
+    inner: Mutex<Inner>,
+}
 
 enum Inner {
     Bytes(Bytes),
-    Pdf(Arc<Pdf>),
+    Open(Paged),
 }
 
 impl Opened {
     /// Keeps a file that is open already.
-    pub fn keep(&self, item: ItemKey, pdf: Arc<Pdf>) {
-        let file = OpenFile(Mutex::new(Inner::Pdf(pdf)));
-        self.insert(item, Arc::new(file));
+    pub fn keep(&self, item: ItemKey, id: FileId, paged: Paged) {
+        let inner = Mutex::new(Inner::Open(paged));
+        self.insert(item, Arc::new(OpenFile { id, inner }));
     }
 
     /// The file of a page, fetched if need be; none if the store no longer has it.
@@ -53,7 +57,10 @@ impl Opened {
         let Some(bytes) = store.picture(item).await? else {
             return Ok(None);
         };
-        let file = Arc::new(OpenFile(Mutex::new(Inner::Bytes(bytes.into()))));
+        let file = Arc::new(OpenFile {
+            id: FileId::of(&bytes),
+            inner: Mutex::new(Inner::Bytes(bytes.into())),
+        });
         self.insert(item, file.clone());
         Ok(Some(file))
     }
@@ -89,18 +96,18 @@ impl Opened {
 }
 
 impl OpenFile {
-    /// The PDF. Whoever comes while it is being opened waits for it.
+    /// Its pages. Whoever comes while it is being opened waits for it.
     ///
     /// # Errors
     /// It can't be opened.
-    pub fn pdf(&self, options: &PageOptions, limits: &Limits) -> Result<Arc<Pdf>, ReadError> {
-        let mut inner = self.0.lock().unwrap_or_else(|e| e.into_inner());
+    pub fn pages(&self, options: &PageOptions, limits: &Limits) -> Result<Paged, ReadError> {
+        let mut inner = self.inner.lock().unwrap_or_else(|e| e.into_inner());
         let bytes = match &*inner {
-            Inner::Pdf(pdf) => return Ok(pdf.clone()),
+            Inner::Open(paged) => return Ok(paged.clone()),
             Inner::Bytes(bytes) => bytes,
         };
-        let (pdf, _) = document::open_pdf(bytes, options, limits, limits.max_pages)?;
-        *inner = Inner::Pdf(pdf.clone());
-        Ok(pdf)
+        let (paged, _) = document::open(bytes, options, limits, limits.max_pages)?;
+        *inner = Inner::Open(paged.clone());
+        Ok(paged)
     }
 }

@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use maoocr_engine::pipeline::EngineError;
 use maoocr_engine::plan::{Plan, Requirements};
+use maoocr_pdf::is_pdf;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
@@ -110,7 +111,12 @@ async fn read_for(
     let stop = Stop::at(Some(deadline));
     let _waiting = stop.when_dropped();
     let plan = app.models.plan(&order.requirements)?;
-    let key = key(app, &order, &plan);
+    let key = key(
+        app,
+        (FileId::of(&order.picture), &order.options),
+        &order.owner,
+        &plan,
+    );
     // Line events come only from the engine, never from the cache.
     if !matches!(ear, Ear::Lines(_))
         && let Some(answer) = cached(app, key.as_ref()).await
@@ -134,10 +140,8 @@ async fn read_for(
     auth::count_pages(app, file.pages.len()).await;
     let whole = file.lost.is_empty();
     let answer = fresh(id, file);
-    if let Some(key) = key.filter(|_| whole)
-        && let Ok(bytes) = serde_json::to_vec(&answer.pages)
-    {
-        app.cache.put(&key, bytes.into()).await;
+    if whole {
+        keep(app, key.as_ref(), &answer.pages).await;
     }
     remember(app, &order, &answer).await;
     Ok(answer)
@@ -280,18 +284,39 @@ fn fresh(id: Uuid, file: ReadFile) -> Answer {
     }
 }
 
+/// What the cache knows a file by.
+#[derive(Clone, Copy, Debug)]
+pub struct FileId {
+    sha256: [u8; 32],
+    pdf: bool,
+}
+
+impl FileId {
+    /// Of a file's bytes.
+    pub fn of(file: &[u8]) -> Self {
+        Self {
+            sha256: Sha256::digest(file).into(),
+            pdf: is_pdf(file),
+        }
+    }
+}
+
 /// The cache key of an answer: whose it is, and a hash of everything it depends on, which is the file, the choice of its
 /// pages, the plan and the weights. None if it must not be cached: callers whom nobody knows would learn from a hit what
 /// others have read.
-fn key(app: &App, order: &Order, plan: &Plan) -> Option<[u8; 32]> {
+fn key(
+    app: &App,
+    (file, options): (FileId, &PageOptions),
+    owner: &str,
+    plan: &Plan,
+) -> Option<[u8; 32]> {
     let shared = app.config.cache_shared;
-    if order.owner == auth::STRANGERS && !shared {
+    if owner == auth::STRANGERS && !shared {
         return None;
     }
     let mut hash = Sha256::new();
-    hash.update((order.picture.len() as u64).to_le_bytes());
-    hash.update(&order.picture);
-    hash.update(order.options.fingerprint(&order.picture));
+    hash.update(file.sha256);
+    hash.update(options.fingerprint(file.pdf));
     hash.update(serde_json::to_vec(plan).unwrap_or_default());
     hash.update(app.models.fingerprint(plan));
     hash.update(env!("CARGO_PKG_VERSION"));
@@ -299,7 +324,7 @@ fn key(app: &App, order: &Order, plan: &Plan) -> Option<[u8; 32]> {
     if shared {
         key[..OWNER].fill(0);
     } else {
-        key[..OWNER].copy_from_slice(&tag(&order.owner));
+        key[..OWNER].copy_from_slice(&tag(owner));
     }
     Some(key)
 }
@@ -315,6 +340,13 @@ fn tag(owner: &str) -> [u8; OWNER] {
 /// Forgets an owner's cached answers.
 pub async fn forget(app: &App, owner: &str) {
     app.cache.forget(&tag(owner)).await;
+}
+
+/// Puts the pages of an answer into the cache.
+async fn keep(app: &App, key: Option<&[u8; 32]>, pages: &[Value]) {
+    if let (Some(key), Ok(bytes)) = (key, serde_json::to_vec(pages)) {
+        app.cache.put(key, bytes.into()).await;
+    }
 }
 
 async fn cached(app: &App, key: Option<&[u8; 32]>) -> Option<Answer> {

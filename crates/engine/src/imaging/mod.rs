@@ -29,7 +29,7 @@ use serde::Serialize;
 pub use error::ImagingError;
 pub use sniff::is_pdf;
 
-use crate::page::Source;
+use crate::page::{Page, PageError, Source};
 use pixels::Samples;
 
 /// A picture as a person sees it: 8-bit RGB, EXIF orientation applied, transparency over white.
@@ -213,6 +213,27 @@ pub fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Box<dyn Source + 'a>
         Format::Tiff => Box::new(fenced(format, || tiff::Pages::open(bytes, limits))?),
         _ => Box::new(picture::Picture::new(format, bytes, limits)),
     })
+}
+
+/// The page at a position from 0, without decoding those before it.
+///
+/// # Errors
+/// As [`open`], or there is no such page, or it can't be read.
+pub fn page(bytes: &[u8], limits: &Limits, index: usize) -> Result<Page, PageError> {
+    let of = |error| PageError {
+        index: Some(index),
+        error,
+    };
+    let format = admit(bytes, limits).map_err(of)?;
+    let page = match format {
+        Format::Tiff => fenced(format, || tiff::Pages::open(bytes, limits))
+            .map_err(of)?
+            .page(index),
+        _ if index == 0 => picture::Picture::new(format, bytes, limits).next_page(),
+        _ => None,
+    };
+    page.unwrap_or_else(|| Err(of(ImagingError::malformed(format, "the page isn't there"))))
+        .map_err(|error| of(error.error))
 }
 
 /// All pages of a file, in order; never an empty list. They share [`Limits::max_memory`].

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageDecoder, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 
 use super::*;
-use crate::page::{Page, PageError};
+
 use tiff::{TiffPage, bilevel, retagged, tiff_of};
 
 fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {

@@ -5,15 +5,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use maoocr_engine::plan::Requirements;
-use maoocr_pdf::{Pdf, is_pdf};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Answer, Ear, Failure, Order, Watch, cached, fresh, json_of, key, megapixels, run, whole,
+    Answer, Ear, Failure, FileId, Order, Watch, cached, fresh, json_of, keep, key, megapixels, run,
+    whole,
 };
 use crate::app::App;
-use crate::document::{self, PageOptions, ReadFile};
+use crate::document::{self, PageOptions, Paged, ReadFile};
 use crate::metrics;
 use crate::opened::OpenFile;
 use crate::pool::{Lane, Stop};
@@ -27,13 +27,13 @@ pub type Begin = Pin<Box<dyn Future<Output = Result<bool, StoreError>> + Send>>;
 pub enum Found {
     /// One that is read as a whole, and was.
     Answer(Answer),
-    /// A PDF of several pages, with the positions of those to be read.
-    Pages(Arc<Pdf>, Vec<u32>),
+    /// A file of several pages, with the positions of those to be read.
+    Pages(FileId, Paged, Vec<u32>),
 }
 
 enum Opened {
     Read(ReadFile),
-    Pages(Arc<Pdf>, Vec<usize>),
+    Pages(Paged, Vec<usize>),
 }
 
 /// Reads a file of a job as a whole. `begin`, if there is one, runs when a thread takes it.
@@ -47,7 +47,8 @@ pub async fn read_in_background(
     begin: Option<Begin>,
 ) -> Result<Answer, Problem> {
     let plan = app.models.plan(&order.requirements)?;
-    let key = key(app, order, &plan);
+    let file = FileId::of(&order.picture);
+    let key = key(app, (file, &order.options), &order.owner, &plan);
     if let Some(answer) = cached(app, key.as_ref()).await {
         return Ok(answer);
     }
@@ -66,7 +67,7 @@ pub async fn read_in_background(
     Ok(fresh(id, file.await?))
 }
 
-/// Reads a file of a job as a whole, unless it is a PDF of several pages, of which none is read.
+/// Reads a file of a job as a whole, unless it has several pages, of which none is read.
 ///
 /// # Errors
 /// As for [`read_in_background`].
@@ -76,12 +77,13 @@ pub async fn open_in_background(
     stop: Stop,
     begin: Begin,
 ) -> Result<Found, Problem> {
-    if !is_pdf(&order.picture) {
+    if !document::may_have_pages(&order.picture) {
         let answer = read_in_background(app, order, stop, Some(begin)).await?;
         return Ok(Found::Answer(answer));
     }
     let plan = app.models.plan(&order.requirements)?;
-    let key = key(app, order, &plan);
+    let file = FileId::of(&order.picture);
+    let key = key(app, (file, &order.options), &order.owner, &plan);
     if let Some(answer) = cached(app, key.as_ref()).await {
         return Ok(Found::Answer(answer));
     }
@@ -90,50 +92,59 @@ pub async fn open_in_background(
     let (picture, options) = (order.picture.clone(), order.options.clone());
     let opened = run(app, Lane::Background, stop, Some(begin), move |app| {
         let most = app.config.max_pages;
-        let opened = document::open_pdf(&picture, &options, &app.limits, most.into());
-        let (pdf, pages) = opened.map_err(Failure::Read)?;
+        let opened = document::open(&picture, &options, &app.limits, most.into());
+        let (paged, pages) = opened.map_err(Failure::Read)?;
         if pages.len() > 1 {
-            return Ok((Opened::Pages(pdf, pages), None));
+            return Ok((Opened::Pages(paged, pages), None));
         }
         let (file, megapixels) = whole(app, (&picture, &options), &plan, most, watch)?;
         Ok((Opened::Read(file), megapixels))
     });
     Ok(match opened.await? {
         Opened::Read(file) => Found::Answer(fresh(id, file)),
-        Opened::Pages(pdf, pages) => {
+        Opened::Pages(paged, pages) => {
             let pages = pages
                 .into_iter()
                 .filter_map(|page| u32::try_from(page).ok());
-            Found::Pages(pdf, pages.collect())
+            Found::Pages(file, paged, pages.collect())
         }
     })
 }
 
-/// Reads one page of a PDF of a job, by its position from 0, for the answer of this id.
+/// Reads one page of a job's file, by its position from 0, for the answer of this id.
 ///
 /// # Errors
 /// The problem to record for this page, or the server's own, as for [`read_in_background`].
 pub async fn read_page_in_background(
     app: &Arc<App>,
     (file, page): (Arc<OpenFile>, u32),
-    (requirements, options): (&Requirements, PageOptions),
+    (requirements, options, owner): (&Requirements, PageOptions, &str),
     id: Uuid,
     stop: Stop,
     begin: Begin,
 ) -> Result<Value, Problem> {
     let plan = app.models.plan(requirements)?;
+    let key = key(app, (file.id, &options.of_page(page)), owner, &plan);
+    if let Some(mut answer) = cached(app, key.as_ref()).await
+        && let Some(mut page) = answer.pages.pop()
+    {
+        page["id"] = json!(id.to_string());
+        return Ok(page);
+    }
     let mut watch = watch(&stop);
     let read = run(app, Lane::Background, stop, Some(begin), move |app| {
         let _models = app.models.hold(&plan).map_err(Failure::Load)?;
-        let pdf = file.pdf(&options, &app.limits).map_err(Failure::Read)?;
-        let page = (&*pdf, page as usize);
-        let read = document::read_page(app.models.engine(), page, &options, &plan, &mut watch);
+        let paged = file.pages(&options, &app.limits).map_err(Failure::Read)?;
+        let (page, how) = ((&paged, page as usize), (&plan, &app.limits));
+        let read = document::read_page(app.models.engine(), page, &options, how, &mut watch);
         let read = pollster::block_on(read).map_err(Failure::Read)?;
         metrics::pages(std::iter::once(&read.answer));
         let megapixels = megapixels(std::slice::from_ref(&read));
         Ok((read, Some(megapixels)))
     });
-    Ok(json_of(id, read.await?))
+    let page = json_of(id, read.await?);
+    keep(app, key.as_ref(), std::slice::from_ref(&page)).await;
+    Ok(page)
 }
 
 fn watch(stop: &Stop) -> Watch {

@@ -302,3 +302,20 @@ fn lab_is_seen_as_rgb() {
         }
     }
 }
+
+#[test]
+fn any_page_can_be_had_alone() {
+    let tiff = tiff_of(&[bilevel(0), bilevel(0x0f), bilevel(0xff)]);
+    let limits = Limits::default();
+    let all = decode(&tiff, &limits).unwrap();
+    assert_ne!(all[1].rgb, all[2].rgb);
+    for index in [2, 0, 1] {
+        let page = page(&tiff, &limits, index).unwrap();
+        assert_eq!((page.index, &page.image.rgb), (index, &all[index].rgb));
+    }
+    let error = page(&tiff, &limits, 3).unwrap_err();
+    assert_eq!(error.index, Some(3));
+    let png = encoded(&sample(8, 8).into(), ImageFormat::Png);
+    assert_eq!(page(&png, &limits, 0).unwrap().index, 0);
+    assert!(page(&png, &limits, 1).is_err());
+}

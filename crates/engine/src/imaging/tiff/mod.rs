@@ -52,6 +52,18 @@ impl<'a> Pages<'a> {
         })
     }
 
+    /// The page at a position from 0; none is decoded before it.
+    pub(super) fn page(&mut self, index: usize) -> Option<Result<Page, PageError>> {
+        for _ in 0..index {
+            match fenced(Format::Tiff, || self.seek()) {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(PageError { index: None, error })),
+            }
+        }
+        self.next_beside(0)
+    }
+
     /// The next page, beside `held` bytes of others.
     pub(super) fn next_beside(&mut self, held: u64) -> Option<Result<Page, PageError>> {
         // A decoder that panics is not asked again.
