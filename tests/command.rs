@@ -67,8 +67,8 @@ fn output_that_cannot_be_is_refused_before_anything_is_read() -> Result<()> {
         (vec!["pdf", &photo, "-o", &out("a.docx")], 2, "docx"),
         (
             vec!["pdf", &photo, "-o", &out("none/a.pdf")],
-            1,
-            "none/a.pdf",
+            2,
+            "there is no folder",
         ),
         (
             vec!["recognize", &photo, "-o", &out("a.md"), "--format", "pdf"],
