@@ -55,7 +55,9 @@ export async function keep(entry: Entry): Promise<void> {
 
 /** The newest first. */
 export async function entries(): Promise<Entry[]> {
-  return (await (await database()).getAllFromIndex("entries", "at")).reverse();
+  const all = (await (await database()).getAllFromIndex("entries", "at")).reverse();
+  // One that can't be shown must not hide the others.
+  return all.filter(({ document }) => typeof document?.text === "string");
 }
 
 export async function forget(id?: string): Promise<void> {

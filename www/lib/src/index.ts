@@ -12,6 +12,7 @@ export { applied, appliedToQuad, composed, inverted, matrix3d, ontoQuad, type Ho
 export { grey, type Grey } from "./motion.ts";
 export { blockStarts, placed, points, sureness, type PlacedWord, type Sureness } from "./overlay.ts";
 export { LARGEST, pace, type Pace } from "./pace.ts";
+export { RemoteClient, type RemoteOptions } from "./remote.ts";
 export { route, type Conditions } from "./route.ts";
 export { findLines, folded, lineOffsets, spacedWords, withLine, withText } from "./text.ts";
 export { lineOf, textOf, wordAt, wordsOf, type SelectableWord, type WordRange } from "./selection.ts";

@@ -41,6 +41,8 @@ const PATIENCE = 60;
 
 /** A server that hasn't answered a health check by then is taken for down, ms. */
 const HEALTH_TIMEOUT = 3000;
+/** A WebSocket that isn't open by then is done without, ms. */
+const OPEN_TIMEOUT = 10_000;
 
 export class RemoteClient {
   readonly #options: RemoteOptions;
@@ -52,7 +54,11 @@ export class RemoteClient {
   async healthy(): Promise<boolean> {
     try {
       const url = new URL("health", this.#options.base);
-      const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(HEALTH_TIMEOUT) });
+      const response = await fetch(url, {
+        cache: "no-store",
+        redirect: "error",
+        signal: AbortSignal.timeout(HEALTH_TIMEOUT),
+      });
       // A static host answers unknown addresses with the app's page.
       return response.ok && (response.headers.get("content-type") ?? "").includes("json");
     } catch {
@@ -92,6 +98,8 @@ export class RemoteClient {
       response = await fetch(new URL("api/ocr/recognize-with-requirements", base), {
         method: "POST",
         body: form,
+        // The picture is for this server, and for none that it names.
+        redirect: "error",
         ...(token && { headers: { authorization: `Bearer ${token}` } }),
         ...(signal && { signal }),
       });
@@ -100,7 +108,7 @@ export class RemoteClient {
       throw new OcrError("network", `the server can't be reached: ${String(thrown)}`);
     }
     if (!response.ok) throw await problem(response);
-    return pages((await response.json()) as Answered);
+    return pages(await response.json().catch(() => null));
   }
 
   /** Null where there is no WebSocket: an old proxy, a server without. */
@@ -111,8 +119,15 @@ export class RemoteClient {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(cancelled());
       const socket = new WebSocket(url, token ? [PROTOCOL, KEY_PROTOCOL + token] : [PROTOCOL]);
-      socket.onopen = () => resolve(socket);
-      socket.onerror = () => resolve(null);
+      const late = setTimeout(() => socket.close(), OPEN_TIMEOUT);
+      socket.onopen = () => {
+        clearTimeout(late);
+        resolve(socket);
+      };
+      socket.onerror = () => {
+        clearTimeout(late);
+        resolve(null);
+      };
       signal?.addEventListener("abort", () => socket.readyState === WebSocket.CONNECTING && socket.close(), {
         once: true,
       });
@@ -135,7 +150,8 @@ function converse(socket: WebSocket, file: Blob, call: RecognizeCall): Promise<D
     socket.onclose = () => finish(() => reject(new OcrError("network", "the server broke off")));
     socket.onerror = null;
     socket.onmessage = ({ data }: MessageEvent<string>) => {
-      const message = JSON.parse(data) as ServerEvent;
+      const message = event(data);
+      if (!message) return finish(() => reject(foreign()));
       switch (message.event) {
         case "detected":
           return call.onDetected?.(message.boxes);
@@ -144,7 +160,13 @@ function converse(socket: WebSocket, file: Blob, call: RecognizeCall): Promise<D
         case "withdrawn":
           return call.onWithdrawn?.(message.index);
         case "done":
-          return finish(() => resolve(pages(message.document)));
+          return finish(() => {
+            try {
+              resolve(pages(message.document));
+            } catch (thrown) {
+              reject(OcrError.from(thrown));
+            }
+          });
         case "error":
           return finish(() => reject(failure(message.problem)));
       }
@@ -172,6 +194,33 @@ function failure({ code, detail, title, retry_after }: Problem): OcrError {
   return new OcrError(code ?? "server", detail ?? title ?? "the server failed", retry_after);
 }
 
-function pages(answer: Answered): Document[] {
-  return answer.pages ?? [answer];
+function event(data: unknown): ServerEvent | null {
+  try {
+    const message: unknown = JSON.parse(String(data));
+    return typeof message === "object" ? (message as ServerEvent | null) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The answer's pages, if it is one: whatever listens at the address may answer, and what is kept must be readable. */
+function pages(answer: unknown): Document[] {
+  const pages = (answer as Answered | null)?.pages ?? [answer];
+  if (!Array.isArray(pages) || pages.length === 0 || !pages.every(isDocument)) throw foreign();
+  return pages;
+}
+
+function isDocument(page: unknown): page is Document {
+  const { text, lines, width, height } = (page ?? {}) as Partial<Document>;
+  return (
+    typeof text === "string" &&
+    typeof width === "number" &&
+    typeof height === "number" &&
+    Array.isArray(lines) &&
+    lines.every((line) => typeof line?.text === "string" && Array.isArray(line.box) && Array.isArray(line.words))
+  );
+}
+
+function foreign(): OcrError {
+  return new OcrError("server", "the server doesn't answer as a MaoOCR server does: check its address");
 }

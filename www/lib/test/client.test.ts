@@ -5,7 +5,7 @@ import { FakeWorker, FILE, reads } from "./fakes.ts";
 
 const BASE = new URL("https://example.org/");
 const picture = new Blob(["x"]);
-const AFAR = { text: "from afar" };
+const AFAR = { text: "from afar", lines: [], width: 1, height: 1 };
 const bytes = new Uint8Array([1, 2, 3, 4]);
 const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");

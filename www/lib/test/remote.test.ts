@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { RemoteClient } from "../src/remote.ts";
 import type { Document } from "../src/types.ts";
 
-const DOCUMENT = { text: "read" } as Document;
+const DOCUMENT = { text: "read", lines: [], width: 1, height: 1 } as unknown as Document;
 const BASE = new URL("https://example.org/ocr/");
 const picture = new Blob(["pixels"], { type: "image/png" });
 const settle = () => new Promise((next) => setTimeout(next, 0));
@@ -146,6 +146,43 @@ describe("over HTTP", () => {
     });
     stub(() => new Response("<html>", { status: 502 }), false);
     await expect(new RemoteClient({ base: BASE }).recognize(picture, {})).rejects.toMatchObject({ code: "server" });
+  });
+
+  test("what is no answer of MaoOCR's is an error, not a text", async () => {
+    const line = { text: "read", box: [], words: [] };
+    for (const answer of [
+      {},
+      [],
+      null,
+      { ...DOCUMENT, text: 5 },
+      { text: "read" },
+      { ...DOCUMENT, lines: [{ ...line, text: {} }] },
+      { ...DOCUMENT, pages: [] },
+      { ...DOCUMENT, pages: [DOCUMENT, { text: "read" }] },
+    ]) {
+      stub(() => Response.json(answer), false);
+      const read = new RemoteClient({ base: BASE }).recognize(picture, {});
+      await expect(read).rejects.toMatchObject({ code: "server", message: expect.stringContaining("address") });
+    }
+    stub(() => new Response("<!doctype html>"), false);
+    await expect(new RemoteClient({ base: BASE }).recognize(picture, {})).rejects.toMatchObject({ code: "server" });
+    stub(no);
+    const read = new RemoteClient({ base: BASE }).recognize(picture, {});
+    const refused = expect(read).rejects.toMatchObject({ code: "server" });
+    await settle();
+    await settle();
+    FakeSocket.last.hear({ event: "done", document: { text: 5 } });
+    await refused;
+  });
+
+  test("the picture goes to the server that was named, not where that sends it", async () => {
+    let redirect: RequestInit["redirect"];
+    stub((_, options) => {
+      redirect = options.redirect;
+      return Response.json(DOCUMENT);
+    }, false);
+    await new RemoteClient({ base: BASE }).recognize(picture, {});
+    expect(redirect).toBe("error");
   });
 
   test("a static host isn't taken for a server", async () => {

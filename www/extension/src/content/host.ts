@@ -46,18 +46,32 @@ export function openHost(theme: Settings["theme"]): Host {
   };
   if (theme !== "auto") element.style.setProperty("color-scheme", theme, "important");
   else element.style.setProperty("color-scheme", "light dark", "important");
-  document.documentElement.append(element);
+  // Whatever is outside of a modal dialog doesn't react.
+  const modal = [...document.querySelectorAll("dialog:modal")].at(-1);
+  (modal ?? document.documentElement).append(element);
   // The top layer lies above dialogs and what is shown on the full screen.
   if ("popover" in element) {
     element.popover = "manual";
     element.showPopover();
   }
-  window.addEventListener("keydown", (event) => event.key === "Escape" && (swallow(event), host.close()), {
-    capture: true,
-    signal: host.closed,
-  });
+  onKeys(host, { Escape: () => host.close() });
   current = host;
   return host;
+}
+
+/** Acts on keys that a person presses: the page could make up its own. Keys of a host that the page took away are its. */
+export function onKeys(host: Host, keys: Record<string, (event: KeyboardEvent) => void>): void {
+  window.addEventListener(
+    "keydown",
+    (event) => {
+      if (!host.element.isConnected) return host.close();
+      const act = keys[event.key];
+      if (!act || !event.isTrusted) return;
+      swallow(event);
+      act(event);
+    },
+    { capture: true, signal: host.closed },
+  );
 }
 
 /** The page doesn't hear of it. */

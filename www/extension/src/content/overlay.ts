@@ -29,6 +29,8 @@ export class Overlay implements Listener {
     this.#place = place;
     this.#element = element;
     this.#bar.append(button("✕", host.close, { class: "close", "aria-label": text("close") }));
+    // Another picture in its place says something else.
+    if (element instanceof HTMLImageElement) element.addEventListener("load", host.close, { signal: host.closed });
   }
 
   busy(): void {
@@ -91,6 +93,8 @@ export class Overlay implements Listener {
     if (this.#host.closed.aborted) return;
     if (!this.#element.isConnected) return this.#host.close();
     const { x, y, width, height } = this.#place();
+    const hidden = width === 0 || height === 0;
+    for (const part of [this.#frame, this.#bar, this.#box]) part?.classList.toggle("unseen", hidden);
     const now = [x, y, width, height, innerWidth, innerHeight].join();
     if (now !== this.#last) {
       this.#last = now;

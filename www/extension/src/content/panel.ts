@@ -17,7 +17,8 @@ export class Panel implements Listener {
   readonly #settings: Settings;
   readonly #says = make("span", { class: "says", role: "status" });
   readonly #progress = make("progress");
-  readonly #field = make("textarea", { "aria-label": text("text"), spellcheck: "false", dir: "auto" });
+  /** Not to be edited, and not focused by itself: a page's scripts can write into what has the focus, and read it. */
+  readonly #field = make("textarea", { "aria-label": text("text"), readonly: "", spellcheck: "false", dir: "auto" });
   readonly #copy = button(text("copy"), () => void this.#copied(), { class: "main" });
   #enough: HTMLButtonElement | null = null;
   readonly #panel = make(
@@ -66,8 +67,7 @@ export class Panel implements Listener {
     this.#field.hidden = this.#copy.hidden = false;
     this.#field.value = document.text;
     this.#attach();
-    this.#field.focus({ preventScroll: true });
-    this.#field.setSelectionRange(0, 0);
+    this.#copy.focus({ preventScroll: true });
     if (this.#settings.copy) void this.#copied();
   }
 

@@ -2,7 +2,7 @@
 
 import type { Rect } from "../messages.ts";
 import type { Settings } from "../settings.ts";
-import { make, openHost, swallow } from "./host.ts";
+import { make, onKeys, openHost, swallow } from "./host.ts";
 import { pictureAt, pictureRect, picturesInView } from "./pictures.ts";
 import { text } from "./words.ts";
 
@@ -90,14 +90,5 @@ export function pick({ picture, part, theme }: Choice): void {
       else finish(() => part({ x: 0, y: 0, width: innerWidth, height: innerHeight }));
     },
   };
-  window.addEventListener(
-    "keydown",
-    (event) => {
-      const act = keys[event.key];
-      if (!act) return;
-      swallow(event);
-      act(event);
-    },
-    { capture: true, signal: host.closed },
-  );
+  onKeys(host, keys);
 }

@@ -105,6 +105,7 @@ ${ROW_STYLES}.bar {
   box-shadow: var(--shadow);
 }
 .panel.unseen { opacity: 0; }
+.frame.unseen, .bar.unseen, .box.unseen { visibility: hidden; }
 .panel header { display: flex; align-items: center; gap: 8px; min-height: 26px; }
 .panel h2 { all: unset; font-weight: 650; flex: 1; }
 .panel .says { color: var(--muted); }
