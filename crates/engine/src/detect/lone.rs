@@ -20,8 +20,12 @@ const REACH: f32 = 40.0;
 /// Border of a mark's box, and the least height of that, thicknesses.
 const BORDER: f32 = 0.12;
 const LOWEST: f32 = 0.7;
-/// What is no further than this from the next box is only a space away from it, thicknesses.
-const SPACE: f32 = 0.7;
+/// Between two marks so many places are looked at, each as often across …
+const TIE_SAMPLES: usize = 16;
+/// … for ink that may be as faint as this: a hairline in a photo breaks up …
+const FAINT: f32 = 0.15;
+/// … and more than this share of them makes both pieces of a rule.
+const TIED: f32 = 0.3;
 /// Marks are under each other if they differ by less than this across the page, thicknesses …
 const ALIGNED: f32 = 0.35;
 /// … and follow one another within so many.
@@ -39,22 +43,20 @@ struct Mark {
     thickness: f32,
     /// The line's direction, a unit vector.
     along: (f32, f32),
+    /// Of its row's line; none of what the detector saw.
+    tone: Option<Tone>,
 }
 
-/// Adds the columns of lone characters beside the lines that were found. A character that is only a space away from a
-/// line belongs to it: the line's box grows. The others get boxes of their own.
+/// Adds the columns of lone characters beside the lines that were found, each character in a box of its own.
 pub(super) fn add_columns(page: &Image, found: &mut Vec<Detected>) {
-    for (mark, column) in columns(page, found) {
-        if !mark.joins(found) {
-            found.push(Detected {
-                quad: mark.quad(),
-                score: 0.0,
-                doubtful: false,
-                veiled: false,
-                column: Some(column),
-            });
-        }
-    }
+    let columns = columns(page, found);
+    found.extend(columns.into_iter().map(|(mark, column)| Detected {
+        quad: mark.quad(),
+        score: 0.0,
+        doubtful: false,
+        veiled: false,
+        column: Some(column),
+    }));
 }
 
 /// The marks that stand in columns, each with its column's number.
@@ -89,11 +91,12 @@ fn columns(page: &Image, found: &[Detected]) -> Vec<(Mark, usize)> {
     marks.extend(short.map(|quad| Mark {
         center: quad.center(),
         width: quad.width(),
-        across: [0.0; 2],
+        across: [-0.5, 0.5].map(|share| share * quad.height()),
         thickness: quad.height(),
         along,
+        tone: None,
     }));
-    let aligned = aligned(&marks).into_iter();
+    let aligned = aligned(page, &marks).into_iter();
     aligned
         .filter(|(mark, _)| *mark < overlooked)
         .map(|(mark, column)| (marks[mark], column))
@@ -119,37 +122,29 @@ impl Mark {
         ])
     }
 
-    /// Makes the nearest line within [`SPACE`] hold the mark, if there is one.
-    fn joins(&self, found: &mut [Detected]) -> bool {
-        let reach = self.width / 2.0 + BORDER * self.thickness;
-        let mut nearest: Option<(f32, usize, f32)> = None;
-        for (index, line) in found.iter().enumerate() {
-            let (quad, thickness) = (&line.quad, line.quad.height());
-            let same_height = (0.7..1.4).contains(&(thickness / self.thickness));
-            if line.column.is_some() || quad.width() < thickness || !same_height {
-                continue;
-            }
-            let center = quad.center();
-            let (dx, dy) = (self.center.x - center.x, self.center.y - center.y);
-            let (c, s) = self.along;
-            let (along, across) = (dx * c + dy * s, dy * c - dx * s);
-            let gap = along.abs() - quad.width() / 2.0 - reach;
-            let beside = across.abs() < 0.3 * thickness && gap < SPACE * thickness;
-            if beside && nearest.is_none_or(|(least, ..)| gap < least) {
-                nearest = Some((gap, index, along));
-            }
-        }
-        let Some((gap, index, along)) = nearest else {
+    /// Whether there is ink all the way to a mark below: then both are pieces of a rule.
+    fn is_tied(&self, below: &Self, page: &Image) -> bool {
+        let Some(tone) = self.tone.or(below.tone) else {
             return false;
         };
-        let by = (gap + 2.0 * reach).max(0.0).copysign(along);
-        let moved = if along > 0.0 { [1, 2] } else { [0, 3] };
-        for corner in moved {
-            let corner = &mut found[index].quad.0[corner];
-            corner.x += self.along.0 * by;
-            corner.y += self.along.1 * by;
-        }
-        true
+        let end = |mark: &Self, across: f32| {
+            let (c, s) = mark.along;
+            Point::new(mark.center.x - s * across, mark.center.y + c * across)
+        };
+        let (from, to) = (end(self, self.across[1]), end(below, below.across[0]));
+        let (c, s) = self.along;
+        let half = self.width.min(below.width) / 2.0 + BORDER * self.thickness;
+        let inked = |share: f32| {
+            let middle = from.lerp(to, share);
+            (0..TIE_SAMPLES).any(|i| {
+                let off = half * (2.0 * i as f32 / (TIE_SAMPLES - 1) as f32 - 1.0);
+                let shade = band::shade(page, Point::new(middle.x + c * off, middle.y + s * off));
+                shade.is_some_and(|shade| tone.inkiness(shade) > FAINT)
+            })
+        };
+        let steps = (0..TIE_SAMPLES).map(|i| (i as f32 + 0.5) / TIE_SAMPLES as f32);
+        let dark = steps.filter(|share| inked(*share)).count();
+        dark as f32 > TIED * TIE_SAMPLES as f32
     }
 
     /// Where another mark is from here: along the line and across it, thicknesses.
@@ -167,12 +162,13 @@ impl Mark {
 }
 
 /// The marks that stand under each other, each with its column's number.
-fn aligned(marks: &[Mark]) -> Vec<(usize, usize)> {
+fn aligned(page: &Image, marks: &[Mark]) -> Vec<(usize, usize)> {
     let below = |a: &Mark, b: &Mark| {
         let (along, across) = a.towards(b);
         along.abs() < ALIGNED
             && (0.5..PITCH).contains(&across)
             && (0.7..1.4).contains(&(b.thickness / a.thickness))
+            && !a.is_tied(b, page)
     };
     let mut order: Vec<usize> = (0..marks.len()).collect();
     order.sort_by(|&a, &b| marks[a].center.y.total_cmp(&marks[b].center.y));
@@ -247,6 +243,7 @@ fn marks_beside(page: &Image, row: &Quad, found: &[Detected]) -> Vec<Mark> {
                 across,
                 thickness,
                 along,
+                tone: Some(tone),
             });
         }
     }

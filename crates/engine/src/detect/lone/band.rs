@@ -8,7 +8,9 @@ pub(super) const SAMPLES: usize = 24;
 /// What is looked at above and below a line, samples: a mark that goes on there is a rule or a picture.
 pub(super) const AROUND: usize = 8;
 /// How far an end of a line is kept away from, thicknesses: what stands closer belongs to the line.
-pub(super) const GAP: f32 = 0.4;
+pub(super) const GAP: f32 = 0.7;
+/// How far other ink is from a mark at least, thicknesses.
+const CLEAR: f32 = 0.4;
 /// Height and most width of a mark, thicknesses. Boxes of lines are higher than their letters by half.
 const HEIGHTS: [f32; 2] = [0.3, 0.95];
 const WIDEST: f32 = 0.6;
@@ -18,6 +20,7 @@ const INK: f32 = 0.4;
 const CONTRAST: f32 = 50.0;
 
 /// Shades of a line's ground and of its ink.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Tone {
     ground: f32,
     ink: f32,
@@ -47,8 +50,13 @@ impl Tone {
         ((ground - ink).abs() >= CONTRAST).then_some(Self { ground, ink })
     }
 
+    /// 0 on the ground, 1 on the line's ink.
+    pub(super) fn inkiness(&self, shade: f32) -> f32 {
+        (shade - self.ground) / (self.ink - self.ground)
+    }
+
     fn is_ink(&self, shade: f32) -> bool {
-        (shade - self.ground) / (self.ink - self.ground) > INK
+        self.inkiness(shade) > INK
     }
 }
 
@@ -59,7 +67,7 @@ fn bilinear(quad: &Quad, u: f32, v: f32) -> Point {
 }
 
 /// The shade at a place of the page: the mean of its channels.
-fn shade(page: &Image, p: Point) -> Option<f32> {
+pub(super) fn shade(page: &Image, p: Point) -> Option<f32> {
     if p.x < 0.0 || p.y < 0.0 {
         return None;
     }
@@ -112,7 +120,7 @@ impl Band {
     pub(super) fn marks(&self) -> Vec<Span> {
         // Ink in the row itself separates; ink only above or below it is another row's.
         let row = ((1u64 << SAMPLES) - 1) << AROUND;
-        let clear = (GAP * SAMPLES as f32) as usize;
+        let clear = (CLEAR * SAMPLES as f32) as usize;
         let widest = (WIDEST * SAMPLES as f32) as usize;
         let heights = HEIGHTS.map(|h| h * SAMPLES as f32);
         let mut marks = Vec::new();
