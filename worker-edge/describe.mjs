@@ -33,7 +33,7 @@ try {
   const description = edge(JSON.parse(await get("/openapi.json")));
   writeFileSync(join(folder, "openapi.json"), JSON.stringify(description));
   mkdirSync(join(folder, "docs"), { recursive: true });
-  const page = String(await get("/docs/index.html"));
+  const page = String(await get("/docs/"));
   writeFileSync(join(folder, "docs/index.html"), page);
   for (const [, name] of page.matchAll(/(?:href|src)="(?:\.\/)?([\w.-]+)"/gu)) {
     writeFileSync(join(folder, "docs", name), await get(`/docs/${name}`));
