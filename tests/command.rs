@@ -90,6 +90,35 @@ fn output_that_cannot_be_is_refused_before_anything_is_read() -> Result<()> {
 }
 
 #[test]
+fn no_document_is_written_over_one_that_is_read_later() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [first, second] = ["one", "two"].map(|name| folder.path().join(name));
+    for (at, picture) in [(&first, "photo.png"), (&second, "dark.png")] {
+        fs::create_dir(at)?;
+        fs::copy(sample(picture), at.join("page.png"))?;
+    }
+    // The first one's result would be a page of the second.
+    fs::copy(sample("dark.png"), second.join("page.pdf"))?;
+    let before = fs::read(second.join("page.pdf"))?;
+    let from = first.join("page.png").display().to_string();
+    let to = second.display().to_string();
+    for arguments in [
+        vec!["pdf", &from, &to, "-o", &to],
+        vec!["recognize", &from, &to, "--format", "pdf", "-o", &to],
+    ] {
+        let ended = command(&arguments)?;
+        ensure!(
+            ended.status.code() == Some(2) && ended.stderr.contains("would be overwritten"),
+            "{arguments:?}: {}, {}",
+            ended.status,
+            ended.stderr
+        );
+        ensure!(fs::read(second.join("page.pdf"))? == before);
+    }
+    Ok(())
+}
+
+#[test]
 fn documents_of_one_name_become_two_files() -> Result<()> {
     let (folder, out) = (tempfile::tempdir()?, tempfile::tempdir()?);
     fs::copy(sample("photo.png"), folder.path().join("page.v1.png"))?;

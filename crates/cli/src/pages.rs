@@ -11,6 +11,7 @@ use maoocr_engine::page::{Page, PageRanges};
 use maoocr_engine::reading::LayerUse;
 use maoocr_pdf::{Options, Pdf};
 
+use crate::place::Place;
 use crate::{Usage, recognize};
 
 /// Options for files with pages.
@@ -149,6 +150,21 @@ impl Document {
             vec![path.to_path_buf()]
         };
         Ok(Self { name, files })
+    }
+
+    /// Refuses to write the results of some sources into a file of any of them: what is read later would be gone.
+    pub fn refuse_overwriting_any(sources: &[PathBuf], place: &Place) -> Result<()> {
+        let targets: Vec<PathBuf> = sources.iter().filter_map(|s| place.file(s)).collect();
+        for source in sources {
+            // What can't be listed says so when its turn comes.
+            let Ok(document) = Self::of(source) else {
+                continue;
+            };
+            for target in &targets {
+                document.refuse_overwriting(target, "-o")?;
+            }
+        }
+        Ok(())
     }
 
     /// Refuses to write into a file that is read.

@@ -56,6 +56,7 @@ pub fn run(mut arguments: Arguments) -> Result<Outcome> {
     arguments.pages = arguments.pages.resolved()?;
     let format = format(&arguments)?;
     let place = Place::of(arguments.output.as_deref(), &arguments.files, format)?;
+    Document::refuse_overwriting_any(&arguments.files, &place)?;
     if arguments.jobs > 1 {
         arguments.engine.use_threads(Some(1));
     } else {

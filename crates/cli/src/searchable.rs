@@ -78,6 +78,7 @@ impl SearchableArguments {
 pub fn run(mut arguments: Arguments) -> Result<Outcome> {
     arguments.pages = arguments.pages.resolved()?;
     let place = Place::of(Some(&arguments.output), &arguments.files, FormatName::Pdf)?;
+    Document::refuse_overwriting_any(&arguments.files, &place)?;
     arguments
         .engine
         .use_threads((arguments.jobs > 1).then_some(1));

@@ -110,7 +110,8 @@ test("headings, lists and tables are shown and copied as such", async () => {
     assert.match(table.text, /^Berth\tShips\tTonnes\nNorth quay\t41\t12 400\n/);
     assert.match(table.html, /<table>.*<t[hd]>North quay<\/t[hd]><t[hd]>41<\/t[hd]>/s);
     await page.getByRole("button", { name: "Copy", exact: true }).click();
-    await until(async () => (await clipboard()).html.includes("<h1>Harbour survey</h1>"));
+    // What is read while it is being written changes under the reader.
+    await until(async () => (await clipboard().catch(() => null))?.html.includes("<h1>Harbour survey</h1>"));
     const all = await clipboard();
     assert.match(all.html, /<ul><li>Deepen the channel to the south quay\.<\/li><li>/);
     assert.match(all.html, /<table>/);

@@ -8,13 +8,18 @@ use crate::recognise::Reading;
 
 /// Heights up to this may be a single line cut out by hand, px.
 const MAX_LINE_PICTURE_HEIGHT: u32 = 160;
+/// A line that is longer than so many times its height has more characters than any: the picture is a rule, or made to
+/// cost much.
+const MAX_LINE_PICTURE_RATIO: u32 = 150;
 /// A line picture falls apart into at most this many detections: characters set wide apart are each one.
 const MAX_PARTS_OF_LINE: usize = 8;
 
 /// The picture itself as one more candidate line, where it may be a line cut out tightly: the detector was trained
 /// on text with surroundings and finds little or nothing in such pictures.
 pub(super) fn candidate(page: &Image, found: &[Detected]) -> Option<Quad> {
-    let small = page.width.min(page.height) <= MAX_LINE_PICTURE_HEIGHT;
+    let (short, long) = (page.width.min(page.height), page.width.max(page.height));
+    let small =
+        short <= MAX_LINE_PICTURE_HEIGHT && long <= short.saturating_mul(MAX_LINE_PICTURE_RATIO);
     (small && found.len() <= MAX_PARTS_OF_LINE && one_row(found))
         .then(|| Quad::from_rect(0.0, 0.0, page.width as f32, page.height as f32))
 }
@@ -89,6 +94,20 @@ mod tests {
             .collect();
         let (kept, _) = keep_better(reads);
         kept.iter().map(|r| r.reading.text()).collect()
+    }
+
+    #[test]
+    fn a_picture_as_thin_as_a_rule_is_no_line() {
+        let page = |width, height| Image {
+            width,
+            height,
+            rgb: Vec::new(),
+        };
+        assert!(candidate(&page(900, 12), &[]).is_some());
+        assert!(candidate(&page(12, 900), &[]).is_some());
+        assert!(candidate(&page(2000, 2), &[]).is_none());
+        assert!(candidate(&page(2, 2000), &[]).is_none());
+        assert!(candidate(&page(900, 200), &[]).is_none());
     }
 
     #[test]
