@@ -125,8 +125,8 @@ fn one(
         );
     }
     let document = Document::of(file)?;
-    for output in [&target, &arguments.overlay].into_iter().flatten() {
-        document.refuse_overwriting(output, "output")?;
+    if let Some(overlay) = &arguments.overlay {
+        document.refuse_overwriting(overlay, "output")?;
     }
     let mut out = match arguments.json || arguments.overlay.is_some() {
         true => None,

@@ -125,9 +125,6 @@ pub fn one(
 ) -> Result<Outcome> {
     let name = file.display().to_string();
     let document = Document::of(file)?;
-    if let Some(target) = target {
-        document.refuse_overwriting(target, "-o")?;
-    }
     let bytes = match document.file() {
         Some(file) => Some(Arc::new(
             recognize::read(file, limits.max_bytes).with_context(|| name.clone())?,
