@@ -88,7 +88,7 @@ test("pictures go to the person's server where it was chosen, and only then", as
     const options = await extension.context.newPage();
     await options.goto(`chrome-extension://${extension.id}/options.html`);
     const box = options.getByLabel("Download larger models from it");
-    await box.check({ force: true }).catch(() => undefined);
+    await box.check();
     await options.getByText("The models are on this device").waitFor();
     assert.ok(await box.isChecked());
     assert.ok((await options.getByRole("option").allTextContents()).includes("Japanese"));
@@ -103,6 +103,8 @@ test("pictures go to the person's server where it was chosen, and only then", as
     assert.ok(models.includes("ppocrv6-small-rec"), models.join());
     await options.bringToFront();
     await box.uncheck();
+    await options.getByText("The models were removed from this device").waitFor();
+    assert.ok(await box.isEnabled());
     assert.equal(await options.evaluate(async () => (await (await caches.open("maoocr-models")).keys()).filter(({ url }) => url).length), 3); // prettier-ignore
     await options.close();
 
