@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use maoocr_engine::imaging::{self, ImagingError, Limits};
+use maoocr_engine::imaging::{self, Format, ImagingError, Limits};
 use maoocr_engine::plan::{JsonRequirements, Requirements};
 use serde::Deserialize;
 use serde_json::Value;
@@ -169,6 +169,10 @@ pub fn picture(file: Option<&[u8]>, whole: bool, limits: &Limits) -> Picture {
     };
     if imaging::is_pdf(file) {
         return Picture::Pdf;
+    }
+    // Only servers have decoders for these.
+    if let Ok(Format::Jpeg2000 | Format::JpegXl) = Format::sniff(file) {
+        return Picture::Unknown;
     }
     match imaging::probe(file, limits) {
         Ok(info) => Picture::Known(info),

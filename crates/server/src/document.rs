@@ -58,15 +58,7 @@ pub fn media_type(file: &[u8]) -> Result<&'static str, Problem> {
     if is_pdf(file) {
         return Ok("application/pdf");
     }
-    Ok(match Format::sniff(file)? {
-        Format::Jpeg => "image/jpeg",
-        Format::Png => "image/png",
-        Format::WebP => "image/webp",
-        Format::Gif => "image/gif",
-        Format::Bmp => "image/bmp",
-        Format::Tiff => "image/tiff",
-        Format::Pnm => "image/x-portable-anymap",
-    })
+    Ok(Format::sniff(file)?.media_type())
 }
 
 /// How a file's pages are read.

@@ -204,6 +204,10 @@ fn a_pdf_and_a_text_are_known_for_what_they_are() {
         Picture::Wrong(_)
     ));
     assert_eq!(picture(None, true, &limits), Picture::Unknown);
+    // What only servers can decode isn't refused.
+    for mark in [&b"\0\0\0\x0cjP  \r\n\x87\n"[..], b"\xff\x0a\x00"] {
+        assert_eq!(picture(Some(mark), true, &limits), Picture::Unknown);
+    }
 }
 
 #[test]

@@ -9,8 +9,14 @@
 //! grey page, keeps 16-bit PNG samples the engine has no use for, knows neither the pages of a TIFF nor its
 //! palettes, and lets a WebP claim any length for its EXIF.
 
+#[cfg(feature = "more-formats")]
+mod boxes;
 mod error;
 mod jpeg;
+#[cfg(feature = "more-formats")]
+mod jpeg2000;
+#[cfg(feature = "more-formats")]
+mod jpeg_xl;
 mod meta;
 mod picture;
 mod pixels;
@@ -164,6 +170,10 @@ pub enum Format {
     Tiff,
     /// PBM, PGM, PPM and PAM.
     Pnm,
+    /// JP2 files and bare codestreams, with the feature `more-formats`.
+    Jpeg2000,
+    /// Of an animation the first frame; with the feature `more-formats`.
+    JpegXl,
 }
 
 impl Format {
@@ -177,6 +187,43 @@ impl Format {
             Self::Bmp => "BMP",
             Self::Tiff => "TIFF",
             Self::Pnm => "PNM",
+            Self::Jpeg2000 => "JPEG 2000",
+            Self::JpegXl => "JPEG XL",
+        }
+    }
+
+    /// The formats that are read with the features this was built with.
+    pub fn read() -> impl Iterator<Item = Self> {
+        const ALL: [Format; 9] = [
+            Format::Jpeg,
+            Format::Png,
+            Format::WebP,
+            Format::Gif,
+            Format::Bmp,
+            Format::Tiff,
+            Format::Pnm,
+            Format::Jpeg2000,
+            Format::JpegXl,
+        ];
+        ALL.into_iter().filter(|format| format.is_read())
+    }
+
+    const fn is_read(self) -> bool {
+        cfg!(feature = "more-formats") || !matches!(self, Self::Jpeg2000 | Self::JpegXl)
+    }
+
+    /// As in HTTP's `Content-Type`.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::WebP => "image/webp",
+            Self::Gif => "image/gif",
+            Self::Bmp => "image/bmp",
+            Self::Tiff => "image/tiff",
+            Self::Pnm => "image/x-portable-anymap",
+            Self::Jpeg2000 => "image/jp2",
+            Self::JpegXl => "image/jxl",
         }
     }
 
@@ -287,7 +334,11 @@ fn admit(bytes: &[u8], limits: &Limits) -> Result<Format, ImagingError> {
             limit: limits.max_bytes,
         });
     }
-    Format::sniff(bytes)
+    let format = Format::sniff(bytes)?;
+    if !format.is_read() {
+        return Err(ImagingError::unsupported(format, "it has no decoder here"));
+    }
+    Ok(format)
 }
 
 /// Decoders are meant to return errors, and mostly do; arithmetic on a hostile header is where they slip.

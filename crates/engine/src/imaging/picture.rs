@@ -8,6 +8,8 @@ use image::codecs::{bmp, gif, pnm};
 use super::meta::{Meta, Unit, dpi};
 use super::pixels::{self, Samples};
 use super::{Format, Image, ImagingError, Limits, checked_size, fenced, jpeg, png, webp};
+#[cfg(feature = "more-formats")]
+use super::{jpeg_xl, jpeg2000};
 use crate::page::{Page, PageError, Source};
 
 /// A picture that is decoded when its page is asked for.
@@ -43,6 +45,10 @@ impl Source for Picture<'_> {
             Format::Jpeg => jpeg::decode(bytes, limits),
             Format::Png => png::decode(bytes, limits),
             Format::WebP => webp::decode(bytes, limits),
+            #[cfg(feature = "more-formats")]
+            Format::Jpeg2000 => jpeg2000::decode(bytes, limits),
+            #[cfg(feature = "more-formats")]
+            Format::JpegXl => jpeg_xl::decode(bytes, limits),
             _ => decode(format, bytes, limits),
         });
         Some(match decoded {
@@ -68,6 +74,10 @@ pub(super) fn size(
         Format::Jpeg => jpeg::size(bytes, limits),
         Format::Png => png::size(bytes, limits),
         Format::WebP => webp::size(bytes, limits),
+        #[cfg(feature = "more-formats")]
+        Format::Jpeg2000 => jpeg2000::size(bytes, limits),
+        #[cfg(feature = "more-formats")]
+        Format::JpegXl => jpeg_xl::size(bytes, limits),
         _ => {
             let mut decoder = open(format, bytes)?;
             let size = checked_size(decoder.dimensions(), format)?;

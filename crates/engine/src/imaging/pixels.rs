@@ -175,6 +175,19 @@ fn to_rgb<const CHANNELS: usize, const BYTES: usize>(buf: &mut [u8], size: (u32,
     }
 }
 
+/// Ink over paper, without a profile.
+pub(super) fn cmyk([c, m, y, k]: [u8; 4]) -> [u8; 3] {
+    let paper = 255 - u32::from(k);
+    [c, m, y].map(|ink| ((255 - u32::from(ink)) * paper / 255) as u8)
+}
+
+/// A colour that was multiplied with alpha, as it was before.
+pub(super) fn unmultiplied(colour: u8, alpha: u8) -> u8 {
+    (u32::from(colour) * 255)
+        .checked_div(alpha.into())
+        .map_or(0, |colour| colour.min(255) as u8)
+}
+
 /// What to lay a transparent picture over: 255, or 0 where white would swallow what is visible.
 ///
 /// Black takes all three: a share of the picture is transparent (≥ 1 %), what is visible stands out from white by

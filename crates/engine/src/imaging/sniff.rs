@@ -4,22 +4,6 @@ use super::{Format, ImagingError};
 
 /// Files people send by mistake: where their mark stands, the mark, and what to say.
 const OTHERS: &[(usize, &[u8], &str)] = &[
-    (
-        0,
-        b"\0\0\0\x0cjP  ",
-        "JPEG 2000 pictures are not supported yet",
-    ),
-    (
-        0,
-        b"\xff\x4f\xff\x51",
-        "JPEG 2000 pictures are not supported yet",
-    ),
-    (
-        0,
-        b"\0\0\0\x0cJXL ",
-        "JPEG XL pictures are not supported yet",
-    ),
-    (0, b"\xff\x0a", "JPEG XL pictures are not supported yet"),
     (0, b"8BPS", "Photoshop files are not supported"),
     (0, b"\0\0\x01\0", "Windows icons are not supported"),
     (0, b"\x76\x2f\x31\x01", "OpenEXR pictures are not supported"),
@@ -67,6 +51,12 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, ImagingError> {
     // Two letters are not enough to tell a bitmap from a text: its header's length must make sense too.
     if at(0, b"BM") && bytes.get(15..18) == Some(&[0, 0, 0]) {
         return Ok(Format::Bmp);
+    }
+    if at(0, b"\0\0\0\x0cjP  ") || at(0, b"\xff\x4f\xff\x51") {
+        return Ok(Format::Jpeg2000);
+    }
+    if at(0, b"\0\0\0\x0cJXL ") || at(0, b"\xff\x0a") {
+        return Ok(Format::JpegXl);
     }
     if let [b'P', b'1'..=b'7', space, ..] = bytes
         && (space.is_ascii_whitespace() || *space == b'#')

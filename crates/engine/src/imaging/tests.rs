@@ -1,4 +1,6 @@
 mod collection;
+#[cfg(feature = "more-formats")]
+mod more;
 mod tiff;
 
 use std::io::Cursor;

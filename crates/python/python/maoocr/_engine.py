@@ -117,9 +117,9 @@ class MaoOCR:
         """Reads an image or document.
 
         Args:
-            x: A path; ``bytes`` of a JPEG, PNG, WebP, GIF, BMP, TIFF, PNM or PDF; a file opened in binary mode; a Pillow
-                image (its current frame); or a NumPy array of shape (height, width), (height, width, 1),
-                (height, width, 3) or (height, width, 4) and type ``uint8``.
+            x: A path; ``bytes`` of a JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, JPEG 2000, JPEG XL or PDF; a file opened in
+                binary mode; a Pillow image (its current frame); or a NumPy array of shape (height, width),
+                (height, width, 1), (height, width, 3) or (height, width, 4) and type ``uint8``.
             channels: Order of an array's channels: ``"RGB"`` (with a fourth channel: RGBA) or, for OpenCV, ``"BGR"``.
             pages: Indices of the pages to read, from 0. Default: all.
             password: Password of an encrypted PDF.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use maoocr_engine::imaging::Format;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -52,16 +53,9 @@ pub struct CapabilityLimits {
 pub async fn list(State(app): State<Arc<App>>) -> Json<Capabilities> {
     let config = &app.config;
     Json(Capabilities {
-        inputs: vec![
-            "application/pdf",
-            "image/bmp",
-            "image/gif",
-            "image/jpeg",
-            "image/png",
-            "image/tiff",
-            "image/webp",
-            "image/x-portable-anymap",
-        ],
+        inputs: std::iter::once("application/pdf")
+            .chain(Format::read().map(Format::media_type))
+            .collect(),
         formats: export::described(),
         limits: CapabilityLimits {
             file_bytes: config.file_bytes() as u64,

@@ -2,7 +2,7 @@
 
 use tiff::tags::Tag;
 
-use super::super::{Format, ImagingError};
+use super::super::{Format, ImagingError, pixels};
 use super::{Reader, error};
 
 /// How a chunk's samples become RGB or RGBA.
@@ -129,15 +129,13 @@ fn write(ink: &Ink, pixel: &mut [u8], sample: impl Fn(usize) -> (u32, u8)) {
             let alpha = byte(3);
             let own = |colour: u8| match alpha {
                 0 => 0,
-                alpha if *multiplied => (u32::from(colour) * 255 / u32::from(alpha)).min(255) as u8,
+                alpha if *multiplied => pixels::unmultiplied(colour, alpha),
                 _ => colour,
             };
             pixel.copy_from_slice(&[own(byte(0)), own(byte(1)), own(byte(2)), alpha]);
         }
         Ink::Cmyk => {
-            let paper = 255 - u32::from(byte(3));
-            let mix = |ink: u8| ((255 - u32::from(ink)) * paper / 255) as u8;
-            pixel.copy_from_slice(&[mix(byte(0)), mix(byte(1)), mix(byte(2))]);
+            pixel.copy_from_slice(&pixels::cmyk([0, 1, 2, 3].map(byte)));
         }
         Ink::YCbCr => {
             // ITU-R BT.601, full range: the default of the tag that could say otherwise.
