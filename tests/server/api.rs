@@ -554,6 +554,7 @@ async fn the_description_is_whole_and_its_page_needs_no_network() {
         "/v1/files",
         "/v1/files/{id}/url",
         "/v1/chat/completions",
+        "/v1/convert/file",
         "/documentintelligence/documentModels/prebuilt-read:analyze",
         "/health",
         "/ready",

@@ -44,7 +44,7 @@ async fn nothing_that_the_description_allows_gets_an_answer_it_lacks() {
         "{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(said.contains("Tested: 33"), "{said}");
+    assert!(said.contains("Tested: 34"), "{said}");
     server.ready().await.unwrap();
 }
 
@@ -69,6 +69,19 @@ async fn mistrals_own_client_and_open_webuis_steps_work_unchanged() {
             assert!(said.contains("ok"), "{said}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_speaks_to_docling_serve_works_unchanged() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&[]).await;
+    let arguments = arguments(&server, &stand);
+    let said = script(
+        "docling_serve.py",
+        &arguments.each_ref().map(String::as_str),
+    )
+    .await;
+    assert!(said.contains("ok"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

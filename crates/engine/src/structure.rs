@@ -22,6 +22,7 @@ pub(crate) mod ink;
 mod lists;
 mod margins;
 mod pages;
+mod rows;
 pub(crate) mod rules;
 mod wording;
 

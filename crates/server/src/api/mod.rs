@@ -4,6 +4,7 @@ pub mod azure;
 pub mod azure_result;
 pub mod capabilities;
 pub mod chat;
+pub mod docling;
 pub mod files;
 pub mod history;
 pub mod job;
@@ -93,6 +94,7 @@ pub fn router() -> (Router<Arc<App>>, Description) {
         .routes(routes!(azure::show, azure::delete))
         .routes(routes!(azure::pdf))
         .routes(routes!(chat::complete))
+        .routes(routes!(docling::convert))
         .routes(routes!(chat::models))
         .routes(routes!(files::upload, files::list))
         .routes(routes!(files::show, files::delete))
