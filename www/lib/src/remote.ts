@@ -43,6 +43,9 @@ const PATIENCE = 60;
 const HEALTH_TIMEOUT = 3000;
 /** A WebSocket that isn't open by then is done without, ms. */
 const OPEN_TIMEOUT = 10_000;
+/** One that says nothing for so long won't answer any more, ms. Servers give a picture 30 s unless they are told otherwise;
+ * the rest is for its way there. */
+const SILENCE = 180_000;
 
 export class RemoteClient {
   readonly #options: RemoteOptions;
@@ -93,22 +96,32 @@ export class RemoteClient {
     form.set("requirements", JSON.stringify(requirements ?? {}));
     const { base, token } = this.#options;
     onStarted?.();
-    let response: Response;
+    const stop = new AbortController();
+    const abort = (): void => stop.abort();
+    const late = setTimeout(abort, SILENCE);
+    signal?.addEventListener("abort", abort, { once: true });
+    if (signal?.aborted) abort();
     try {
-      response = await fetch(new URL("api/ocr/recognize-with-requirements", base), {
+      const response = await fetch(new URL("api/ocr/recognize-with-requirements", base), {
         method: "POST",
         body: form,
         // The picture is for this server, and for none that it names.
         redirect: "error",
         ...(token && { headers: { authorization: `Bearer ${token}` } }),
-        ...(signal && { signal }),
+        signal: stop.signal,
       });
+      if (!response.ok) throw await problem(response);
+      return pages(
+        await response.json().catch((thrown: unknown) => (stop.signal.aborted ? Promise.reject(thrown) : null)),
+      );
     } catch (thrown) {
       if (signal?.aborted) throw cancelled();
-      throw new OcrError("network", `the server can't be reached: ${String(thrown)}`);
+      if (thrown instanceof OcrError) throw thrown;
+      throw stop.signal.aborted ? silent() : new OcrError("network", `the server can't be reached: ${String(thrown)}`);
+    } finally {
+      clearTimeout(late);
+      signal?.removeEventListener("abort", abort);
     }
-    if (!response.ok) throw await problem(response);
-    return pages(await response.json().catch(() => null));
   }
 
   /** Null where there is no WebSocket: an old proxy, a server without. */
@@ -141,7 +154,13 @@ function converse(socket: WebSocket, file: Blob, call: RecognizeCall): Promise<D
       socket.send(JSON.stringify({ cancel: true }));
       finish(() => reject(cancelled()));
     };
+    const giveUp = () => {
+      socket.send(JSON.stringify({ cancel: true }));
+      finish(() => reject(silent()));
+    };
+    let late = setTimeout(giveUp, SILENCE);
     const finish = (settle: () => void) => {
+      clearTimeout(late);
       call.signal?.removeEventListener("abort", stop);
       socket.onclose = null;
       socket.close();
@@ -150,6 +169,8 @@ function converse(socket: WebSocket, file: Blob, call: RecognizeCall): Promise<D
     socket.onclose = () => finish(() => reject(new OcrError("network", "the server broke off")));
     socket.onerror = null;
     socket.onmessage = ({ data }: MessageEvent<string>) => {
+      clearTimeout(late);
+      late = setTimeout(giveUp, SILENCE);
       const message = event(data);
       if (!message) return finish(() => reject(foreign()));
       switch (message.event) {
@@ -219,6 +240,10 @@ function isDocument(page: unknown): page is Document {
     Array.isArray(lines) &&
     lines.every((line) => typeof line?.text === "string" && Array.isArray(line.box) && Array.isArray(line.words))
   );
+}
+
+function silent(): OcrError {
+  return new OcrError("network", `the server has said nothing for ${SILENCE / 1000} s`);
 }
 
 function foreign(): OcrError {

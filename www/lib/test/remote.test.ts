@@ -52,7 +52,10 @@ function stub(answer: (url: URL, options: RequestInit) => Response | Promise<Res
   vi.stubGlobal("fetch", async (url: URL, options: RequestInit = {}) => answer(url, options));
 }
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
 
 const no = () => expect.unreachable("nothing is posted");
 
@@ -113,9 +116,38 @@ describe("over a WebSocket", () => {
     FakeSocket.last.close();
     await broken;
   });
+
+  test("a server that says nothing more is given up; each word it says gives it time", async () => {
+    stub(no);
+    vi.useFakeTimers();
+    const read = new RemoteClient({ base: BASE }).recognize(picture, {});
+    const failed = expect(read).rejects.toMatchObject({ code: "network", message: /nothing for 180 s/ });
+    await vi.advanceTimersByTimeAsync(170_000);
+    const socket = FakeSocket.last;
+    socket.hear({ event: "detected", boxes: [] });
+    await vi.advanceTimersByTimeAsync(170_000);
+    expect(socket.closed).toBe(false);
+    await vi.advanceTimersByTimeAsync(11_000);
+    await failed;
+    expect([socket.closed, socket.sent.at(-1)]).toEqual([true, '{"cancel":true}']);
+  });
 });
 
 describe("over HTTP", () => {
+  test("a server that doesn't answer is given up, one that stops in its answer, too", async () => {
+    vi.useFakeTimers();
+    const never = (signal: AbortSignal) =>
+      new Promise<never>((_, failed) => signal.addEventListener("abort", () => failed(signal.reason as Error)));
+    const halfway = (signal: AbortSignal) => ({ ok: true, json: () => never(signal) }) as unknown as Response;
+    for (const answer of [never, halfway]) {
+      stub((_, { signal }) => answer(signal as AbortSignal), false);
+      const read = new RemoteClient({ base: BASE }).recognize(picture, {});
+      const failed = expect(read).rejects.toMatchObject({ code: "network", message: /nothing for 180 s/ });
+      await vi.advanceTimersByTimeAsync(181_000);
+      await failed;
+    }
+  });
+
   test("where there is no WebSocket: picture and requirements as a form", async () => {
     let posted: FormData | null = null;
     stub((url, { body }) => {
