@@ -149,7 +149,10 @@ async function picture(
   if ("tab" in source && !own) throw new OcrError("invalid_argument", "not from here");
   const [tab, window] = "tab" in source ? [source.tab, source.window] : [sender.tab?.id, sender.tab?.windowId];
   if (tab === undefined || window === undefined) throw new OcrError("unreadable", "there is no such tab");
-  const whole = await decoded((await background({ kind: "capture", tab, window })) as string);
+  const captured = await background({ kind: "capture", tab, window }).catch((thrown: unknown) => {
+    throw new OcrError("unreadable", String(thrown));
+  });
+  const whole = await decoded(captured as string);
   if ("tab" in source) return whole;
   const { part, viewport } = source;
   const scale = whole.width / viewport.width;
@@ -169,7 +172,9 @@ async function decoded(address: string): Promise<ImageBitmap> {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   const type = /^data:(image\/[\w.+-]+);base64$/.exec(head)?.[1];
   if (!type) throw new OcrError("invalid_argument", "no picture");
-  return createImageBitmap(new Blob([bytes], { type }));
+  return createImageBitmap(new Blob([bytes], { type })).catch((thrown: unknown) => {
+    throw new OcrError("malformed", String(thrown));
+  });
 }
 
 function drawn(bitmap: ImageBitmap, width: number, height: number): OffscreenCanvasRenderingContext2D {

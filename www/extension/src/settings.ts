@@ -59,6 +59,23 @@ export function hostOf(address: string): string | null {
   }
 }
 
+/** Hosts that have no certificate: what a person types without `https://` is this device. */
+const LOCAL = /^(localhost|127(\.\d+){3}|\[::1\])(?=[:/?#]|$)/i;
+
+/** The address of a server as a person typed it, completed; else the name of the message that says what is wrong with it. */
+export function serverOf(typed: string): URL | string {
+  const words = typed.trim();
+  const scheme = /^([a-z][\w+.-]*):\/\//i.exec(words)?.[1]?.toLowerCase();
+  if (scheme && !/^https?$/.test(scheme)) return "serverScheme";
+  const whole = scheme ? words : `${LOCAL.test(words) ? "http" : "https"}://${words}`;
+  if (!URL.canParse(whole) || !hostOf(whole)) return "serverInvalid";
+  const url = new URL(whole);
+  if (url.username || url.password) return "serverUser";
+  if (url.search || url.hash || /[?#]/.test(words)) return "serverQuery";
+  url.pathname = url.pathname.replace(/\/*$/, "/");
+  return url;
+}
+
 /** The match pattern of an address; null where no extension may ask for it. */
 export function originOf(address: string): string | null {
   const { protocol, hostname } = new URL(address);

@@ -35,8 +35,7 @@ async function says(pattern) {
 async function history() {
   const popup = await extension.context.newPage();
   await popup.goto(`chrome-extension://${extension.id}/popup.html`);
-  await popup.locator("main").waitFor();
-  await popup.waitForTimeout(500);
+  await popup.locator('main[aria-busy="false"]').waitFor();
   const texts = await popup.locator("li .entry .first").allTextContents();
   await popup.close();
   await extension.page.bringToFront();
@@ -44,9 +43,15 @@ async function history() {
 }
 
 test("every line is read once, and what stays in view once", async () => {
-  const { page, visit, menu, told } = extension;
+  const { page, visit, menu, told, shadow } = extension;
   await visit("tall");
-  await page.evaluate(() => scrollTo(0, 333));
+  // A page that would go on to its next section by itself.
+  await page.evaluate(() => {
+    document.querySelectorAll("p:nth-of-type(17n)").forEach((p) => (p.style.scrollSnapAlign = "start"));
+    document.documentElement.style.scrollSnapType = "y mandatory";
+    scrollTo(0, 333);
+  });
+  const start = await scrolled();
   await menu("page");
   const text = await told();
   assert.deepEqual(numbers(text), upTo(60), text);
@@ -54,7 +59,11 @@ test("every line is read once, and what stays in view once", async () => {
   assert.ok(text.indexOf("Line 20 ") < text.indexOf("Second chapter"), text);
   assert.ok(text.indexOf("Second chapter") < text.indexOf("Line 21 "), text);
   // The page is as it was.
-  assert.equal(await scrolled(), 333);
+  assert.equal(await scrolled(), start);
+  assert.equal(await page.evaluate(() => document.documentElement.style.scrollSnapType), "y mandatory");
+  // Beside the page's scroll bar.
+  const right = await shadow((root) => root.querySelector(".panel").getBoundingClientRect().right);
+  assert.ok(right <= (await page.evaluate(() => document.documentElement.clientWidth)) - 10, `${right}`);
   assert.equal(await page.locator("#bar").evaluate((bar) => getComputedStyle(bar).visibility), "visible");
   assert.equal(await page.locator("#bar").evaluate((bar) => bar.style.visibility), "");
   // One reading is one entry.
@@ -88,6 +97,18 @@ test("whoever has enough presses Enter, and has what was read so far", async () 
   const read = numbers(await told());
   assert.ok(read.length >= 10 && read.length < 60, read.join());
   assert.deepEqual(read, upTo(read.length));
+});
+
+test("a page that scrolls back is read as far as it goes, and that is said", async () => {
+  const { page, visit, menu, told, shadow } = extension;
+  await visit("tall");
+  await page.evaluate(() => addEventListener("scroll", () => scrollY > 700 && scrollTo(0, 100)));
+  await menu("page");
+  const read = numbers(await told());
+  assert.ok(read.length >= 15 && read.length < 60, read.join());
+  assert.deepEqual(read, upTo(read.length));
+  assert.match(await shadow((root) => root.querySelector(".note").textContent), /doesn't scroll any further/);
+  assert.equal(await page.locator("#bar").evaluate((bar) => bar.style.visibility), "");
 });
 
 test("a part of the page that scrolls by itself", async () => {

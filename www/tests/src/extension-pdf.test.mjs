@@ -131,12 +131,12 @@ test("a reader that outlived its tab asks for access, or takes a file", async ()
   const reader = await emptyReader(`?tab=999999&address=${address}`);
   await reader.getByRole("button", { name: "Allow access to 127.0.0.1" }).waitFor();
   await reader.getByLabel("PDF file").setInputFiles(sample("receipt.jpg"));
-  await reader.getByText("This isn't a PDF.").waitFor();
+  await reader.getByText("This isn't a PDF. Choose another file.").waitFor();
   const broken = Buffer.from("%PDF-1.7\n1 0 obj <</Type /Catalog");
   await reader
     .getByLabel("PDF file")
     .setInputFiles({ name: "broken.pdf", mimeType: "application/pdf", buffer: broken });
-  await reader.getByRole("alert").filter({ hasText: "Couldn't read it" }).waitFor();
+  await reader.getByRole("alert").filter({ hasText: "The file is damaged" }).waitFor();
   await reader.getByLabel("PDF file").setInputFiles(SCAN);
   await allRead(reader);
   await reader.close();

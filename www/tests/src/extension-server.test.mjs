@@ -70,7 +70,22 @@ test("pictures go to the person's server where it was chosen, and only then", as
       await extension.page.bringToFront();
       return read;
     };
-    await choose({ server: server.url, place: "device" });
+    // The address is completed, or refused with a reason.
+    const options = await extension.context.newPage();
+    await options.goto(`chrome-extension://${extension.id}/options.html`);
+    const address = options.getByLabel("Address");
+    const save = async (typed, says) => {
+      await address.fill(typed);
+      await options.getByRole("button", { name: "Save" }).click();
+      await options.getByText(says).waitFor();
+    };
+    await save("ftp://127.0.0.1", "The address must begin with https:// or http://.");
+    await save("127.0.0.1/?page=1", "Leave out everything from the ? or # on");
+    await save("me:secret@127.0.0.1", "Leave the user name and password out");
+    await save("no server", "This isn't an address.");
+    await save(`${new URL(server.url).host}/some/page`, "Saved. The server is responding.");
+    assert.equal(await address.inputValue(), server.url);
+    await extension.page.bringToFront();
     await visit("image");
     await menu("image", { srcUrl: `${site.url}dark.png` });
     assert.equal(await told(), lines(TEXT));
@@ -85,9 +100,8 @@ test("pictures go to the person's server where it was chosen, and only then", as
 
     // Its models can be had for this device.
     await choose({ place: "device" });
-    const options = await extension.context.newPage();
-    await options.goto(`chrome-extension://${extension.id}/options.html`);
-    const box = options.getByLabel("Download larger models from it");
+    await options.bringToFront();
+    const box = options.getByLabel("Download larger models from this server");
     await box.check();
     await options.getByText("The models are on this device").waitFor();
     assert.ok(await box.isChecked());
@@ -106,13 +120,17 @@ test("pictures go to the person's server where it was chosen, and only then", as
     await options.getByText("The models were removed from this device").waitFor();
     assert.ok(await box.isEnabled());
     assert.equal(await options.evaluate(async () => (await (await caches.open("maoocr-models")).keys()).filter(({ url }) => url).length), 3); // prettier-ignore
-    await options.close();
 
     await choose({ place: "server" });
     await extension.page.bringToFront();
     await visit("image");
     await menu("image", { srcUrl: `${site.url}dark.png` });
-    await assert.rejects(told(), /Your server isn't responding/);
+    await assert.rejects(told(), /Your server isn't responding\. Check that it is running/);
+    await options.bringToFront();
+    await options.getByRole("button", { name: "Remove the server" }).click();
+    await options.getByText("The server was removed.").waitFor();
+    assert.deepEqual(await options.evaluate(() => chrome.storage.local.get(["server", "key", "place"])), { server: "", key: "", place: "device" }); // prettier-ignore
+    await options.close();
     extension.faults.splice(0, Infinity, ...extension.faults.filter((fault) => !fault.includes(server.url)));
     assert.deepEqual(extension.faults, []);
   } finally {

@@ -49,6 +49,8 @@ const PAGES = {
     `<iframe id="frame" src="/image" width="600" height="320" style="border:7px solid; padding:3px"></iframe>`,
   "foreign-frame": (other) => `<iframe id="it" src="${other}bare" width="760" height="300" style="border:0"></iframe>`,
   bare: () => `<style>body{margin:0}</style><img src="/dark.png" />`,
+  clipped: () =>
+    `<body style="margin:0"><div id="head" style="position:fixed;top:0;left:0;right:0;height:60px;background:#fff">Header</div><div id="box" style="margin-top:80px;width:600px;height:220px;overflow:auto"><img id="it" src="/dark.png" style="display:block" /></div><div style="height:2000px"></div></body>`, // prettier-ignore
   rtl: () => `<img id="it" src="/dark.png" width="760" height="300" style="margin-right:30px" />`,
   fitted: () => `<img id="it" src="/dark.png" style="width:500px;height:500px;object-fit:contain;padding:10px;border:5px solid" />`, // prettier-ignore
   long: () =>
@@ -155,7 +157,7 @@ export async function sites(files = {}) {
 }
 
 /** Chromium with the unpacked extension, watched: what is asked of anybody else fails the test. */
-export async function launchExtension(site, { unpacked = join(DIST, "chrome"), ...options } = {}) {
+export async function launchExtension(site, { unpacked = join(DIST, "chrome"), flags = [], ...options } = {}) {
   const profile = mkdtempSync(join(tmpdir(), "maoocr-extension-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
@@ -164,7 +166,7 @@ export async function launchExtension(site, { unpacked = join(DIST, "chrome"), .
     args: [
       ...["--headless=new", "--no-sandbox", ...QUIET, "--force-color-profile=srgb"],
       ...[`--disable-extensions-except=${unpacked}`, `--load-extension=${unpacked}`],
-      ...["--enable-unsafe-extension-debugging", `--lang=${options.locale ?? "en-GB"}`],
+      ...["--enable-unsafe-extension-debugging", `--lang=${options.locale ?? "en-GB"}`, ...flags],
     ],
     viewport: { width: 1000, height: 800 },
     locale: "en-GB",
@@ -209,7 +211,9 @@ export async function launchExtension(site, { unpacked = join(DIST, "chrome"), .
     allow,
     popup,
     menu,
+    picking,
     shadow,
+    until,
     told,
     end,
   };
@@ -276,6 +280,21 @@ export async function launchExtension(site, { unpacked = join(DIST, "chrome"), .
       },
       { menuItemId: item, ...clicked },
     );
+  }
+
+  /** Chooses an item of the menu after which a picture or a part is picked; resolved once one can be. */
+  async function picking() {
+    await menu("pick");
+    await until(() => shadow((root) => root.querySelector(".layer") !== null));
+  }
+
+  /** Once it is so; what it gave. */
+  async function until(condition) {
+    for (const end = Date.now() + PATIENCE; ; await new Promise((next) => setTimeout(next, 50))) {
+      const value = await condition();
+      if (value) return value;
+      assert.ok(Date.now() < end, `never: ${condition}`);
+    }
   }
 
   /** Runs a function on the closed shadow tree; null where there is none. */

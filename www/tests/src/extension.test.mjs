@@ -35,10 +35,21 @@ async function spot(selector = "#it") {
   return { x, y, width, height, middle: [x + width / 2, y + height / 2] };
 }
 
+/** Picks a part; `held` is done before the button is let go. */
+async function drag({ x, y, width, height }, held = async () => undefined) {
+  const { page, picking } = extension;
+  await picking();
+  await page.mouse.move(x, y);
+  await page.mouse.down();
+  await page.mouse.move(x + width, y + height, { steps: 6 });
+  await held();
+  await page.mouse.up();
+}
+
 const onClipboard = () => extension.page.evaluate(() => navigator.clipboard.readText());
 
 test("a picture's text lies over it, can be selected and copied, follows it and goes", async () => {
-  const { page, visit, menu, told, shadow, context } = extension;
+  const { page, visit, menu, told, shadow, until, context } = extension;
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   await visit("image");
   await menu("image", { srcUrl: `${site.url}dark.png` });
@@ -67,8 +78,7 @@ test("a picture's text lies over it, can be selected and copied, follows it and 
   assert.equal(lines(await onClipboard()), lines(TEXT));
 
   await page.evaluate(() => (document.querySelector("p").style.paddingTop = "70px"));
-  await page.waitForTimeout(300);
-  assert.ok(Math.abs((await words())[0].y - from.y - 70) < 1.5);
+  await until(async () => Math.abs((await words())[0].y - from.y - 70) < 1.5);
 
   // The page can't look inside.
   assert.equal(
@@ -133,7 +143,8 @@ test("a picture of 80 megapixels at a lower resolution, and one that is broken",
   // Nothing is read of it, and the next picture is.
   assert.equal(await show("/nowhere"), 0);
   await menu("image", { srcUrl: `${site.url}nowhere` });
-  const says = () => shadow((root) => root.querySelector(".frame:not(.busy) ~ .bar .says")?.textContent ?? "");
+  const says = () =>
+    shadow((root) => (root.querySelector(".frame.busy") ? "" : (root.querySelector(".says")?.textContent ?? "")));
   for (const end = Date.now() + PATIENCE; (await says()) !== "No text found"; await page.waitForTimeout(100)) {
     assert.ok(Date.now() < end, await says());
   }
@@ -150,10 +161,9 @@ for (const [name, exact] of [
   ["video", false],
 ]) {
   test(`what a click chooses: ${name}`, async () => {
-    const { page, visit, menu, told } = extension;
+    const { page, visit, picking, told } = extension;
     await visit(name);
-    await menu("pick");
-    await extension.page.waitForTimeout(300);
+    await picking();
     await page.mouse.move(...(await spot()).middle);
     await page.mouse.click(...(await spot()).middle);
     const text = await told();
@@ -164,35 +174,102 @@ for (const [name, exact] of [
 }
 
 test("what is dragged around is read into a panel beside it, and copied", async () => {
-  const { page, visit, menu, told, shadow } = extension;
+  const { visit, told, shadow, until } = extension;
   await visit("background");
-  await menu("pick");
-  await page.waitForTimeout(300);
   const { x, y, width, height } = await spot();
-  await page.mouse.move(x, y);
-  await page.mouse.down();
-  await page.mouse.move(x + width, y + height, { steps: 6 });
-  await page.mouse.up();
+  await drag({ x, y, width, height });
   assert.equal(await told(), TEXT);
   const panel = await shadow((root) => root.querySelector(".panel").getBoundingClientRect().toJSON());
   const apart = panel.x >= x + width || panel.y >= y + height || panel.right <= x || panel.bottom <= y;
   assert.ok(apart, JSON.stringify(panel));
   await shadow((root) => root.querySelector("button.main").click());
-  await page.waitForTimeout(300);
+  await until(() => shadow((root) => root.querySelector(".says").textContent === "Copied"));
   assert.equal(await onClipboard(), TEXT);
 });
 
-test("the keyboard chooses, too, and stops", async () => {
+test("what is dragged around within a picture is read from the picture, finer than the screen shows it", async () => {
+  const { page, visit, told } = extension;
+  await visit("image");
+  await page.locator("#it").evaluate((image) => Object.assign(image, { width: 380, height: 150 }));
+  const { x, y, width, height } = await spot();
+  await drag({ x: x + 2, y: y + 2, width: width - 4, height: height - 4 });
+  // Without its edge a sign more or less is read.
+  assert.equal(lines(await told()).replace("`width'", "`width"), lines(TEXT).replace("`width'", "`width"));
+});
+
+test("the text of a picture is seen, and is in the way, only where the picture is", async () => {
+  const { page, visit, menu, told, shadow, until } = extension;
+  await visit("clipped");
+  await menu("image", { srcUrl: `${site.url}dark.png` });
+  assert.equal(await told(), lines(TEXT));
+  /** Whether the words that can be hit are those in the box and below the header; how many of all. */
+  const hit = async () => {
+    const seen = await page.evaluate(() => {
+      const box = document.querySelector("#box").getBoundingClientRect();
+      return { left: box.left, right: box.left + 585, top: Math.max(60, box.top), bottom: box.top + 205 };
+    });
+    const words = await shadow((root) => {
+      const bar = root.querySelector(".bar").getBoundingClientRect();
+      return [...root.querySelectorAll(".word")].flatMap((word) => {
+        const { left, right, top, bottom } = word.getBoundingClientRect();
+        const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+        if (x > bar.left && x < bar.right && y > bar.top && y < bar.bottom) return [];
+        return [{ x, y, hit: root.elementFromPoint(x, y)?.classList.contains("word") ?? false }];
+      });
+    });
+    const within = ({ x, y }) => x > seen.left && x < seen.right && y > seen.top && y < seen.bottom;
+    return words.every((word) => word.hit === within(word)) && words.filter((word) => word.hit).length;
+  };
+  const all = await until(hit);
+  await page.evaluate(() => document.querySelector("#box").scrollTo(0, 95));
+  const scrolled = await until(async () => { const n = await hit(); return n !== all && n; }); // prettier-ignore
+  await page.evaluate(() => scrollTo(0, 120));
+  await until(async () => { const n = await hit(); return n !== false && n < scrolled && n > 0; }); // prettier-ignore
+  // Below the header altogether, its bar goes with it.
+  await page.evaluate(() => scrollTo(0, 250));
+  await until(() => shadow((root) => getComputedStyle(root.querySelector(".bar")).visibility === "hidden"));
+  await page.keyboard.press("Escape");
+});
+
+test("a page that zooms itself", async () => {
   const { page, visit, menu, told, shadow } = extension;
+  await visit("image");
+  await page.evaluate(() => (document.documentElement.style.zoom = 1.25));
+  await menu("image", { srcUrl: `${site.url}dark.png` });
+  assert.equal(await told(), lines(TEXT));
+  const { x, y, width, height } = await spot();
+  const frame = await shadow((root) => root.querySelector(".frame").getBoundingClientRect().toJSON());
+  const words = await shadow((root) => [...root.querySelectorAll(".word")].map((word) => word.getBoundingClientRect().toJSON())); // prettier-ignore
+  const near = (a, b) => Math.abs(a - b) < 2;
+  assert.ok(near(frame.x, x) && near(frame.y, y) && near(frame.width, width) && near(frame.height, height), JSON.stringify(frame)); // prettier-ignore
+  assert.ok(words.every((word) => word.x > x - 3 && word.right < x + width + 3 && word.y > y - 3 && word.bottom < y + height + 3)); // prettier-ignore
+  await drag({ x: x + 20, y: y + 20, width: 400, height: 100 }, async () => {
+    const hole = await shadow((root) => root.querySelector(".hole").getBoundingClientRect().toJSON());
+    assert.ok(near(hole.x, x + 20) && near(hole.y, y + 20) && near(hole.width, 400), JSON.stringify(hole));
+  });
+  assert.match(await told(), /cargo build/);
+});
+
+test("a picture in a shadow tree", async () => {
+  const { page, visit, menu, told } = extension;
+  await visit("image");
+  await page.evaluate(() => {
+    const host = document.body.appendChild(document.createElement("div"));
+    host.attachShadow({ mode: "open" }).append(document.querySelector("#it"));
+  });
+  await menu("image", { srcUrl: `${site.url}dark.png` });
+  assert.equal(await told(), lines(TEXT));
+});
+
+test("the keyboard chooses, too, and stops", async () => {
+  const { page, visit, picking, told, shadow } = extension;
   await visit("two");
   // Away from the pictures.
   await page.mouse.move(990, 790);
-  await menu("pick");
-  await page.waitForTimeout(300);
+  await picking();
   await page.keyboard.press("Escape");
   assert.equal(await shadow(() => 1), null);
-  await menu("pick");
-  await page.waitForTimeout(300);
+  await picking();
   await page.keyboard.press("Tab");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
@@ -200,10 +277,9 @@ test("the keyboard chooses, too, and stops", async () => {
 });
 
 test("all that is visible, and what was drawn before gives way", async () => {
-  const { page, visit, menu, told } = extension;
+  const { page, visit, menu, picking, told } = extension;
   await visit("two");
-  await menu("pick");
-  await page.waitForTimeout(300);
+  await picking();
   await menu("visible");
   const text = await told();
   assert.ok(text.includes("Compiling serde"), text);
@@ -226,11 +302,11 @@ test("a picture in a frame, whose place is told from the window's", async () => 
 });
 
 test("a frame of another site is read as the tab shows it", async () => {
-  const { page, visit, menu, told } = extension;
+  const { page, visit, menu, told, shadow, until } = extension;
   await visit("foreign-frame");
   // No script gets in: a part is chosen instead.
   await menu("image", { srcUrl: `${site.other}dark.png`, frameId: 12345 });
-  await page.waitForTimeout(500);
+  await until(() => shadow((root) => root.querySelector(".layer") !== null));
   await page.mouse.move(...(await spot()).middle);
   await page.mouse.click(...(await spot()).middle);
   assert.equal(await told(), lines(TEXT));
@@ -262,7 +338,7 @@ test("a zoomed page", async () => {
   await visit("fine");
   await zoom(2);
   try {
-    await page.waitForTimeout(500);
+    await page.waitForFunction(() => innerWidth === 500);
     await menu("image", { srcUrl: `${site.other}dark.png` });
     const text = await told();
     assert.match(text, /cargo build[^]*Compiling serde[^]*warning: unused variable/);
@@ -299,7 +375,7 @@ test("nothing is read on a site where it is turned off", async () => {
   const field = options.getByRole("textbox", { name: "Site, such as example.org" });
   await field.fill("no site");
   await options.getByRole("button", { name: "Add" }).click();
-  await options.getByText("This isn't a valid site name.").waitFor();
+  await options.getByText("This isn't a site.").waitFor();
   await field.fill("http://127.0.0.1/page");
   await options.getByRole("button", { name: "Add" }).click();
   const remove = options.getByRole("button", { name: "Remove 127.0.0.1" });
@@ -328,6 +404,7 @@ test("the side panel shows what is read meanwhile", async () => {
   const panel = await context.newPage();
   await panel.goto(`chrome-extension://${id}/panel.html`);
   await panel.getByText("What you read appears here.").waitFor();
+  await panel.locator('main[aria-busy="false"]').waitFor();
   const entries = panel.locator("li .entry");
   const before = await entries.count();
   await visit("image");
@@ -354,14 +431,18 @@ test("the popup lists what was read, finds it, and forgets it", async () => {
   await popup.getByRole("button", { name: "Clear" }).click();
   await popup.getByText("What you read is listed here").waitFor();
   await popup.getByText(/^The engine uses [1-9]\d+ MB of memory\.$/).waitFor();
+  await popup.setViewportSize({ width: 320, height: 480 });
+  assert.equal(await popup.evaluate(() => document.documentElement.scrollWidth), 320);
   await popup.close();
 });
 
 test("who switches the history off has none", async () => {
-  const { context, id, visit, menu, told } = extension;
+  const { context, id, visit, menu, told, until } = extension;
   const options = await context.newPage();
   await options.goto(`chrome-extension://${id}/options.html`);
   await options.getByLabel("Keep a history").uncheck();
+  const kept = () => options.evaluate(async () => (await chrome.storage.local.get("keepHistory")).keepHistory);
+  await until(async () => (await kept()) === false);
   await options.close();
   await visit("image");
   await menu("image", { srcUrl: `${site.url}dark.png` });
@@ -401,15 +482,35 @@ test("pages can't drive it", async () => {
 });
 
 test("a screen of two pixels for each of the page's", async () => {
-  const other = await launchExtension(site, { deviceScaleFactor: 2 });
+  // The browser's own, not an emulated one: what is captured has all of its pixels.
+  const flags = ["--force-device-scale-factor=2", "--window-size=1000,800"];
+  const other = await launchExtension(site, { viewport: null, flags });
   try {
     await other.visit("fine");
+    assert.equal(await other.page.evaluate(() => devicePixelRatio), 2);
     await other.menu("image", { srcUrl: `${site.other}dark.png` });
     assert.match(await other.told(), /cargo build[^]*Compiling serde[^]*warning: unused variable/);
     assert.deepEqual(other.faults, []);
   } finally {
     await other.end();
   }
+});
+
+test("every word is there, in both languages, and none too many", () => {
+  const folder = resolve(DIST, "..");
+  const words = (locale) => JSON.parse(readFileSync(join(folder, `public/_locales/${locale}/messages.json`), "utf8"));
+  const [english, chinese] = ["en", "zh_CN"].map(words);
+  const shapes = (messages) => Object.entries(messages).map(([key, { placeholders = {} }]) => [key, Object.keys(placeholders)]); // prettier-ignore
+  assert.deepEqual(shapes(chinese), shapes(english));
+  const sources = ["src", "build"].flatMap((from) =>
+    readdirSync(join(folder, from), { recursive: true })
+      .filter((name) => /\.(ts|svelte|mjs|html)$/.test(name))
+      .map((name) => readFileSync(join(folder, from, name), "utf8")),
+  );
+  const source = sources.join("\n");
+  assert.deepEqual(Object.keys(english).filter((key) => !new RegExp(`["_]${key}["_]`).test(source)), []); // prettier-ignore
+  const asked = [...source.matchAll(/\b(?:text|getMessage)\("(\w+)"/g)].map(([, key]) => key);
+  assert.deepEqual(asked.filter((key) => !(key in english)), []); // prettier-ignore
 });
 
 test("the stores take it: no findings, no large files, the same archives from the same source", () => {

@@ -6,6 +6,10 @@ import { STYLES } from "./styles.ts";
 export interface Host {
   element: HTMLElement;
   root: ShadowRoot;
+  /** px of the window that aren't taken by the page's scroll bars. */
+  room: () => { width: number; height: number };
+  /** Follows the page's zoom. */
+  fit: () => void;
   /** Takes it away; whoever waits for that is told once. */
   close: () => void;
   /** Aborted when it is closed. */
@@ -23,7 +27,7 @@ export function openHost(theme: Settings["theme"]): Host {
   closeHost();
   const element = document.createElement("div");
   // Nothing of the page's style reaches in.
-  element.style.cssText = "all: initial !important; position: fixed !important; inset: 0 !important; border: 0 !important; margin: 0 !important; padding: 0 !important; width: 100vw !important; height: 100vh !important; background: none !important; overflow: visible !important; pointer-events: none !important; z-index: 2147483647 !important;"; // prettier-ignore
+  element.style.cssText = "all: initial !important; position: fixed !important; inset: 0 !important; border: 0 !important; margin: 0 !important; padding: 0 !important; width: 100% !important; height: 100% !important; background: none !important; overflow: visible !important; pointer-events: none !important; z-index: 2147483647 !important;"; // prettier-ignore
   element.dir = "ltr";
   element.lang = chrome.i18n.getUILanguage();
   const root = element.attachShadow({ mode: "closed" });
@@ -36,6 +40,15 @@ export function openHost(theme: Settings["theme"]): Host {
     element,
     root,
     closed: ended.signal,
+    room: () => {
+      const { width, height } = element.getBoundingClientRect();
+      return { width, height };
+    },
+    fit: () => {
+      // `zoom` of the page's root zooms this too: rectangles of elements and the pointer's place are the window's px.
+      const { currentCSSZoom: zoom = 1 } = element.parentElement ?? {};
+      element.style.setProperty("zoom", String(1 / zoom), "important");
+    },
     close: () => {
       if (ended.signal.aborted) return;
       ended.abort();
@@ -49,6 +62,7 @@ export function openHost(theme: Settings["theme"]): Host {
   // Whatever is outside of a modal dialog doesn't react.
   const modal = [...document.querySelectorAll("dialog:modal")].at(-1);
   (modal ?? document.documentElement).append(element);
+  host.fit();
   // The top layer lies above dialogs and what is shown on the full screen.
   if ("popover" in element) {
     element.popover = "manual";

@@ -6,22 +6,29 @@ import type { Rect } from "../messages.ts";
 import { textRows } from "../rows.ts";
 import { button, copy, make, type Host } from "./host.ts";
 import type { Failure, Listener } from "./port.ts";
+import { area, clipOf, common, coversOf, largest, uncovered } from "./seen.ts";
 import { counted, reason, text } from "./words.ts";
 
 /** Of the bar from the picture's edge, px. */
 const GAP = 6;
+/** What covers a picture that stays in its place is looked for each so many frames. */
+const LOOK = 15;
 
 export class Overlay implements Listener {
   readonly #host: Host;
   readonly #place: () => Rect;
   readonly #element: Element;
   readonly #frame = make("div", { class: "frame" });
+  readonly #stage = make("div", { class: "stage" }, this.#frame);
   readonly #says = make("span", { class: "says", role: "status" });
   readonly #bar = make("div", { class: "bar", role: "toolbar", "aria-label": "MaoOCR" }, this.#says);
   #box: HTMLElement | null = null;
   /** px of the picture that was read. */
   #size = { width: 1, height: 1 };
   #last = "";
+  #frames = 0;
+  #covers = new Set<Element>();
+  #through: Set<Element> | null = null;
 
   /** `place` says where the picture is now. */
   constructor(host: Host, place: () => Rect, element: Element) {
@@ -56,7 +63,7 @@ export class Overlay implements Listener {
       return;
     }
     this.#box = make("div", { class: "box" }, ...textRows(document));
-    this.#host.root.append(this.#box);
+    this.#stage.append(this.#box);
     this.#says.hidden = true;
     const copyAll = button(text("copyAll"), () => void this.#copy(document.text, copyAll), { class: "main" });
     this.#bar.prepend(
@@ -67,11 +74,11 @@ export class Overlay implements Listener {
     copyAll.focus({ preventScroll: true });
   }
 
-  fail(failure: Failure): void {
+  fail({ code }: Failure): void {
     this.#attach();
     this.#frame.classList.remove("busy");
     this.#says.classList.add("wrong");
-    this.#says.textContent = reason(failure);
+    this.#says.textContent = reason(code);
   }
 
   async #copy(all: string, pressed: HTMLButtonElement): Promise<void> {
@@ -83,8 +90,8 @@ export class Overlay implements Listener {
   }
 
   #attach(): void {
-    if (this.#frame.isConnected) return;
-    this.#host.root.append(this.#frame, this.#bar);
+    if (this.#stage.isConnected) return;
+    this.#host.root.append(this.#stage, this.#bar);
     this.#follow();
   }
 
@@ -92,24 +99,48 @@ export class Overlay implements Listener {
   #follow(): void {
     if (this.#host.closed.aborted) return;
     if (!this.#element.isConnected) return this.#host.close();
-    const { x, y, width, height } = this.#place();
-    const hidden = width === 0 || height === 0;
-    for (const part of [this.#frame, this.#bar, this.#box]) part?.classList.toggle("unseen", hidden);
-    const now = [x, y, width, height, innerWidth, innerHeight].join();
-    if (now !== this.#last) {
-      this.#last = now;
+    this.#host.fit();
+    const rect = this.#place();
+    const clip = clipOf(this.#element);
+    const moved = JSON.stringify([rect, clip, this.#host.room()]);
+    if (moved !== this.#last || ++this.#frames % LOOK === 0) {
+      this.#cover(common(rect, clip));
+      const { x, y, width, height } = rect;
       Object.assign(this.#frame.style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
       if (this.#box) {
         const scale = [width / this.#size.width, height / this.#size.height];
         this.#box.style.transform = `translate(${x}px, ${y}px) scale(${scale.join()})`;
       }
-      const bar = this.#bar.getBoundingClientRect();
-      const within = (at: number, size: number, room: number): number => Math.max(GAP, Math.min(at, room - size - GAP));
-      const above = y - bar.height - GAP;
-      const top = above >= GAP ? above : y + GAP;
-      this.#bar.style.left = `${within(x + width - bar.width, bar.width, innerWidth)}px`;
-      this.#bar.style.top = `${within(top, bar.height, innerHeight)}px`;
+      const covers = [...this.#covers].map((cover) => cover.getBoundingClientRect());
+      const shown = uncovered(clip, covers);
+      const path = shown.map((part) => `M${part.x} ${part.y}h${part.width}v${part.height}h${-part.width}z`).join("");
+      const free = shown.length === 1 && area(clip) >= innerWidth * innerHeight;
+      this.#stage.style.clipPath = free ? "none" : `path("${path || "M0 0z"}")`;
+      const seen = largest(shown.map((part) => common(part, rect)));
+      const hidden = !seen || area(seen) === 0;
+      for (const part of [this.#stage, this.#bar]) part.classList.toggle("unseen", hidden);
+      if (seen && !hidden) this.#placeBar(rect, seen, covers);
+      this.#last = moved;
     }
     requestAnimationFrame(() => this.#follow());
+  }
+
+  /** What hid the whole picture when it was chosen is seen through. */
+  #cover(seen: Rect): void {
+    this.#covers = coversOf(this.#element, seen, this.#host.element);
+    this.#through ??= new Set([...this.#covers].filter((cover) => uncovered(seen, [cover.getBoundingClientRect()]).length === 0)); // prettier-ignore
+    for (const cover of this.#through) this.#covers.delete(cover);
+  }
+
+  /** Above the picture where that is free, else within what is seen of it. */
+  #placeBar(rect: Rect, seen: Rect, covers: Rect[]): void {
+    const { width, height } = this.#bar.getBoundingClientRect();
+    const room = this.#host.room();
+    const within = (at: number, size: number, of: number): number => Math.max(GAP, Math.min(at, of - size - GAP));
+    const left = within(seen.x + seen.width - width, width, room.width);
+    const above = { x: left, y: seen.y - height - GAP, width, height };
+    const free = above.y >= GAP && seen.y <= rect.y + 1 && covers.every((cover) => area(common(above, cover)) === 0);
+    this.#bar.style.left = `${left}px`;
+    this.#bar.style.top = `${within(free ? above.y : seen.y + GAP, height, room.height)}px`;
   }
 }

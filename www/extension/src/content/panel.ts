@@ -21,12 +21,14 @@ export class Panel implements Listener {
   readonly #field = make("textarea", { "aria-label": text("text"), readonly: "", spellcheck: "false", dir: "auto" });
   readonly #copy = button(text("copy"), () => void this.#copied(), { class: "main" });
   #enough: HTMLButtonElement | null = null;
+  readonly #note = make("p", { class: "note", hidden: "" });
   readonly #panel = make(
     "section",
     { class: "panel", role: "dialog", "aria-label": text("name") },
     make("header", {}, make("h2", {}, text("text"))),
     this.#progress,
     this.#field,
+    this.#note,
     make("footer", {}, this.#says, this.#copy),
   );
 
@@ -84,16 +86,22 @@ export class Panel implements Listener {
     if (read === 0) this.#enough.focus({ preventScroll: true });
   }
 
+  /** What there is to be said of the text that will come. */
+  note(words: string): void {
+    this.#note.textContent = words;
+    this.#note.hidden = false;
+  }
+
   /** While the page is looked at, it isn't seen; it keeps the focus. */
   unseen(yes: boolean): void {
     this.#panel.classList.toggle("unseen", yes);
   }
 
-  fail(failure: Failure): void {
+  fail({ code }: Failure): void {
     this.#progress.hidden = this.#field.hidden = this.#copy.hidden = true;
     this.#enough?.remove();
     this.#says.classList.add("wrong");
-    this.#says.textContent = reason(failure);
+    this.#says.textContent = reason(code);
     this.#attach();
   }
 
@@ -106,11 +114,12 @@ export class Panel implements Listener {
   #attach(): void {
     if (!this.#panel.isConnected) this.#host.root.append(this.#panel);
     const { width, height } = this.#panel.getBoundingClientRect();
+    const room = this.#host.room();
     const { x, y, width: wide, height: high } = this.#rect;
     const fits = (left: number, top: number): boolean =>
-      left >= GAP && top >= GAP && left + width <= innerWidth - GAP && top + height <= innerHeight - GAP;
-    const within = (at: number, size: number, room: number): number => Math.max(GAP, Math.min(at, room - size - GAP));
-    const [along, down] = [within(x, width, innerWidth), within(y, height, innerHeight)];
+      left >= GAP && top >= GAP && left + width <= room.width - GAP && top + height <= room.height - GAP;
+    const within = (at: number, size: number, of: number): number => Math.max(GAP, Math.min(at, of - size - GAP));
+    const [along, down] = [within(x, width, room.width), within(y, height, room.height)];
     const places: [number, number][] = [
       [along, y + high + GAP],
       [along, y - height - GAP],
@@ -118,8 +127,8 @@ export class Panel implements Listener {
       [x - width - GAP, down],
     ];
     const [left, top] = places.find((place) => fits(...place)) ?? [
-      innerWidth - width - GAP,
-      innerHeight - height - GAP,
+      room.width - width - GAP,
+      room.height - height - GAP,
     ];
     Object.assign(this.#panel.style, { left: `${Math.max(GAP, left)}px`, top: `${Math.max(GAP, top)}px` });
   }

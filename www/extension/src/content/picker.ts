@@ -4,6 +4,7 @@ import type { Rect } from "../messages.ts";
 import type { Settings } from "../settings.ts";
 import { make, onKeys, openHost, swallow } from "./host.ts";
 import { pictureAt, pictureRect, picturesInView } from "./pictures.ts";
+import { clipOf, common } from "./seen.ts";
 import { text } from "./words.ts";
 
 /** Below, a drag is a click, px. */
@@ -33,7 +34,7 @@ export function pick({ picture, part, theme }: Choice): void {
   };
   const choose = (element: Element | null): void => {
     chosen = element;
-    frame(element && pictureRect(element));
+    frame(element && common(pictureRect(element), clipOf(element)));
   };
   const dragged = ({ clientX, clientY }: PointerEvent): Rect | null => {
     if (!from) return null;

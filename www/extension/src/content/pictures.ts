@@ -1,6 +1,8 @@
 // Which elements show a picture, where it is, and its pixels where the page may have them.
 
 import type { Rect } from "../messages.ts";
+import { elements, elementsAt, parentOf } from "./dom.ts";
+import { area, clipOf, common, paints, samples, windowRect } from "./seen.ts";
 
 /** Smaller ones are icons, px. */
 const LEAST = 24;
@@ -21,41 +23,65 @@ export function isPicture(element: Element): boolean {
 
 /** The picture that is seen at a place of the viewport. */
 export function pictureAt(x: number, y: number, own: Element): Element | null {
-  return stack(document, x, y).find((element) => element !== own && isPicture(element)) ?? null;
-}
-
-/** All elements there, the uppermost first, those in open shadow trees too. */
-function stack(root: Document | ShadowRoot, x: number, y: number): Element[] {
-  return root.elementsFromPoint(x, y).flatMap((element) => {
-    const inner = element.shadowRoot && element.shadowRoot !== root ? stack(element.shadowRoot, x, y) : [];
-    return [...inner.filter((one) => one !== element), element];
-  });
+  return elementsAt(x, y, own).find(isPicture) ?? null;
 }
 
 /** Those in view, from top to bottom. */
 export function picturesInView(): Element[] {
-  return [...document.querySelectorAll("*")]
-    .filter((element) => isPicture(element) && area(visible(element.getBoundingClientRect())) > 0)
+  return elements()
+    .filter((element) => isPicture(element) && area(shown(element)) > 0)
     .sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top);
 }
 
 /** The picture of that address: the one that the pointer is over, or most of which is seen. */
 export function named(address: string): Element | null {
-  const all = [...document.querySelectorAll<HTMLImageElement | HTMLVideoElement>("img, video, input[type=image]")];
-  const same = all.filter((element) => [element.currentSrc, element.src].includes(address));
-  const seen = (element: Element): number => area(visible(element.getBoundingClientRect()));
-  return same.sort((a, b) => seen(b) - seen(a)).find((element) => element.matches(":hover")) ?? same[0] ?? null;
+  const same = elements().filter(
+    (element) =>
+      (element instanceof HTMLImageElement ||
+        element instanceof HTMLVideoElement ||
+        (element instanceof HTMLInputElement && element.type === "image")) &&
+      [(element as HTMLImageElement).currentSrc, element.src].includes(address),
+  );
+  const seen = new Map(same.map((element) => [element, area(shown(element))]));
+  same.sort((a, b) => (seen.get(b) ?? 0) - (seen.get(a) ?? 0));
+  return same.find((element) => element.matches(":hover")) ?? same[0] ?? null;
+}
+
+/** What of an element is seen, px of the viewport. */
+export function shown(element: Element): Rect {
+  return common(element.getBoundingClientRect(), clipOf(element));
 }
 
 /** What of a rectangle is in the viewport. */
-export function visible({ x, y, width, height }: Rect): Rect {
-  const [left, top] = [Math.max(0, x), Math.max(0, y)];
-  const [right, bottom] = [Math.min(innerWidth, x + width), Math.min(innerHeight, y + height)];
-  return { x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top) };
+export function visible(rect: Rect): Rect {
+  return common(rect, windowRect());
 }
 
-export function area({ width, height }: Rect): number {
-  return width * height;
+/** The picture that a rectangle of the viewport shows and nothing else, and which part of it that is, px of the picture;
+ * null where the screen shows it no coarser than the picture is. */
+export function pictureWithin(rect: Rect, own: Element): { element: Element; part: Rect } | null {
+  const at = samples(rect).map(([x, y]) =>
+    elementsAt(x, y, own).find((element) => isPicture(element) || covers(element)),
+  );
+  const [element] = at;
+  if (!element || at.some((other) => other !== element) || isTurned(element)) return null;
+  const size = intrinsicSize(element);
+  if (!size || getComputedStyle(element).filter !== "none") return null;
+  const whole = pictureRect(element);
+  const [scaleX, scaleY] = [size.width / whole.width, size.height / whole.height];
+  if (Math.min(scaleX, scaleY) <= devicePixelRatio) return null;
+  const within = common(rect, whole);
+  if (area(within) < area(rect) * 0.98) return null;
+  const [left, top] = [Math.floor((within.x - whole.x) * scaleX), Math.floor((within.y - whole.y) * scaleY)];
+  const [width, height] = [Math.ceil(within.width * scaleX), Math.ceil(within.height * scaleY)];
+  const part = common({ x: left, y: top, width, height }, { x: 0, y: 0, ...size });
+  return area(part) > 0 ? { element, part } : null;
+}
+
+/** Whether an element hides what is below, or writes over it. */
+function covers(element: Element): boolean {
+  const writes = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.nodeValue?.trim());
+  return writes || paints(element, getComputedStyle(element));
 }
 
 /** Where an element's picture is drawn, px of the viewport: without border and padding, fitted as its style says. */
@@ -97,7 +123,7 @@ function intrinsicSize(element: Element): { width: number; height: number } | nu
 
 /** Whether it or what it lies in is turned: then its place is no rectangle along the window's sides. */
 function isTurned(element: Element): boolean {
-  for (let one: Element | null = element; one; one = one.parentElement) {
+  for (let one: Element | null = element; one; one = parentOf(one)) {
     const { transform } = getComputedStyle(one);
     if (transform === "none") continue;
     const { a, b, c, d, is2D } = new DOMMatrix(transform);
@@ -114,21 +140,23 @@ export interface Pixels {
   height: number;
 }
 
-/** The picture at its own resolution; null where it is another site's, drawn by the browser, or not to be had. Images pass
+/** The picture, or a part of it, at its own resolution; null where it is another site's, drawn by the browser, or not to be had. Images pass
  * through a bitmap: Chromium caches, up to 512 MB, what it decodes to draw an image on a canvas. */
-export async function pixelsOf(element: Element): Promise<Pixels | null> {
+export async function pixelsOf(element: Element, part: Rect | null = null): Promise<Pixels | null> {
   const size = intrinsicSize(element);
   if (!size || size.width < 1 || size.height < 1 || isTurned(element)) return null;
-  const scale = Math.min(1, Math.sqrt(MOST / (size.width * size.height)));
+  const from = part ?? { x: 0, y: 0, ...size };
+  const scale = Math.min(1, Math.sqrt(MOST / area(from)));
   const canvas = document.createElement("canvas");
-  canvas.width = Math.round(size.width * scale);
-  canvas.height = Math.round(size.height * scale);
+  canvas.width = Math.max(1, Math.round(from.width * scale));
+  canvas.height = Math.max(1, Math.round(from.height * scale));
   const { width, height } = canvas;
   try {
     const context = canvas.getContext("2d", { willReadFrequently: true });
     if (!context) return null;
     const bitmap = element instanceof HTMLImageElement ? await createImageBitmap(element).catch(() => null) : null;
-    context.drawImage(bitmap ?? (element as CanvasImageSource), 0, 0, width, height);
+    const source = bitmap ?? (element as CanvasImageSource);
+    context.drawImage(source, from.x, from.y, from.width, from.height, 0, 0, width, height);
     bitmap?.close();
     // A canvas of WebGL's may be empty between two frames; another site's picture throws here.
     if (element instanceof HTMLCanvasElement && isEmpty(context.getImageData(0, 0, width, height))) return null;
@@ -166,10 +194,17 @@ export function inTab(rect: Rect): { part: Rect; viewport: { width: number; heig
     while (frame !== frame.parent) {
       const element = frame.frameElement;
       if (!element) return null;
-      const { x, y } = element.getBoundingClientRect();
+      const { x, y, width } = element.getBoundingClientRect();
       const style = getComputedStyle(element);
-      part.x += x + element.clientLeft + parseFloat(style.paddingLeft);
-      part.y += y + element.clientTop + parseFloat(style.paddingTop);
+      const [left, right, top] = [style.paddingLeft, style.paddingRight, style.paddingTop].map(parseFloat) as [number, number, number]; // prettier-ignore
+      // Zoomed or transformed, it is larger than its styles say; its content may have been zoomed with it.
+      const { offsetWidth, clientWidth, clientLeft, clientTop } = element as HTMLElement;
+      const zoom = width / offsetWidth || 1;
+      const scale = ((clientWidth - left - right) * zoom) / frame.innerWidth || 1;
+      part.x = part.x * scale + x + (clientLeft + left) * zoom;
+      part.y = part.y * scale + y + (clientTop + top) * zoom;
+      part.width *= scale;
+      part.height *= scale;
       frame = frame.parent;
     }
     const { innerWidth: width, innerHeight: height, visualViewport: seen } = frame;

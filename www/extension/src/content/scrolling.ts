@@ -4,11 +4,14 @@ import type { Document } from "@maoocr/lib";
 
 import type { Rect } from "../messages.ts";
 import type { Settings } from "../settings.ts";
+import { elements } from "./dom.ts";
 import { drawn, openHost, type Host } from "./host.ts";
 import { Panel } from "./panel.ts";
-import { inTab, visible } from "./pictures.ts";
+import { inTab, shown, visible } from "./pictures.ts";
 import { Failure, open, type Way } from "./port.ts";
 import { readPart, tell } from "./reading.ts";
+import { area, inside, windowRect } from "./seen.ts";
+import { reason, text } from "./words.ts";
 
 /** What a strip shows again of the one above it, as a share of its height: a line is whole in one of them. */
 const OVERLAP = 0.2;
@@ -23,13 +26,15 @@ const TRIES = 4;
 
 /** What of the page scrolls, and the part of the window that it takes. */
 interface Scroller {
-  element: Element;
+  element: HTMLElement;
   region: () => Rect;
+  /** px of the viewport for one of its own: what is zoomed counts in its own. */
+  zoom: () => number;
 }
 
 export async function readPage(settings: Settings): Promise<void> {
   const scroller = scrollerOf();
-  const window: Rect = { x: 0, y: 0, width: innerWidth, height: innerHeight };
+  const window = windowRect();
   if (!scroller) return readPart(window, settings);
   const host = openHost(settings.theme);
   const panel = new Panel(host, window, settings);
@@ -39,15 +44,37 @@ export async function readPage(settings: Settings): Promise<void> {
 async function strips(scroller: Scroller, host: Host, panel: Panel): Promise<Document> {
   const { element } = scroller;
   const start = { left: element.scrollLeft, top: element.scrollTop };
-  const hidden = new Hidden();
+  const hidden = new Changed();
+  const snaps = new Changed();
+  // A page that goes on to its next section by itself would leave parts out.
+  snaps.set(element, { "scroll-snap-type": "none" });
   const way = await open(host.closed);
   let enough = false;
   try {
-    for (let n = 0, top = 0; n < MOST && !enough; n++) {
+    let before = -Infinity;
+    for (let n = 0, top = 0; !enough; n++) {
+      if (n === MOST) {
+        panel.note(text("pageEndless", MOST));
+        break;
+      }
       panel.scrolled(n, n + left(scroller, top), () => (enough = true));
-      const { at, height } = await strip(scroller, way, panel, top);
-      if (at + height >= element.scrollHeight - SLACK) break;
-      hidden.add(scroller.region());
+      let read: Awaited<ReturnType<typeof strip>>;
+      try {
+        read = await strip(scroller, way, panel, top, before);
+      } catch (thrown) {
+        if (n === 0 || host.closed.aborted) throw thrown;
+        // What was read is worth having.
+        panel.note(text("pageBroken", reason(thrown instanceof Failure ? thrown.code : "internal")));
+        break;
+      }
+      if (!read) {
+        panel.note(text("pageStuck"));
+        break;
+      }
+      const { at, height } = read;
+      if (at + height >= element.scrollHeight * scroller.zoom() - SLACK) break;
+      hideStuck(scroller.region(), hidden);
+      before = at;
       top = at + Math.max(1, Math.floor(height * (1 - OVERLAP)));
     }
     panel.unseen(false);
@@ -56,37 +83,43 @@ async function strips(scroller: Scroller, host: Host, panel: Panel): Promise<Doc
     return told.document;
   } finally {
     way.close();
-    hidden.show();
+    hidden.undo();
     panel.unseen(false);
     element.scrollTo({ ...start, behavior: "instant" });
+    snaps.undo();
   }
 }
 
 /** How many strips there are from here on, if the page doesn't grow. */
-function left({ element, region }: Scroller, top: number): number {
+function left({ element, region, zoom }: Scroller, top: number): number {
   const { height } = region();
-  return Math.max(1, Math.ceil((element.scrollHeight - top - height) / (height * (1 - OVERLAP))) + 1);
+  return Math.max(1, Math.ceil((element.scrollHeight * zoom() - top - height) / (height * (1 - OVERLAP))) + 1);
 }
 
-/** Has what is to be seen there read. */
+/** Has what is to be seen there read; null where the page doesn't go farther than to `before`. */
 async function strip(
-  { element, region }: Scroller,
+  { element, region, zoom }: Scroller,
   way: Way,
   panel: Panel,
   top: number,
-): Promise<{ at: number; height: number }> {
+  before: number,
+): Promise<{ at: number; height: number } | null> {
   for (let tried = 1; ; tried++) {
     panel.unseen(true);
-    element.scrollTo({ top, behavior: "instant" });
+    element.scrollTo({ top: top / zoom(), behavior: "instant" });
     await settled(region());
+    const at = element.scrollTop * zoom();
+    if (at <= before + SLACK) {
+      if (tried < TRIES) continue;
+      return null;
+    }
     const part = visible(region());
     const source = inTab(part);
     if (!source) throw new Failure("unreadable", "another site's frame");
-    const at = element.scrollTop;
     let moved = false;
     const listener = {
       started: () => {
-        moved = Math.abs(element.scrollTop - at) > SLACK;
+        moved = Math.abs(element.scrollTop * zoom() - at) > SLACK;
         panel.unseen(false);
       },
       lines: () => undefined,
@@ -113,44 +146,49 @@ async function settled(region: Rect): Promise<void> {
 /** The page, or where that doesn't scroll, the largest part of it that does. */
 function scrollerOf(): Scroller | null {
   const page = document.scrollingElement;
-  if (page && page.scrollHeight > innerHeight + SLACK && getComputedStyle(page).overflowY !== "hidden") {
-    return { element: page, region: () => ({ x: 0, y: 0, width: innerWidth, height: innerHeight }) };
+  if (
+    page instanceof HTMLElement &&
+    page.scrollHeight > innerHeight + SLACK &&
+    getComputedStyle(page).overflowY !== "hidden"
+  ) {
+    return { element: page, region: windowRect, zoom: () => 1 };
   }
-  const area = (element: Element): number => {
-    const { width, height } = visible(element.getBoundingClientRect());
-    return width * height;
-  };
-  const scrolls = (element: Element): boolean =>
-    element.scrollHeight > element.clientHeight + SLACK && /auto|scroll/.test(getComputedStyle(element).overflowY);
-  const [element] = [...document.querySelectorAll("body *")].filter(scrolls).sort((a, b) => area(b) - area(a));
+  const size = new Map<HTMLElement, number>();
+  const scrolls = (element: Element): element is HTMLElement =>
+    element instanceof HTMLElement &&
+    element.scrollHeight > element.clientHeight + SLACK &&
+    /auto|scroll/.test(getComputedStyle(element).overflowY);
+  for (const element of elements(document.body).filter(scrolls)) size.set(element, area(shown(element)));
+  const [[element, seen] = [null, 0]] = [...size].sort(([, a], [, b]) => b - a);
   // A small list in a corner isn't what a person means by the page.
-  if (!element || area(element) < (innerWidth * innerHeight) / 4) return null;
-  const region = (): Rect => {
-    const { x, y } = element.getBoundingClientRect();
-    return { x: x + element.clientLeft, y: y + element.clientTop, width: element.clientWidth, height: element.clientHeight }; // prettier-ignore
-  };
-  return { element, region };
+  if (!element || seen < area(windowRect()) / 4) return null;
+  const zoom = (): number => element.getBoundingClientRect().height / element.offsetHeight || 1;
+  return { element, region: () => inside(element), zoom };
 }
 
-/** What stays where it is while the page scrolls is read once. */
-class Hidden {
-  readonly #shown: (() => void)[] = [];
+/** Styles that are changed for a while. */
+class Changed {
+  readonly #undo: (() => void)[] = [];
 
-  /** Hides what was seen whole. */
-  add(region: Rect): void {
-    for (const element of document.querySelectorAll<HTMLElement>("body *")) {
-      if (!(element instanceof HTMLElement) || !/fixed|sticky/.test(getComputedStyle(element).position)) continue;
-      const { y, bottom, height } = element.getBoundingClientRect();
-      if (height === 0 || y < region.y || bottom > region.y + region.height) continue;
-      const { style } = element;
-      const before = ["visibility", "transition"].map((name) => [name, style.getPropertyValue(name), style.getPropertyPriority(name)] as const); // prettier-ignore
-      style.setProperty("transition", "none", "important");
-      style.setProperty("visibility", "hidden", "important");
-      this.#shown.push(() => before.forEach(([name, value, priority]) => style.setProperty(name, value, priority)));
+  set({ style }: HTMLElement, properties: Record<string, string>): void {
+    for (const [name, value] of Object.entries(properties)) {
+      const [before, priority] = [style.getPropertyValue(name), style.getPropertyPriority(name)];
+      style.setProperty(name, value, "important");
+      this.#undo.push(() => style.setProperty(name, before, priority));
     }
   }
 
-  show(): void {
-    for (const show of this.#shown.splice(0).reverse()) show();
+  undo(): void {
+    for (const undo of this.#undo.splice(0).reverse()) undo();
+  }
+}
+
+/** What stays where it is while the page scrolls is read once: hides what was seen whole. */
+function hideStuck(region: Rect, hidden: Changed): void {
+  for (const element of elements(document.body)) {
+    if (!(element instanceof HTMLElement) || !/fixed|sticky/.test(getComputedStyle(element).position)) continue;
+    const { y, bottom, height } = element.getBoundingClientRect();
+    if (height === 0 || y < region.y || bottom > region.y + region.height) continue;
+    hidden.set(element, { transition: "none", visibility: "hidden" });
   }
 }

@@ -57,7 +57,7 @@ button.close { padding: 5px 9px; }
   top: 14px;
   transform: translateX(-50%);
   width: max-content;
-  max-width: calc(100vw - 24px);
+  max-width: calc(100% - 24px);
   padding: 9px 16px;
   border-radius: 12px;
   background: var(--surface);
@@ -69,6 +69,7 @@ button.close { padding: 5px 9px; }
 .hint span { color: var(--muted); margin-inline-start: 10px; }
 
 /* Text over a picture. */
+.stage { position: fixed; inset: 0; pointer-events: none; }
 .box { position: fixed; left: 0; top: 0; transform-origin: 0 0; pointer-events: none; }
 .frame {
   position: fixed;
@@ -84,6 +85,7 @@ ${ROW_STYLES}.bar {
   display: flex;
   align-items: center;
   gap: 2px;
+  max-width: calc(100% - 12px);
   padding: 3px;
   border-radius: 11px;
   background: var(--surface);
@@ -98,17 +100,17 @@ ${ROW_STYLES}.bar {
   display: flex;
   flex-direction: column;
   gap: 8px;
-  width: min(420px, calc(100vw - 24px));
+  width: min(420px, calc(100% - 24px));
   padding: 12px;
   border-radius: 14px;
   background: var(--surface);
   box-shadow: var(--shadow);
 }
 .panel.unseen { opacity: 0; }
-.frame.unseen, .bar.unseen, .box.unseen { visibility: hidden; }
+.stage.unseen, .bar.unseen { visibility: hidden; }
 .panel header { display: flex; align-items: center; gap: 8px; min-height: 26px; }
 .panel h2 { all: unset; font-weight: 650; flex: 1; }
-.panel .says { color: var(--muted); }
+.panel .says, .panel .note { color: var(--muted); margin: 0; }
 .panel textarea {
   font: inherit;
   color: inherit;
