@@ -129,6 +129,17 @@ test("one of several sources, a page from right to left, a zoomed page", { skip 
   } finally {
     await firefox.chrome(() => (window.ZoomManager.zoom = 1));
   }
+  // Zoomed by its own style.
+  await firefox.visit(`${site.url}image`);
+  await firefox.page(() => (document.documentElement.style.zoom = 1.25));
+  await firefox.menu("#it", IMAGE);
+  assert.equal(await told(), lines(TEXT));
+  const off = await firefox.page(() => {
+    const root = [...document.documentElement.children].map((element) => element.openOrClosedShadowRoot).find(Boolean);
+    const [frame, picture] = [root.querySelector(".frame"), document.querySelector("#it")].map((one) => one.getBoundingClientRect()); // prettier-ignore
+    return ["x", "y", "width", "height"].map((name) => Math.abs(frame[name] - picture[name]));
+  });
+  assert.ok(off.every((px) => px < 2), off.join()); // prettier-ignore
 });
 
 test("the keyboard's shortcut", { skip }, async () => {

@@ -481,16 +481,35 @@ test("pages can't drive it", async () => {
   extension.faults.length = 0;
 });
 
-test("a screen of two pixels for each of the page's", async () => {
+test("a screen of two pixels for each of the page's, and copying on a page without https", async () => {
   // The browser's own, not an emulated one: what is captured has all of its pixels.
   const flags = ["--force-device-scale-factor=2", "--window-size=1000,800"];
-  const other = await launchExtension(site, { viewport: null, flags });
+  const resolver = "--host-resolver-rules=MAP harbour.test 127.0.0.1";
+  const other = await launchExtension(site, { viewport: null, flags: [...flags, resolver] });
+  const { page, context, visit, menu, told, shadow, until } = other;
   try {
-    await other.visit("fine");
-    assert.equal(await other.page.evaluate(() => devicePixelRatio), 2);
-    await other.menu("image", { srcUrl: `${site.other}dark.png` });
-    assert.match(await other.told(), /cargo build[^]*Compiling serde[^]*warning: unused variable/);
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await visit("fine");
+    assert.equal(await page.evaluate(() => devicePixelRatio), 2);
+    await menu("image", { srcUrl: `${site.other}dark.png` });
+    assert.match(await told(), /cargo build[^]*Compiling serde[^]*warning: unused variable/);
     assert.deepEqual(other.faults, []);
+
+    const insecure = site.url.replace("127.0.0.1", "harbour.test");
+    await visit("image", insecure);
+    assert.equal(await page.evaluate(() => typeof navigator.clipboard), "undefined");
+    await page.evaluate(() => {
+      globalThis.heard = [];
+      for (const name of ["copy", "selectionchange"])
+        document.addEventListener(name, () => globalThis.heard.push(`${name} ${getSelection()}`));
+    });
+    await menu("image", { srcUrl: `${insecure}dark.png` });
+    assert.equal(await told(), lines(TEXT));
+    await page.keyboard.press("Enter");
+    await until(() => shadow((root) => root.querySelector("button.main").textContent === "Copied"));
+    assert.deepEqual(await page.evaluate(() => globalThis.heard), []);
+    await visit("image");
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), TEXT);
   } finally {
     await other.end();
   }

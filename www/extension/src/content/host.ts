@@ -112,18 +112,22 @@ export function button(label: string, press: () => void, attributes: Record<stri
   return element;
 }
 
-/** Onto the clipboard. Pages without https have no `clipboard`. */
-export async function copy(text: string, root: ShadowRoot): Promise<boolean> {
+/** Onto the clipboard. Pages without https have no `clipboard`; nothing is selected for it, for a page sees selections. */
+export async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    const field = make("textarea", { "aria-hidden": "true", class: "aside" });
-    field.value = text;
-    root.append(field);
-    field.select();
-    const copied = document.execCommand("copy");
-    field.remove();
+    let copied = false;
+    const give = (event: ClipboardEvent): void => {
+      event.stopImmediatePropagation();
+      event.preventDefault();
+      event.clipboardData?.setData("text/plain", text);
+      copied = event.clipboardData !== null;
+    };
+    window.addEventListener("copy", give, { capture: true });
+    document.execCommand("copy");
+    window.removeEventListener("copy", give, { capture: true });
     return copied;
   }
 }

@@ -60,6 +60,7 @@ export class Overlay implements Listener {
     this.#size = document;
     if (!document.text) {
       this.#says.textContent = text("nothing");
+      this.#last = "";
       return;
     }
     this.#box = make("div", { class: "box" }, ...textRows(document));
@@ -79,10 +80,11 @@ export class Overlay implements Listener {
     this.#frame.classList.remove("busy");
     this.#says.classList.add("wrong");
     this.#says.textContent = reason(code);
+    this.#last = "";
   }
 
   async #copy(all: string, pressed: HTMLButtonElement): Promise<void> {
-    pressed.textContent = (await copy(all, this.#host.root)) ? text("copied") : text("notCopied");
+    pressed.textContent = (await copy(all)) ? text("copied") : text("notCopied");
   }
 
   #selectAll(): void {

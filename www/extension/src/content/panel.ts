@@ -106,7 +106,7 @@ export class Panel implements Listener {
   }
 
   async #copied(): Promise<void> {
-    const done = await copy(this.#field.value, this.#host.root);
+    const done = await copy(this.#field.value);
     this.#says.textContent = done ? text("copied") : text("notCopied");
   }
 

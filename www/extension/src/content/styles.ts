@@ -39,8 +39,6 @@ button.main { background: var(--accent); color: var(--on-accent); font-weight: 6
 button.main:hover { filter: brightness(1.08); }
 button.close { padding: 5px 9px; }
 
-.aside { position: fixed; left: -9999px; top: 0; width: 1px; height: 1px; }
-
 /* The picker. */
 .layer { position: fixed; inset: 0; cursor: crosshair; overflow: hidden; outline: none; touch-action: none; }
 .hole {
@@ -85,6 +83,7 @@ ${ROW_STYLES}.bar {
   display: flex;
   align-items: center;
   gap: 2px;
+  width: max-content;
   max-width: calc(100% - 12px);
   padding: 3px;
   border-radius: 11px;
@@ -92,7 +91,8 @@ ${ROW_STYLES}.bar {
   box-shadow: var(--shadow);
 }
 .bar .says { padding: 0 10px; color: var(--muted); white-space: nowrap; }
-.bar .says.wrong, .panel .says.wrong { color: var(--poor); white-space: normal; max-width: 320px; }
+.bar .says.wrong, .panel .says.wrong { color: var(--poor); }
+.bar .says.wrong { white-space: normal; max-width: 320px; }
 
 /* The panel of a part of the screen. */
 .panel {
