@@ -12,6 +12,7 @@ mod raster;
 pub mod searchable;
 mod source;
 mod survey;
+mod tree;
 
 pub use maoocr_engine::imaging::is_pdf;
 pub use plain::Budget;

@@ -17,6 +17,7 @@ use crate::geometry;
 use crate::plain::{self, Budget};
 use crate::raster::{self, POINTS, Scale};
 use crate::survey::{Findings, Stop, Survey, too_many_steps, too_slow};
+use crate::tree::{self, Leaf};
 
 /// How a PDF is opened and drawn.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ impl Default for Options {
 /// An open file. It can be shared between threads.
 pub struct Pdf {
     inner: Arc<syntax::Pdf>,
+    /// For each page its position among hayro's.
+    order: Vec<usize>,
     options: Options,
     /// Pages that are still being drawn though nobody waits for them any more.
     runaways: AtomicUsize,
@@ -84,25 +87,16 @@ impl Pdf {
         let max_pages = limits.max_pages;
         let (max_stream, max_streams) = (options.max_stream, options.max_streams);
         let work = move || {
-            let pdf = match syntax::Pdf::new_with_password(bytes.clone(), &password) {
-                Err(LoadPdfError::Decryption(DecryptionError::PasswordProtected))
-                    if !password.is_empty() =>
-                {
-                    let plain = decrypted(&bytes, &password);
-                    let plain = plain.ok_or(ImagingError::Password { given: true })?;
-                    syntax::Pdf::new(plain).map_err(|error| refusal(error, true))?
-                }
-                opened => opened.map_err(|error| refusal(error, !password.is_empty()))?,
-            };
-            let pages = pdf.pages().len();
-            if pages == 0 {
-                return Err(damaged("it has no pages"));
+            let pdf = parsed(bytes, &password)?;
+            let order: Vec<usize> = tree::leaves(&pdf).iter().map(|leaf| leaf.page).collect();
+            if order.is_empty() {
+                return Err(damaged("it has no page that can be read"));
             }
-            if pages > max_pages {
+            if order.len() > max_pages {
                 return Err(ImagingError::TooManyPages { limit: max_pages });
             }
             bounds::streams(&pdf, max_stream, max_streams)?;
-            Ok(Arc::new(pdf))
+            Ok((Arc::new(pdf), order))
         };
         let slow = || ImagingError::TooComplex {
             what: format!(
@@ -110,9 +104,10 @@ impl Pdf {
                 options.seconds.unwrap_or_default()
             ),
         };
-        let inner = within(options.seconds, work).ok_or_else(slow)??;
+        let (inner, order) = within(options.seconds, work).ok_or_else(slow)??;
         Ok(Self {
             inner,
+            order,
             options,
             runaways: AtomicUsize::new(0),
         })
@@ -120,12 +115,17 @@ impl Pdf {
 
     /// How many pages it has.
     pub fn count(&self) -> usize {
-        self.inner.pages().len()
+        self.order.len()
+    }
+
+    /// Its position among hayro's pages; beyond them where there is none.
+    fn place(&self, index: usize) -> usize {
+        self.order.get(index).copied().unwrap_or(usize::MAX)
     }
 
     /// Why a page, by its position from 0, is more than text that costs next to nothing to draw; none where it isn't.
     pub fn costly(&self, index: usize, budget: &Budget) -> Option<&'static str> {
-        match self.inner.pages().get(index) {
+        match self.inner.pages().get(self.place(index)) {
             Some(page) => plain::costly(page, budget),
             None => Some("a page that isn't there"),
         }
@@ -136,9 +136,9 @@ impl Pdf {
     /// # Errors
     /// As for [`Self::page`].
     pub fn outline(&self, index: usize) -> Result<Outline, PageError> {
-        let (pdf, options) = (self.inner.clone(), self.options.clone());
+        let (pdf, options, place) = (self.inner.clone(), self.options.clone(), self.place(index));
         let result = fenced(move || {
-            let page = pdf.pages().get(index).ok_or_else(no_page)?;
+            let page = pdf.pages().get(place).ok_or_else(no_page)?;
             let findings = survey(page, &options)?;
             let (way, scale) = raster::way(page, &findings, &options.limits)?;
             Ok(Outline {
@@ -167,8 +167,11 @@ impl Pdf {
             let what = "two pages before it never ended".into();
             return Err(failed(ImagingError::TooComplex { what }));
         }
-        let (pdf, options) = (self.inner.clone(), self.options.clone());
-        let work = move || page(&pdf, index, &options);
+        let (pdf, options, place) = (self.inner.clone(), self.options.clone(), self.place(index));
+        let work = move || {
+            let page = pdf.pages().get(place).ok_or_else(no_page)?;
+            drawn(page, index, &options)
+        };
         match within(self.options.seconds, work) {
             Some(result) => result.map_err(failed),
             None => {
@@ -219,8 +222,11 @@ fn no_page() -> ImagingError {
     damaged("the page isn't there")
 }
 
-fn page(pdf: &syntax::Pdf, index: usize, options: &Options) -> Result<Page, ImagingError> {
-    let page = pdf.pages().get(index).ok_or_else(no_page)?;
+fn drawn(
+    page: &syntax::page::Page<'_>,
+    index: usize,
+    options: &Options,
+) -> Result<Page, ImagingError> {
     let findings = survey(page, options)?;
     let (image, scale) = raster::raster(page, &findings, &options.limits)?;
     let dpi = ((scale.x + scale.y) / 2.0 * POINTS) as f32;
@@ -277,6 +283,35 @@ fn in_pixels(layer: TextLayer, scale: Scale) -> TextLayer {
         };
     }
     layer
+}
+
+/// A file's structure.
+fn parsed(bytes: Arc<Vec<u8>>, password: &str) -> Result<syntax::Pdf, ImagingError> {
+    match syntax::Pdf::new_with_password(bytes.clone(), password) {
+        Err(LoadPdfError::Decryption(DecryptionError::PasswordProtected))
+            if !password.is_empty() =>
+        {
+            let plain = decrypted(&bytes, password);
+            let plain = plain.ok_or(ImagingError::Password { given: true })?;
+            syntax::Pdf::new(plain).map_err(|error| refusal(error, true))
+        }
+        opened => opened.map_err(|error| refusal(error, !password.is_empty())),
+    }
+}
+
+/// The same of a file that was opened before, with its pages: for who adds to it.
+pub(crate) fn reopened(
+    bytes: &Arc<Vec<u8>>,
+    password: &str,
+) -> Result<(syntax::Pdf, Vec<Leaf>), ImagingError> {
+    let (bytes, password) = (bytes.clone(), password.to_string());
+    let work = move || {
+        let pdf = parsed(bytes, &password)?;
+        let leaves = tree::leaves(&pdf);
+        Ok((pdf, leaves))
+    };
+    let seconds = Options::default().seconds;
+    within(seconds, work).unwrap_or_else(|| Err(too_slow(seconds.unwrap_or_default())))
 }
 
 /// The file without its encryption. Up to revision 4, passwords are in PDFDocEncoding (ISO 32000-1, 7.6.3.3), and the

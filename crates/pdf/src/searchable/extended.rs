@@ -1,8 +1,9 @@
 //! An update to a PDF that lays text over its pages.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use hayro::kurbo::{Affine, Rect};
+use hayro::hayro_syntax::{self as syntax, page::Rotation};
 use lopdf::{
     Dictionary, Document, IncrementalDocument, LoadOptions, Object, ObjectId, Stream, dictionary,
 };
@@ -12,8 +13,11 @@ use super::content::{without_actual_text, without_unseen};
 use super::font::{self, Encoder};
 use super::muted::Muted;
 use super::{WriteError, deflated, text};
+use crate::source;
+use crate::tree::Leaf;
 
 mod outline;
+mod place;
 
 /// What a page carries already, and what becomes of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,7 +36,14 @@ pub enum Layer {
 /// A PDF being added to.
 pub struct Extended {
     file: IncrementalDocument,
-    pages: Vec<ObjectId>,
+    /// The same file as it is read: where its pages are, and how they lie.
+    reader: syntax::Pdf,
+    leaves: Vec<Leaf>,
+    /// Pages that were part of another object, by it and their position there.
+    parted: HashMap<(ObjectId, usize), ObjectId>,
+    /// Pages that have their text, and those that were turned: one may be listed several times.
+    written: HashSet<ObjectId>,
+    turned: HashSet<ObjectId>,
     encoder: Encoder,
     font: ObjectId,
     muted: Muted,
@@ -56,12 +67,17 @@ impl Extended {
             ..LoadOptions::with_password(password)
         };
         let document = Document::load_mem_with_options(bytes, options)?;
-        let pages: Vec<ObjectId> = document.page_iter().collect();
+        let (reader, leaves) = source::reopened(bytes, password)
+            .map_err(|error| WriteError::Structure(error.to_string()))?;
         let mut file = IncrementalDocument::create_from(bytes.to_vec(), document);
         let font = file.new_document.new_object_id();
         Ok(Self {
             file,
-            pages,
+            reader,
+            leaves,
+            parted: HashMap::new(),
+            written: HashSet::new(),
+            turned: HashSet::new(),
             encoder: Encoder::default(),
             font,
             muted: Muted::default(),
@@ -70,9 +86,9 @@ impl Extended {
         })
     }
 
-    /// How many pages the file has, as far as its structure tells.
+    /// How many pages the file has.
     pub fn count(&self) -> usize {
-        self.pages.len()
+        self.leaves.len()
     }
 
     /// Lays a page's text over it.
@@ -80,14 +96,14 @@ impl Extended {
     /// # Errors
     /// Where the file has no such page or its structure is damaged there.
     pub fn add(&mut self, index: usize, page: &PageText, layer: Layer) -> Result<(), WriteError> {
-        let id = *self.pages.get(index).ok_or(WriteError::NoPage(index + 1))?;
+        let id = self.page(index)?;
         let name = self.font_name(id);
-        let stream = text::stream(page, self.to_user(id, page)?, &name, &mut self.encoder);
-        if stream.is_empty() && layer == Layer::Absent {
+        let to_user = self.to_user(index, (page.width, page.height))?;
+        let stream = text::stream(page, to_user, &name, &mut self.encoder);
+        if (stream.is_empty() && layer == Layer::Absent) || !self.written.insert(id) {
             return Ok(());
         }
         self.changed = true;
-        self.file.opt_clone_object_to_new_document(id)?;
         match layer {
             Layer::Absent => {}
             Layer::Unseen { all } => self.rewrite(id, &|content| without_unseen(content, all))?,
@@ -103,12 +119,9 @@ impl Extended {
         }
         let font = self.font;
         self.resource(id, b"Font", &name, font)?;
-        // The page's own description may leave anything behind.
-        let before = self.stream(b"q\n");
-        let after = self.stream(format!("\nQ\n{stream}").as_bytes());
-        let mut contents = vec![before.into()];
+        // Before the page's own content: that may end anywhere, in a string or a picture, or leave anything behind.
+        let mut contents = vec![self.stream(stream.as_bytes()).into()];
         contents.extend(self.contents(id));
-        contents.push(after.into());
         self.dictionary(id)?.set("Contents", contents);
         Ok(())
     }
@@ -118,10 +131,17 @@ impl Extended {
     /// # Errors
     /// Where the file has no such page.
     pub fn turn(&mut self, index: usize, degrees: u16) -> Result<(), WriteError> {
-        let id = *self.pages.get(index).ok_or(WriteError::NoPage(index + 1))?;
-        let now = self.inherited(id, b"Rotate").and_then(|o| o.as_i64().ok());
-        let turned = (now.unwrap_or(0) + i64::from(degrees)).rem_euclid(360);
-        self.file.opt_clone_object_to_new_document(id)?;
+        let id = self.page(index)?;
+        if !self.turned.insert(id) {
+            return Ok(());
+        }
+        let now = match self.shown(index)?.rotation() {
+            Rotation::None => 0,
+            Rotation::Horizontal => 90,
+            Rotation::Flipped => 180,
+            Rotation::FlippedHorizontal => 270,
+        };
+        let turned = (now + i64::from(degrees)).rem_euclid(360);
         self.dictionary(id)?.set("Rotate", turned);
         self.changed = true;
         Ok(())
@@ -243,41 +263,6 @@ impl Extended {
         };
         dictionary.set(name, id);
         Ok(())
-    }
-
-    /// From the pixels of a page as it is shown to its user space.
-    fn to_user(&self, id: ObjectId, page: &PageText) -> Result<Affine, WriteError> {
-        let media = self.rect(id, b"MediaBox");
-        let crop = self.rect(id, b"CropBox").or(media);
-        let (media, crop) = match (media, crop) {
-            (Some(media), Some(crop)) => (media, crop),
-            // What hayro takes for a page without a size.
-            _ => (A4, A4),
-        };
-        let shown = crop.intersect(media);
-        let shown = if shown.width() < 1e-3 || shown.height() < 1e-3 {
-            Rect::from_origin_size(shown.origin(), A4.size())
-        } else {
-            shown
-        };
-        let turn = self.inherited(id, b"Rotate").and_then(|o| o.as_i64().ok());
-        let size = (f64::from(page.width.max(1)), f64::from(page.height.max(1)));
-        Ok(to_user(shown, turn.unwrap_or(0), size))
-    }
-
-    fn rect(&self, page: ObjectId, key: &[u8]) -> Option<Rect> {
-        let numbers: Vec<f64> = self
-            .inherited(page, key)?
-            .as_array()
-            .ok()?
-            .iter()
-            .filter_map(|n| self.resolved(n)?.as_float().ok())
-            .map(f64::from)
-            .collect();
-        match numbers[..] {
-            [a, b, c, d] => Some(Rect::new(a, b, c, d).abs()),
-            _ => None,
-        }
     }
 
     /// Takes `/ActualText` out of a page's named property lists.
@@ -428,54 +413,11 @@ impl Extended {
     }
 }
 
-const A4: Rect = Rect::new(0.0, 0.0, 595.276, 841.89);
-
-/// From pixels of a page of that size, as it is shown, to the user space that `shown` is a part of, turned clockwise by
-/// `turn` degrees.
-fn to_user(shown: Rect, turn: i64, size: (f64, f64)) -> Affine {
-    let turn = turn.rem_euclid(360);
-    let (w, h) = match turn {
-        90 | 270 => (shown.height(), shown.width()),
-        _ => (shown.width(), shown.height()),
-    };
-    let points = Affine::scale_non_uniform(w / size.0, h / size.1);
-    let turned = match turn {
-        90 => Affine::new([0.0, 1.0, 1.0, 0.0, shown.x0, shown.y0]),
-        180 => Affine::new([-1.0, 0.0, 0.0, 1.0, shown.x1, shown.y0]),
-        270 => Affine::new([0.0, -1.0, -1.0, 0.0, shown.x1, shown.y1]),
-        _ => Affine::new([1.0, 0.0, 0.0, -1.0, shown.x0, shown.y1]),
-    };
-    turned * points
-}
-
 /// A stream's content, unpacked.
 pub(super) fn plain(stream: &Stream) -> Result<Vec<u8>, WriteError> {
     if stream.dict.has(b"Filter") {
         Ok(stream.decompressed_content_with_limit(MAX_STREAM)?)
     } else {
         Ok(stream.content.clone())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use hayro::kurbo::Point;
-
-    use super::*;
-
-    #[test]
-    fn pixels_find_their_place_however_the_page_is_turned() {
-        let shown = Rect::new(10.0, 20.0, 110.0, 220.0);
-        // The upper left corner as shown, and one to its right.
-        for (turn, size, corner, right) in [
-            (0, (200.0, 400.0), (10.0, 220.0), (11.0, 220.0)),
-            (90, (400.0, 200.0), (10.0, 20.0), (10.0, 21.0)),
-            (180, (200.0, 400.0), (110.0, 20.0), (109.0, 20.0)),
-            (-90, (400.0, 200.0), (110.0, 220.0), (110.0, 219.0)),
-        ] {
-            let map = to_user(shown, turn, size);
-            assert_eq!(map * Point::ZERO, Point::from(corner), "{turn}");
-            assert_eq!(map * Point::new(2.0, 0.0), Point::from(right), "{turn}");
-        }
     }
 }

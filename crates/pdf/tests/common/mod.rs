@@ -166,3 +166,28 @@ pub fn words(pdf: &Pdf, index: usize, painted: bool) -> Vec<(String, [f32; 4])> 
         })
         .collect()
 }
+
+/// A PDF of objects as they are written, the first of them the catalogue.
+pub fn raw(objects: &[&str]) -> Vec<u8> {
+    let mut out = b"%PDF-1.7\n".to_vec();
+    let mut places = Vec::new();
+    for (index, object) in objects.iter().enumerate() {
+        places.push(out.len());
+        out.extend(format!("{} 0 obj\n{object}\nendobj\n", index + 1).bytes());
+    }
+    let table = out.len();
+    let size = objects.len() + 1;
+    out.extend(format!("xref\n0 {size}\n0000000000 65535 f \n").bytes());
+    for place in places {
+        out.extend(format!("{place:010} 00000 n \n").bytes());
+    }
+    let end = format!("trailer\n<</Size {size}/Root 1 0 R>>\nstartxref\n{table}\n%%EOF\n");
+    out.extend(end.bytes());
+    out
+}
+
+/// A stream as an object of [`raw`].
+pub fn stream(content: &str) -> String {
+    let length = content.len();
+    format!("<</Length {length}>>\nstream\n{content}\nendstream")
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hayro::kurbo::Point;
 use lopdf::{Object, ObjectId, dictionary};
 use maoocr_engine::document::{PageText, RegionKind};
 
@@ -37,8 +38,12 @@ impl Extended {
         if self.headings.is_empty() || catalog.is_none_or(|c| c.has(b"Outlines")) {
             return Ok(());
         }
+        let mut headings = std::mem::take(&mut self.headings);
+        headings.retain(|(page, ..)| self.page(*page).is_ok());
+        if headings.is_empty() {
+            return Ok(());
+        }
         self.changed = true;
-        let headings = std::mem::take(&mut self.headings);
         let top = self.file.new_document.new_object_id();
         let ids: Vec<ObjectId> = headings
             .iter()
@@ -51,11 +56,8 @@ impl Extended {
             children.entry(*parent).or_default().push(index);
         }
         for (index, (page, _, title, down)) in headings.iter().enumerate() {
-            let page_id = self.pages[*page];
-            let height = self
-                .rect(page_id, b"CropBox")
-                .or(self.rect(page_id, b"MediaBox"));
-            let y = height.map_or(0.0, |r| r.y1 - f64::from(*down) * r.height()) as f32;
+            let page_id = self.page(*page)?;
+            let y = (self.to_user(*page, (1, 1))? * Point::new(0.0, f64::from(*down))).y as f32;
             let siblings = &children[&parents[index]];
             let place = siblings.iter().position(|i| *i == index).unwrap_or(0);
             let mut item = dictionary! {
