@@ -7,12 +7,15 @@ use zip::ZipWriter;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 
+use super::clean::cleaned;
 use super::xml::escaped;
 use super::{Meta, body, goes_on, is_furniture, joint};
 use crate::document::{Document, ListItem, PageText, Picture, Region, RegionKind, Table};
 
+mod align;
 mod parts;
 
+use align::{Alignment, alignment};
 use parts::{CONTENT_TYPES, RELATIONSHIPS, core, numbering, styles};
 
 /// Twentieths of a point an inch.
@@ -35,8 +38,8 @@ const CELL_MARGINS: f32 = 216.0;
 /// What the container can't hold.
 pub fn docx(document: &Document, meta: &Meta) -> Result<Vec<u8>, ZipError> {
     let mut body = Body::default();
-    for page in &document.pages {
-        body.page(page);
+    for page in document.pages.iter().map(cleaned) {
+        body.page(&page);
     }
     let size = document.pages.first().map_or((11_906, 16_838), page_size);
     let body = body.finish(size);
@@ -134,7 +137,7 @@ const TABLE_END: &str = "</w:tbl>\n<w:p/>\n";
 struct Body {
     document: String,
     /// The last paragraph, which may go on.
-    open: Option<String>,
+    open: Option<(String, Alignment)>,
     pictures: Vec<std::sync::Arc<Picture>>,
     /// Of each list, whether each level is numbered and where it begins.
     lists: Vec<Vec<(bool, u32)>>,
@@ -146,12 +149,12 @@ struct Body {
 
 impl Body {
     fn close(&mut self) {
-        if let Some(text) = self.open.take() {
-            self.paragraph(None, &text);
+        if let Some((text, alignment)) = self.open.take() {
+            self.paragraph(None, &text, alignment);
         }
     }
 
-    fn paragraph(&mut self, style: Option<&str>, text: &str) {
+    fn paragraph(&mut self, style: Option<&str>, text: &str, alignment: Alignment) {
         let style = style.map_or(String::new(), |s| format!("<w:pStyle w:val=\"{s}\"/>"));
         let direction = if text.chars().any(is_leftward) {
             "<w:bidi/>"
@@ -160,7 +163,8 @@ impl Body {
         };
         let _ = writeln!(
             self.document,
-            "<w:p><w:pPr>{style}{direction}</w:pPr>{}</w:p>",
+            "<w:p><w:pPr>{style}{direction}{}</w:pPr>{}</w:p>",
+            alignment.property(),
             runs(text)
         );
     }
@@ -171,34 +175,36 @@ impl Body {
         if page.regions.is_empty() {
             self.close();
             for paragraph in page.text.split("\n\n").filter(|p| !p.trim().is_empty()) {
-                self.paragraph(None, paragraph);
+                self.paragraph(None, paragraph, Alignment::Usual);
             }
         }
-        for region in page.regions.iter().filter(|r| !is_furniture(r.kind)) {
-            self.region(region);
+        for (index, region) in page.regions.iter().enumerate() {
+            if !is_furniture(region.kind) {
+                self.region(region, alignment(page, index));
+            }
         }
     }
 
-    fn region(&mut self, region: &Region) {
+    fn region(&mut self, region: &Region, alignment: Alignment) {
         if region.kind == RegionKind::Paragraph {
             match &mut self.open {
-                Some(open) if goes_on(region) => {
+                Some((open, _)) if goes_on(region) => {
                     open.push_str(joint(open, &region.text));
                     open.push_str(&region.text);
                 }
                 _ => {
                     self.close();
-                    self.open = Some(region.text.clone());
+                    self.open = Some((region.text.clone(), alignment));
                 }
             }
             return;
         }
         self.close();
         match region.kind {
-            RegionKind::Title => self.paragraph(Some("Title"), &region.text),
+            RegionKind::Title => self.paragraph(Some("Title"), &region.text, alignment),
             RegionKind::Heading => {
                 let level = region.level.unwrap_or(2).clamp(1, 6);
-                self.paragraph(Some(&format!("Heading{level}")), &region.text);
+                self.paragraph(Some(&format!("Heading{level}")), &region.text, alignment);
             }
             RegionKind::List if !region.items.is_empty() => self.list(&region.items),
             RegionKind::Figure | RegionKind::Formula if region.picture.is_some() => {
@@ -206,13 +212,17 @@ impl Body {
                     self.picture(picture.clone());
                 }
             }
-            RegionKind::Code => self.paragraph(Some("Code"), region.text.trim_end()),
-            RegionKind::Caption => self.paragraph(Some("Caption"), &region.text),
-            RegionKind::Footnote => self.paragraph(Some("FootnoteText"), &region.text),
+            RegionKind::Code => {
+                self.paragraph(Some("Code"), region.text.trim_end(), Alignment::Usual)
+            }
+            RegionKind::Caption => self.paragraph(Some("Caption"), &region.text, alignment),
+            RegionKind::Footnote => {
+                self.paragraph(Some("FootnoteText"), &region.text, Alignment::Usual)
+            }
             RegionKind::Unread => {}
             _ => match &region.table {
                 Some(table) => self.table(table, region.continued),
-                None => self.paragraph(None, &region.text),
+                None => self.paragraph(None, &region.text, alignment),
             },
         }
     }
@@ -411,131 +421,4 @@ fn runs(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Read;
-
-    use super::*;
-    use crate::export::sample;
-
-    fn part(bytes: &[u8], name: &str) -> String {
-        let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
-        let mut text = String::new();
-        zip.by_name(name)
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
-        text
-    }
-
-    #[test]
-    fn it_has_everything_the_document_has() {
-        let meta = Meta {
-            title: "Fish & chips".into(),
-            ..Meta::default()
-        };
-        let bytes = docx(&sample::document(), &meta).unwrap();
-        let document = part(&bytes, "word/document.xml");
-        for wanted in [
-            "<w:pStyle w:val=\"Title\"/></w:pPr><w:r><w:t xml:space=\"preserve\">Fish &amp; &lt;Chips&gt;",
-            "<w:pStyle w:val=\"Heading2\"/>",
-            "<w:ilvl w:val=\"1\"/><w:numId w:val=\"1\"/>",
-            "<w:gridSpan w:val=\"2\"/>",
-            "r:embed=\"picture1\"",
-            "A paragraph that goes on over the page.",
-            // 800 by 1000 pixels at 150 an inch.
-            "<w:pgSz w:w=\"7680\" w:h=\"9600\"/>",
-        ] {
-            assert!(document.contains(wanted), "{wanted}\n{document}");
-        }
-        assert!(!document.contains("Running head"));
-        assert_eq!(document.matches("<w:tbl>").count(), 2);
-        assert_eq!(
-            document.matches("<w:tc>").count(),
-            document.matches("</w:tc>").count()
-        );
-        assert!(part(&bytes, "word/_rels/document.xml.rels").contains("media/image1.png"));
-        assert!(part(&bytes, "docProps/core.xml").contains("Fish &amp; chips"));
-        assert!(part(&bytes, "word/numbering.xml").contains("%2."));
-    }
-
-    #[test]
-    fn a_page_in_the_proportion_of_a_sheet_is_one() {
-        let mut page = sample::document().pages[0].clone();
-        page.dpi = None;
-        for ((width, height), sheet) in [
-            ((1242, 1757), (11_906, 16_838)),
-            ((2200, 1700), (15_840, 12_240)),
-            ((800, 800), (5_760, 5_760)),
-        ] {
-            (page.width, page.height) = (width, height);
-            let size = page_size(&page);
-            let near = |a: u32, b: u32| a.abs_diff(b) < b / 100;
-            assert!(near(size.0, sheet.0) && near(size.1, sheet.1), "{size:?}");
-        }
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_on_the_page() {
-        let mut table = sample::statement().pages[0].regions[0]
-            .table
-            .take()
-            .unwrap();
-        assert_eq!(widths(&table, 1000), [500, 500]);
-        let wide = |cell: &mut crate::document::Cell, x0, x1| {
-            cell.quad = crate::geometry::Quad::from_rect(x0, 0.0, x1, 20.0);
-        };
-        for cell in &mut table.cells {
-            match cell.column {
-                0 => wide(cell, 100.0, 380.0),
-                _ => wide(cell, 420.0, 500.0),
-            }
-        }
-        assert_eq!(widths(&table, 100_000), [75_000, 25_000]);
-        // The second column holds three characters.
-        let narrow = widths(&table, 1_638);
-        assert!(narrow[1] > 480 && narrow[0] > 1_000, "{narrow:?}");
-        // Turned inside out, or not known at all.
-        for cell in &mut table.cells {
-            wide(cell, 0.0, 0.0);
-        }
-        assert_eq!(widths(&table, 1000), [500, 500]);
-        table.cells.clear();
-        assert_eq!(widths(&table, 1000), [500, 500]);
-    }
-
-    #[test]
-    fn a_table_over_pages_is_one() {
-        let mut document = sample::statement();
-        let written = |document: &_| {
-            part(
-                &docx(document, &Meta::default()).unwrap(),
-                "word/document.xml",
-            )
-        };
-        let xml = written(&document);
-        let count = |xml: &str, tag: &str| xml.matches(tag).count();
-        assert_eq!((count(&xml, "<w:tbl>"), count(&xml, "</w:tr>")), (1, 4));
-        assert_eq!(count(&xml, "</w:tbl>"), 1);
-        assert!(xml.contains("3 May") && count(&xml, ">Date<") == 1, "{xml}");
-        document.pages[1].regions[0].continued = false;
-        assert_eq!(count(&written(&document), "<w:tbl>"), 2);
-    }
-
-    #[test]
-    fn cells_over_rows_go_on() {
-        let mut document = sample::document();
-        let table = document.pages[0].regions[4].table.as_mut().unwrap();
-        // The first cell of the second row takes the place of the one below.
-        table.cells.remove(4);
-        table.cells[2].row_span = 2;
-        let document = part(
-            &docx(&document, &Meta::default()).unwrap(),
-            "word/document.xml",
-        );
-        assert!(document.contains("<w:vMerge w:val=\"restart\"/>"));
-        assert!(
-            document.contains("<w:vMerge w:val=\"continue\"/></w:tcPr><w:p/>"),
-            "{document}"
-        );
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 //! ([`Writer`]), so that a book need not be in memory; [`write`] does a whole document.
 
 mod alto;
+mod clean;
 mod csv;
 mod date;
 #[cfg(feature = "office")]
@@ -13,6 +14,8 @@ mod hocr;
 mod html;
 mod json;
 mod markdown;
+#[cfg(feature = "office")]
+mod numbers;
 mod page_xml;
 mod text;
 mod tsv;
@@ -109,7 +112,7 @@ impl Format {
 
     /// A writer for one document.
     pub fn writer(self, meta: &Meta) -> Box<dyn Writer> {
-        match self {
+        let writer: Box<dyn Writer> = match self {
             Self::Text => Box::new(text::Text::default()),
             Self::Markdown => Box::new(markdown::Markdown::new(meta)),
             Self::Html => Box::new(html::Html::new(meta)),
@@ -119,7 +122,8 @@ impl Format {
             Self::PageXml => Box::new(page_xml::PageXml::new(meta)),
             Self::Tsv => Box::new(tsv::Tsv),
             Self::Csv => Box::new(csv::Csv::default()),
-        }
+        };
+        Box::new(clean::Clean(writer))
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 
 use rust_xlsxwriter::{Format, FormatAlign, Workbook, Worksheet, XlsxError};
 
+use super::clean::cleaned;
+use super::numbers::amounts;
 use super::{Meta, body};
 use crate::document::{Document, Table};
 
@@ -25,7 +27,7 @@ pub fn xlsx(document: &Document, meta: &Meta) -> Result<Vec<u8>, XlsxError> {
     let mut names = HashSet::new();
     // The sheet that a table may go on in, and its first free row.
     let mut open: Option<(Worksheet, usize)> = None;
-    for page in &document.pages {
+    for page in document.pages.iter().map(cleaned) {
         for region in &page.regions {
             let Some(table) = &region.table else {
                 continue;
@@ -67,7 +69,7 @@ fn write(sheet: &mut Worksheet, table: &Table, top: usize) -> Result<(), XlsxErr
     let plain = Format::new().set_text_wrap().set_align(FormatAlign::Top);
     let head = plain.clone().set_bold();
     let mut widths = vec![0usize; table.columns.min(MAX_COLUMNS)];
-    for cell in &table.cells {
+    for (cell, amount) in table.cells.iter().zip(amounts(table)) {
         let (row, column) = (top + cell.row, cell.column);
         let (last_row, last_column) = (row + cell.row_span - 1, column + cell.column_span - 1);
         if last_row >= MAX_ROWS || last_column >= MAX_COLUMNS {
@@ -85,32 +87,28 @@ fn write(sheet: &mut Worksheet, table: &Table, top: usize) -> Result<(), XlsxErr
         let text: String = cell.text.chars().take(MAX_CELL).collect();
         if at != to {
             sheet.merge_range(at.0, at.1, to.0, to.1, &text, format)?;
-            continue;
-        }
-        if let Some(width) = widths.get_mut(column) {
+        } else if let Some(width) = widths.get_mut(column) {
             let longest = text.lines().map(|l| l.chars().count()).max();
             *width = (*width).max(longest.unwrap_or(0));
         }
-        match number(&text) {
-            Some(value) => sheet.write_number_with_format(at.0, at.1, value, format)?,
-            None => sheet.write_string_with_format(at.0, at.1, &text, format)?,
-        };
+        match amount {
+            Some(amount) => {
+                let format = match amount.format {
+                    Some(code) => &format.clone().set_num_format(code),
+                    None => format,
+                };
+                sheet.write_number_with_format(at.0, at.1, amount.value, format)?;
+            }
+            None if at == to => {
+                sheet.write_string_with_format(at.0, at.1, &text, format)?;
+            }
+            None => {}
+        }
     }
     for (column, width) in widths.into_iter().enumerate() {
         sheet.set_column_width(column as u16, (width as f64 + 2.0).clamp(6.0, 60.0))?;
     }
     Ok(())
-}
-
-/// A cell that can only be a number. `1.234` is one here and another there, `007` and long digits are names of things.
-fn number(text: &str) -> Option<f64> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    let ambiguous = digits.contains('.') && part.len() == 3;
-    let named = whole.len() > 1 && whole.starts_with('0');
-    let fits = all_digits(whole) && all_digits(part) && whole.len() + part.len() <= 15;
-    (fits && !ambiguous && !named).then(|| text.parse().ok())?
 }
 
 #[cfg(test)]
@@ -119,25 +117,6 @@ mod tests {
 
     use super::*;
     use crate::export::sample;
-
-    #[test]
-    fn numbers_are_told_from_names_of_things() {
-        assert_eq!(number("-12.5"), Some(-12.5));
-        assert_eq!(number("0"), Some(0.0));
-        for text in [
-            "",
-            "-",
-            "1,5",
-            "1.234",
-            "007",
-            "1e5",
-            "12345678901234567",
-            "1.",
-            "x",
-        ] {
-            assert_eq!(number(text), None, "{text}");
-        }
-    }
 
     /// Reads parts of a workbook.
     fn parts(document: Document) -> impl FnMut(&str) -> String {
@@ -159,6 +138,18 @@ mod tests {
         assert_eq!(part("xl/workbook.xml").matches("<sheet ").count(), 1);
         let sheet = part("xl/worksheets/sheet1.xml");
         assert_eq!(sheet.matches("<row ").count(), 4, "{sheet}");
+    }
+
+    #[test]
+    fn amounts_are_numbers_with_their_format() {
+        let mut document = sample::statement();
+        let table = document.pages[0].regions[0].table.as_mut().unwrap();
+        table.cells[3].text = "1,027.60".into();
+        let mut part = parts(document);
+        let sheet = part("xl/worksheets/sheet1.xml");
+        assert!(sheet.contains("<v>1027.6</v>"), "{sheet}");
+        let styles = part("xl/styles.xml");
+        assert!(styles.contains("formatCode=\"#,##0.00\""), "{styles}");
     }
 
     #[test]
