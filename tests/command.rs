@@ -141,6 +141,185 @@ fn documents_of_one_name_become_two_files() -> Result<()> {
     Ok(())
 }
 
+/// A PDF whose pages say which of how many they are.
+fn pdf(pages: usize) -> Vec<u8> {
+    let kids: Vec<String> = (0..pages)
+        .map(|page| format!("{} 0 R", 3 + 2 * page))
+        .collect();
+    let mut objects = vec![
+        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
+        format!(
+            "<</Type/Pages/Count {pages}/Kids[{}]/MediaBox[0 0 300 100]\
+             /Resources<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>",
+            kids.join(" ")
+        ),
+    ];
+    for page in 1..=pages {
+        let content = format!("BT /F1 18 Tf 20 40 Td (Page {page} of {pages}) Tj ET");
+        let contents = 2 + 2 * page;
+        objects.push(format!(
+            "<</Type/Page/Parent 2 0 R/Contents {contents} 0 R>>"
+        ));
+        let length = content.len();
+        objects.push(format!(
+            "<</Length {length}>>\nstream\n{content}\nendstream"
+        ));
+    }
+    let mut file = String::from("%PDF-1.7\n");
+    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
+    for (index, object) in objects.iter().enumerate() {
+        table += &format!("{:010} 00000 n \n", file.len());
+        file += &format!("{} 0 obj\n{object}\nendobj\n", index + 1);
+    }
+    let (size, place) = (objects.len() + 1, file.len());
+    file += &format!("{table}trailer\n<</Size {size}/Root 1 0 R>>\nstartxref\n{place}\n%%EOF\n");
+    file.into_bytes()
+}
+
+/// Reads files by their own text, so that nothing has to be recognised.
+fn layers(arguments: &[&str]) -> Result<Ended> {
+    command(&[arguments, &["--text-layer", "always", "--tier", "tiny"]].concat())
+}
+
+#[test]
+fn each_page_has_a_file_of_its_own() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (long, short, out) = (at("a.pdf"), at("a-2.pdf"), at("out/"));
+    fs::write(&long, pdf(2))?;
+    fs::write(&short, pdf(1))?;
+    let ended = layers(&["recognize", &long, &short, "--format", "page", "-o", &out])?;
+    ensure!(ended.status.success(), "{}", ended.stderr);
+    for (file, text) in [
+        ("out/a.xml", "Page 1 of 2"),
+        ("out/a-2.xml", "Page 2 of 2"),
+        ("out/a-2.pdf.xml", "Page 1 of 1"),
+    ] {
+        ensure!(fs::read_to_string(at(file))?.contains(text), "{file}");
+    }
+    // One page has the name that was asked for.
+    let one = at("one.xml");
+    let ended = layers(&[
+        "recognize",
+        &long,
+        "--format",
+        "page",
+        "--pages",
+        "2",
+        "-o",
+        &one,
+    ])?;
+    ensure!(ended.stderr.contains("one.xml: 1 page"), "{}", ended.stderr);
+    ensure!(fs::read_to_string(&one)?.contains("Page 2 of 2"));
+    Ok(())
+}
+
+#[test]
+fn pages_that_are_chosen_count_and_those_that_are_not_there_are_said() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (file, out) = (at("a.pdf"), at("a.txt"));
+    fs::write(&file, pdf(3))?;
+    for (pages, code, text, reason) in [
+        (
+            &["--pages", "2,9"][..],
+            1,
+            "Page 2 of 3\n",
+            "--pages names 9",
+        ),
+        (
+            &["--pages", "3-", "--max-pages", "1"],
+            0,
+            "Page 3 of 3\n",
+            "a.txt: 1 page",
+        ),
+        (
+            &["--pages", "2-", "--max-pages", "1"],
+            1,
+            "",
+            "more than 1 pages",
+        ),
+        (&["--max-pages", "2"], 1, "", "more than 2 pages"),
+        (&["--pages", "3-1"], 2, "", "write 1-3"),
+    ] {
+        let _ = fs::remove_file(&out);
+        let ended = layers(&[&["recognize", &file, "-o", &out], pages].concat())?;
+        ensure!(
+            ended.status.code() == Some(code) && ended.stderr.contains(reason),
+            "{pages:?}: {}, {}",
+            ended.status,
+            ended.stderr
+        );
+        ensure!(
+            fs::read_to_string(&out).unwrap_or_default() == text,
+            "{pages:?}"
+        );
+    }
+    let made = at("b.pdf");
+    let ended = layers(&["pdf", &file, "-o", &made, "--pages", "2"])?;
+    ensure!(
+        ended
+            .stderr
+            .contains("3 pages, 1 had good text already, 2 kept as they were"),
+        "{}",
+        ended.stderr
+    );
+    let ended = layers(&["recognize", &file, "-o", &out, "--quiet"])?;
+    ensure!(ended.stderr.is_empty(), "{}", ended.stderr);
+    Ok(())
+}
+
+#[test]
+#[cfg(unix)]
+fn a_full_disk_leaves_what_was_there() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (file, out) = (folder.path().join("a.pdf"), folder.path().join("a.txt"));
+    fs::write(&file, pdf(1))?;
+    fs::write(&out, "before")?;
+    // No file may grow, which is as if the disk were full.
+    let ended = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""])
+        .arg(maoocr_tests::binary()?)
+        .arg("recognize")
+        .args([&file, Path::new("-o"), &out])
+        .args(["--text-layer", "always", "--tier", "tiny"])
+        .output()?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    ensure!(
+        ended.status.code() == Some(1) && said.contains("writing"),
+        "{}, {said}",
+        ended.status
+    );
+    ensure!(fs::read(&out)? == b"before");
+    ensure!(fs::read_dir(folder.path())?.count() == 2);
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_read_says_what_to_do() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (text, jsonl) = (at("a.txt"), at("a.jsonl"));
+    fs::write(&text, "hello")?;
+    for (arguments, reason) in [
+        (vec!["recognize", "-", "--tier", "tiny"], "nothing came in"),
+        (vec!["recognize", &text, "--tier", "tiny"], "give a PDF"),
+        (vec!["batch", &text, "--jsonl", &jsonl], "maoocr recognize"),
+        (
+            vec!["batch", "nowhere", "--jsonl", &jsonl],
+            "there is no folder",
+        ),
+    ] {
+        let ended = command(&arguments)?;
+        ensure!(
+            !ended.status.success() && ended.stderr.contains(reason),
+            "{arguments:?}: {}",
+            ended.stderr
+        );
+    }
+    Ok(())
+}
+
 /// The pictures that an answer file speaks of, and how a batch into it ended.
 fn batch(folder: &Path, jsonl: &Path) -> Result<(Vec<String>, Ended)> {
     let (folder, out) = (folder.display().to_string(), jsonl.display().to_string());
@@ -178,7 +357,26 @@ fn a_batch_goes_on_where_it_stopped() -> Result<()> {
     ensure!(ended.status.code() == Some(1), "{}", ended.stderr);
     ensure!(fs::read(&jsonl)? == before, "{}", ended.stderr);
 
+    // Unless that is asked for.
+    let arguments = [
+        "batch",
+        &folder.path().display().to_string(),
+        "--jsonl",
+        &jsonl.display().to_string(),
+        "--tier",
+        "tiny",
+        "--retry-failed",
+    ];
+    fs::copy(samples().join("photo.png"), folder.path().join("三.png"))?;
+    let ended = command(&arguments)?;
+    ensure!(ended.status.success(), "{}", ended.stderr);
+    ensure!(fs::read(&jsonl)?.starts_with(&before));
+
     // A crash cut the last line off, in the middle of a character.
+    fs::copy(
+        samples().join("broken/bad-crc.png"),
+        folder.path().join("三.png"),
+    )?;
     let first = before.iter().position(|b| *b == b'\n').unwrap_or(0) + 1;
     let name = before[first..].iter().position(|b| *b > 127).unwrap_or(0);
     fs::write(&jsonl, &before[..first + name + 1])?;

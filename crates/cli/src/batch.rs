@@ -1,11 +1,13 @@
 //! `maoocr batch`: reads many pictures into one JSON Lines file.
 
+mod files;
+mod past;
 mod shard;
 mod written;
 
-use std::collections::HashMap;
-use std::fs::{File, TryLockError};
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,10 +27,13 @@ use serde_json::{Value, json};
 
 use crate::load::{EngineArguments, LimitArguments, NotReady, Ready, cores};
 use crate::output::FormatName;
-use crate::pages::{PageArguments, none_of};
+use crate::pages::{self, PageArguments, none_of};
 use crate::place::names_of;
 use crate::searchable::SearchableArguments;
-use crate::{Outcome, recognize};
+use crate::{Outcome, Usage, recognize};
+pub use files::{EXTENSIONS, documents};
+use files::{Entry, find, read_list};
+use past::{Past, resume};
 use shard::Shard;
 use written::Written;
 
@@ -45,7 +50,8 @@ pub struct Arguments {
     /// File with one picture or PDF per line, relative to the file's own folder.
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
-    /// Output file, one JSON object per line. Pictures it already contains are skipped.
+    /// Output file, one JSON object per line. Files it already contains are skipped, whether they could be read or not;
+    /// only those that couldn't be opened are tried again. The last line about a file counts.
     #[arg(long, value_name = "OUT")]
     jsonl: PathBuf,
     /// Also write each document in this format, into the folder given by -o.
@@ -57,6 +63,9 @@ pub struct Arguments {
     /// Process only part I of N, counting from 0: 0/8, 1/8 … 7/8 on eight machines, each with its own --jsonl.
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
+    /// Also try again the files that failed before; their new answers are appended.
+    #[arg(long)]
+    retry_failed: bool,
     /// Exit with 0 even if some files can't be read; the output contains their errors.
     #[arg(long)]
     allow_failures: bool,
@@ -71,32 +80,6 @@ pub struct Arguments {
     engine: EngineArguments,
 }
 
-/// A picture to read.
-struct Entry {
-    /// Its name in the answers.
-    name: String,
-    /// Relative to the common folder. It may contain bytes that are not text.
-    path: PathBuf,
-    /// Where its document goes in the folder of `--format`.
-    out: PathBuf,
-}
-
-impl Entry {
-    fn new(path: PathBuf) -> Self {
-        Self {
-            name: path.to_string_lossy().into_owned(),
-            path,
-            out: PathBuf::new(),
-        }
-    }
-}
-
-/// The extensions searched for in a folder; a file's format is told by its content.
-pub const EXTENSIONS: [&str; 16] = [
-    "jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "pnm", "pbm", "pgm",
-    "ppm", "pam", "pdf",
-];
-
 /// Runs the command.
 pub fn run(arguments: Arguments) -> Result<Outcome> {
     let (root, (mut entries, hidden)) = match (&arguments.folder, &arguments.list) {
@@ -109,9 +92,12 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
     };
     if let Some(format) = arguments.format {
         let paths: Vec<PathBuf> = entries.iter().map(|e| e.path.clone()).collect();
-        let names = names_of(&paths, format.extension());
+        let names = names_of(&paths, format);
         for (entry, name) in entries.iter_mut().zip(names) {
             entry.out = name;
+        }
+        if let Some(output) = &arguments.output {
+            refuse_overwriting(&entries, &root, output)?;
         }
     }
     if let Some(shard) = arguments.shard {
@@ -124,21 +110,24 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         .open(&arguments.jsonl)
         .with_context(|| format!("writing {}", arguments.jsonl.display()))?;
     let before = resume(&out, &arguments.jsonl)?;
-    let (done, rest): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|e| {
-        before
-            .get(&e.name)
-            .is_some_and(|past| *past != Past::Passing)
-    });
+    let (done, rest): (Vec<Entry>, Vec<Entry>) =
+        entries
+            .into_iter()
+            .partition(|e| match before.get(&e.name) {
+                Some(Past::Read) => true,
+                Some(Past::Refused) => !arguments.retry_failed,
+                Some(Past::Passing) | None => false,
+            });
     let refused = done
         .iter()
         .filter(|e| before.get(&e.name) == Some(&Past::Refused))
         .count();
     if !done.is_empty() {
-        eprintln!(
-            "{} already done ({refused} of them failed), {} to go",
-            done.len(),
-            rest.len()
-        );
+        let failed = match refused {
+            0 => String::new(),
+            _ => format!(" ({refused} of them failed; --retry-failed tries them again)"),
+        };
+        eprintln!("{} already done{failed}, {} to go", done.len(), rest.len());
     }
     let mut failed = refused + hidden;
     if !rest.is_empty() {
@@ -179,6 +168,24 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
     } else {
         Outcome::SomeFailed
     })
+}
+
+/// Refuses to write a document into a file that is read.
+fn refuse_overwriting(entries: &[Entry], root: &Path, output: &Path) -> Result<()> {
+    let read: HashSet<PathBuf> = entries
+        .iter()
+        .filter_map(|e| root.join(&e.path).canonicalize().ok())
+        .collect();
+    for entry in entries {
+        let file = output.join(&entry.out);
+        if file.canonicalize().is_ok_and(|file| read.contains(&file)) {
+            bail!(Usage(format!(
+                "{} would be overwritten: choose another -o",
+                file.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 struct Work<'a> {
@@ -256,11 +263,24 @@ impl Work<'_> {
     /// Reads a file's pages. A PDF may lose pages, as long as one can be read.
     fn read(&self, bytes: &Arc<Vec<u8>>, name: &str, out: &Path) -> Result<Vec<PageRead>, Failure> {
         let mut read = Vec::new();
-        let imaging = |error: ImagingError| Failure::File(error.code().into(), error.to_string());
+        let imaging = |error: ImagingError| {
+            let code = error.code().into();
+            Failure::File(code, pages::explained(Path::new(name), error).to_string())
+        };
+        let absent = |count: usize| {
+            if let Some(absent) = self.pages.absent(count) {
+                self.progress
+                    .suspend(|| eprintln!("maoocr: {name}: {absent}"));
+            }
+        };
         if maoocr_pdf::is_pdf(bytes) {
             let pdf = Pdf::open(bytes.clone(), self.pages.pdf(&self.limits)).map_err(imaging)?;
             let chosen = self.pages.chosen(pdf.count());
-            let chosen = chosen.map_err(|e| Failure::File("no_such_page".into(), e.to_string()))?;
+            let chosen = chosen.map_err(|e| {
+                let code = e.downcast_ref().map_or("no_such_page", ImagingError::code);
+                Failure::File(code.into(), e.to_string())
+            })?;
+            absent(pdf.count());
             let mut written = self.written(out, name, Some((bytes, pdf.count())))?;
             let mut lost: Vec<PageError> = Vec::new();
             let count = chosen.len();
@@ -278,10 +298,14 @@ impl Work<'_> {
             read.extend(lost.into_iter().map(Err));
             finish(written)?;
         } else {
-            let mut source = imaging::open(bytes, &self.limits).map_err(imaging)?;
+            let limits = self.pages.limits_of_pictures(&self.limits);
+            let mut source = imaging::open(bytes, &limits).map_err(imaging)?;
             let mut written = self.written(out, name, None)?;
             let mut count = 0;
-            while let Some(page) = source.next_page() {
+            let last = self.pages.last_page().unwrap_or(usize::MAX);
+            while count < last
+                && let Some(page) = source.next_page()
+            {
                 let page = page.map_err(|e| imaging(e.error))?;
                 count += 1;
                 if self.pages.pages.as_ref().is_none_or(|p| p.holds(count)) {
@@ -291,6 +315,9 @@ impl Work<'_> {
             }
             if read.is_empty() {
                 return Err(Failure::File("no_such_page".into(), none_of(count)));
+            }
+            if count < last {
+                absent(count);
             }
             finish(written)?;
         }
@@ -425,171 +452,4 @@ fn progress(total: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left");
     ProgressBar::new(total as u64)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-/// Finds the pictures beneath a folder, sorted and relative to it, and counts the subfolders that can't be read. Does not
-/// follow links to folders.
-fn find(folder: &Path) -> Result<(Vec<Entry>, usize)> {
-    let mut found = Vec::new();
-    let mut hidden = 0;
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(next) = folders.pop() {
-        let listed = std::fs::read_dir(&next).and_then(|entries| {
-            for entry in entries {
-                let entry = entry?;
-                let path = entry.path();
-                if entry.file_type()?.is_dir() {
-                    folders.push(path);
-                } else if let Some(extension) = path.extension().and_then(|e| e.to_str())
-                    && EXTENSIONS.contains(&extension.to_lowercase().as_str())
-                    && let Ok(relative) = path.strip_prefix(folder)
-                {
-                    found.push(Entry::new(relative.to_path_buf()));
-                }
-            }
-            Ok(())
-        });
-        match listed.with_context(|| next.display().to_string()) {
-            Err(error) if next == folder => return Err(error),
-            Err(error) => {
-                crate::print_error(&error);
-                hidden += 1;
-            }
-            Ok(()) => {}
-        }
-    }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok((found, hidden))
-}
-
-/// Pictures and PDFs of a folder, not below it, in the order in which people count: 2 before 10.
-pub fn documents(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.with_context(|| folder.display().to_string())?.path();
-        let extension = path.extension().and_then(|e| e.to_str());
-        if path.is_file()
-            && extension.is_some_and(|e| EXTENSIONS.contains(&e.to_lowercase().as_str()))
-        {
-            found.push(path);
-        }
-    }
-    found.sort_by_cached_key(|path| counted(&path.to_string_lossy()));
-    Ok(found)
-}
-
-/// A name in parts that sort as people count: text, and numbers by their length first.
-fn counted(name: &str) -> Vec<(usize, String)> {
-    let mut parts: Vec<(usize, String)> = Vec::new();
-    let mut number = false;
-    for c in name.chars() {
-        let digit = c.is_ascii_digit();
-        match parts.last_mut() {
-            Some((_, part)) if digit == number => part.push(c),
-            _ => parts.push((0, c.into())),
-        }
-        number = digit;
-    }
-    for (length, part) in &mut parts {
-        if part.starts_with(|c: char| c.is_ascii_digit()) {
-            let bare = part.trim_start_matches('0').to_string();
-            (*length, *part) = (bare.len() + 1, bare);
-        }
-    }
-    parts
-}
-
-fn read_list(list: &Path) -> Result<Vec<Entry>> {
-    let bytes = std::fs::read(list).with_context(|| list.display().to_string())?;
-    let names = bytes
-        .split(|b| *b == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .filter(|l| !l.is_empty() && !l.starts_with(b"#"));
-    Ok(names.map(|n| Entry::new(path_of(n))).collect())
-}
-
-#[cfg(unix)]
-fn path_of(name: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    std::ffi::OsStr::from_bytes(name).into()
-}
-
-#[cfg(not(unix))]
-fn path_of(name: &[u8]) -> PathBuf {
-    String::from_utf8_lossy(name).into_owned().into()
-}
-
-/// What an earlier run says about a picture.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Past {
-    Read,
-    /// It is unreadable.
-    Refused,
-    /// It couldn't be opened, so it is worth another try. The last line about a picture counts.
-    Passing,
-}
-
-/// Collects what earlier runs have answered and locks the file for this run. Drops a last line cut short by a crash.
-fn resume(file: &File, jsonl: &Path) -> Result<HashMap<String, Past>> {
-    let mut before = HashMap::new();
-    // A pipe or a screen holds nothing from before.
-    if !file.metadata()?.is_file() {
-        return Ok(before);
-    }
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => bail!(
-            "another batch is writing to {}: wait for it, or choose another --jsonl",
-            jsonl.display()
-        ),
-        // Some network file systems have no locks.
-        Err(TryLockError::Error(_)) => {}
-    }
-    let mut reader = BufReader::new(file);
-    let mut whole = 0;
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let length = reader
-            .read_until(b'\n', &mut line)
-            .with_context(|| jsonl.display().to_string())?;
-        if length == 0 {
-            return Ok(before);
-        }
-        if !line.ends_with(b"\n") {
-            break;
-        }
-        let parsed: Value = serde_json::from_slice(&line).unwrap_or_default();
-        let Some(name) = parsed["file"].as_str() else {
-            bail!(
-                "{} contains a line that is not an answer: choose another --jsonl",
-                jsonl.display()
-            );
-        };
-        let past = match parsed["error"]["code"].as_str() {
-            None => Past::Read,
-            Some(UNREADABLE) => Past::Passing,
-            Some(_) => Past::Refused,
-        };
-        before.insert(name.to_string(), past);
-        whole += length as u64;
-    }
-    file.set_len(whole)?;
-    Ok(before)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_sorted_as_people_count() {
-        let mut names = ["p10.png", "p2.png", "p02b.png", "a.png", "p2-3.png"];
-        names.sort_by_cached_key(|n| counted(n));
-        assert_eq!(
-            names,
-            ["a.png", "p2-3.png", "p2.png", "p02b.png", "p10.png"]
-        );
-    }
 }

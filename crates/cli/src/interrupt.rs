@@ -14,6 +14,7 @@ pub fn listen() {
     // Elsewhere somebody may listen already; then Ctrl-C does what it did.
     let _ = ctrlc::set_handler(|| {
         if STOPPED.swap(true, Ordering::Relaxed) {
+            crate::draft::discard();
             std::process::exit(EXIT_CODE.into());
         }
         eprintln!(

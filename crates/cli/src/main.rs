@@ -2,6 +2,7 @@
 
 mod batch;
 mod bench;
+mod draft;
 #[cfg(feature = "serve-alone")]
 mod health;
 mod interrupt;

@@ -1,7 +1,6 @@
 //! Documents → files or standard output.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use maoocr_engine::document::{Document, PageText, Picture};
 use maoocr_engine::export::{self, Format, Meta, Writer};
 use maoocr_engine::structure::{self, StructureOptions};
 
+use crate::draft::{self, Draft};
 use crate::place;
 
 /// A form as an option's value.
@@ -28,11 +28,11 @@ pub enum FormatName {
     Hocr,
     /// ALTO 4.4.
     Alto,
-    /// PAGE-XML 2019, one file per page.
+    /// PAGE-XML 2019, one file per page: OUT.xml for the first, OUT-2.xml for page 2 and so on.
     Page,
     /// Words with boxes, in tesseract's column layout.
     Tsv,
-    /// Table cells.
+    /// Table cells. A file with more than ASCII begins with a byte order mark, as Excel needs it.
     Csv,
     /// Workbook with one sheet per table.
     #[cfg(feature = "office")]
@@ -123,6 +123,7 @@ pub struct Target {
     file: Option<PathBuf>,
     meta: Meta,
     open: Open,
+    pages: usize,
 }
 
 enum Open {
@@ -130,7 +131,7 @@ enum Open {
     Text {
         writer: Box<dyn Writer>,
         /// Opened with the first page: what can't be read must not empty a file.
-        out: Option<Box<dyn Write>>,
+        out: Option<Out>,
     },
     /// A file a page.
     Files { writer: Box<dyn Writer> },
@@ -144,23 +145,29 @@ fn writing(file: Option<&Path>) -> String {
     format!("writing {place}")
 }
 
-/// Where text goes, after what stands before the first page: the file, or standard output for none.
-fn begun(file: Option<&Path>, writer: &mut dyn Writer) -> Result<Box<dyn Write>> {
-    let mut out: Box<dyn Write> = match file {
-        Some(file) => {
-            let created = File::create(file);
-            let created = created.with_context(|| format!("writing {}", file.display()))?;
-            Box::new(BufWriter::new(created))
+/// Where text goes.
+enum Out {
+    File(Draft),
+    Screen,
+}
+
+impl Out {
+    fn write(&mut self, text: &str) -> std::io::Result<()> {
+        match self {
+            Self::File(draft) => draft.write_all(text.as_bytes()),
+            Self::Screen => {
+                let mut out = std::io::stdout().lock();
+                out.write_all(text.as_bytes()).and_then(|()| out.flush())
+            }
         }
-        None => Box::new(std::io::stdout()),
-    };
-    out.write_all(writer.begin().as_bytes())?;
-    Ok(out)
+    }
 }
 
 impl Target {
-    /// Opens the file, or standard output for none.
+    /// Opens the file, or standard output for none. What belongs to a document stands beside it: where the file is a
+    /// symlink, beside what that points to.
     pub fn open(format: FormatName, file: Option<PathBuf>, source: &str) -> Result<Self> {
+        let file = file.as_deref().map(draft::behind);
         let folder = file
             .as_deref()
             .and_then(|f| Some(format!("{}_files", f.file_stem()?.to_str()?)));
@@ -188,6 +195,7 @@ impl Target {
             file,
             meta,
             open,
+            pages: 0,
         })
     }
 
@@ -196,28 +204,31 @@ impl Target {
         if let (Some(folder), Some(file)) = (&self.meta.pictures, &self.file) {
             pictures(&file.with_file_name(folder), &page)?;
         }
+        self.pages += 1;
         match &mut self.open {
             Open::Text { writer, out } => {
+                let failed = || writing(self.file.as_deref());
                 let out = match out {
                     Some(out) => out,
-                    None => out.insert(begun(self.file.as_deref(), &mut **writer)?),
+                    None => {
+                        let mut begun = match &self.file {
+                            Some(file) => Out::File(Draft::of(file).with_context(failed)?),
+                            None => Out::Screen,
+                        };
+                        begun.write(&writer.begin()).with_context(failed)?;
+                        out.insert(begun)
+                    }
                 };
-                let written = out.write_all(writer.page(&page).as_bytes());
-                written
-                    .and_then(|()| out.flush())
-                    .with_context(|| writing(self.file.as_deref()))?;
+                out.write(&writer.page(&page)).with_context(failed)?;
             }
             Open::Files { writer } => {
-                let text = writer.page(&page);
                 let file = self.file.clone().unwrap_or_default();
-                let file = if page.index == 0 {
-                    file
-                } else {
-                    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-                    file.with_file_name(format!("{stem}-{}.xml", page.index + 1))
+                // The first one has the name that was asked for, whatever its number.
+                let file = match self.pages {
+                    1 => file,
+                    _ => place::page_file(&file, page.index + 1),
                 };
-                std::fs::write(&file, text)
-                    .with_context(|| format!("writing {}", file.display()))?;
+                place::write(Some(&file), writer.page(&page).as_bytes())?;
             }
             Open::Whole(document) => {
                 let mut page = page;
@@ -236,17 +247,18 @@ impl Target {
         Ok(())
     }
 
-    /// Writes what comes last.
-    pub fn finish(self) -> Result<()> {
+    /// Writes what comes last, and says how many pages there are.
+    pub fn finish(self) -> Result<usize> {
         match self.open {
             Open::Text {
                 mut writer,
                 out: Some(mut out),
             } => {
-                let written = out.write_all(writer.end().as_bytes());
-                written
-                    .and_then(|()| out.flush())
-                    .with_context(|| writing(self.file.as_deref()))?;
+                let written = out.write(&writer.end()).and_then(|()| match out {
+                    Out::File(draft) => draft.finish(),
+                    Out::Screen => Ok(()),
+                });
+                written.with_context(|| writing(self.file.as_deref()))?;
             }
             Open::Text { .. } | Open::Files { .. } => {}
             Open::Whole(document) if document.pages.is_empty() => {}
@@ -259,14 +271,25 @@ impl Target {
                     FormatName::Docx => export::docx(&document, &self.meta)?,
                     _ => {
                         let format = self.format.text().unwrap_or(Format::Text);
-                        export::write(&document, format, &self.meta).into_bytes()
+                        let mut text = export::write(&document, format, &self.meta);
+                        // Excel takes a file for the system's old code page unless it begins so.
+                        if format == Format::Csv && self.file.is_some() && !text.is_ascii() {
+                            text.insert(0, '\u{feff}');
+                        }
+                        text.into_bytes()
                     }
                 };
                 place::write(self.file.as_deref(), &bytes)?;
             }
         }
-        Ok(())
+        Ok(self.pages)
     }
+}
+
+/// Says on standard error what was written.
+pub fn say_written(file: &Path, pages: usize, more: &str) {
+    let noun = if pages == 1 { "page" } else { "pages" };
+    eprintln!("wrote {}: {pages} {noun}{more}", file.display());
 }
 
 /// Writes the pictures of a page's regions into a folder.
@@ -277,7 +300,7 @@ fn pictures(folder: &Path, page: &PageText) -> Result<()> {
         };
         let file = folder.join(export::picture_name(page, index));
         std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(&file, &picture.png))
+            .and_then(|()| draft::write(&file, &picture.png))
             .with_context(|| format!("writing {}", file.display()))?;
     }
     Ok(())

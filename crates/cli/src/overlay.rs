@@ -9,6 +9,8 @@ use maoocr_engine::answer::Answer;
 use maoocr_engine::geometry::{Point, Quad};
 use maoocr_engine::imaging::Image;
 
+use crate::draft;
+
 /// Writes `page` to a PNG file with the document's boxes drawn on it. A second picture to its right shows the text, each
 /// line in its place.
 pub fn draw(page: Image, document: &Answer, path: &Path) -> Result<()> {
@@ -33,9 +35,11 @@ pub fn draw(page: Image, document: &Answer, path: &Path) -> Result<()> {
     if font.is_none() {
         eprintln!("maoocr: no installed font has these characters; drawing boxes only");
     }
+    let mut png = std::io::Cursor::new(Vec::new());
     canvas
-        .save_with_format(path, image::ImageFormat::Png)
-        .context("can't save the overlay")
+        .write_to(&mut png, image::ImageFormat::Png)
+        .context("can't save the overlay")?;
+    Ok(draft::write(path, png.get_ref())?)
 }
 
 /// Green if the recogniser was sure, red if not.

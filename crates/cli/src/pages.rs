@@ -29,7 +29,7 @@ pub struct PageArguments {
     /// Time limit for opening a PDF and for rendering each of its pages, in seconds.
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
     page_seconds: u16,
-    /// Maximum number of pages per file.
+    /// Maximum number of pages to read per file.
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
     max_pages: u32,
 }
@@ -76,11 +76,18 @@ impl PageArguments {
         }
     }
 
-    /// How a PDF is opened.
+    /// How a PDF is opened. A few pages may be chosen of however many: [`Self::chosen`] counts them.
     pub fn pdf(&self, limits: &Limits) -> Options {
+        let max_pages = match self.pages {
+            Some(_) => usize::MAX,
+            None => limits.max_pages,
+        };
         Options {
             password: self.password.clone().unwrap_or_default(),
-            limits: limits.clone(),
+            limits: Limits {
+                max_pages,
+                ..limits.clone()
+            },
             seconds: Some(self.page_seconds.into()),
             ..Options::default()
         }
@@ -95,19 +102,59 @@ impl PageArguments {
         if chosen.is_empty() {
             bail!(Usage(none_of(count)));
         }
+        self.check_count(chosen.len())?;
         Ok(chosen)
+    }
+
+    fn check_count(&self, chosen: usize) -> Result<(), ImagingError> {
+        let limit = self.max_pages as usize;
+        match chosen > limit {
+            true => Err(ImagingError::TooManyPages { limit }),
+            false => Ok(()),
+        }
+    }
+
+    /// Limits on a file whose pages follow one another, such as a TIFF: up to the last page chosen.
+    pub fn limits_of_pictures(&self, limits: &Limits) -> Limits {
+        let last = self.last_page().filter(|&last| last < usize::MAX);
+        Limits {
+            max_pages: limits.max_pages.max(last.unwrap_or(0)),
+            ..limits.clone()
+        }
+    }
+
+    /// The last page chosen, where some are.
+    pub fn last_page(&self) -> Option<usize> {
+        self.pages.as_ref().map(PageRanges::last)
+    }
+
+    /// Says which pages were chosen of a file that has only `count`; a range that merely ends later is fine.
+    pub fn absent(&self, count: usize) -> Option<String> {
+        let absent = self.pages.as_ref()?.absent(count)?;
+        let pages = if count == 1 { "page" } else { "pages" };
+        Some(format!(
+            "the file has {count} {pages}, but --pages names {absent}"
+        ))
     }
 }
 
-/// What can't be opened under the name of a PDF, and isn't known as anything else, has lost its beginning.
-fn headless(file: &Path, error: ImagingError) -> Error {
+/// What is wrong with a file, in the command's terms.
+pub fn explained(file: &Path, error: ImagingError) -> Error {
     let named = file
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("pdf"));
     match error {
+        // It isn't known as anything else, either: it has lost its beginning.
         ImagingError::UnknownFormat(_) if named => {
             anyhow!("the file doesn't begin as a PDF does: save or download it again")
         }
+        ImagingError::UnknownFormat(what) => {
+            anyhow!("{what}: give a PDF, or a picture such as a JPEG, PNG or TIFF")
+        }
+        ImagingError::Empty if file == Path::new("-") => {
+            anyhow!("nothing came in: pipe a picture or a PDF into standard input")
+        }
+        ImagingError::Empty => anyhow!("the file is empty: copy or download it again"),
         other => other.into(),
     }
 }
@@ -254,9 +301,10 @@ fn send(
     let named = |error: Error| error.context(file.display().to_string());
     if maoocr_pdf::is_pdf(&bytes) {
         let pdf = Pdf::open(bytes, arguments.pdf(limits))?;
-        let chosen = arguments.chosen(pdf.count())?;
+        let count = pdf.count();
+        let chosen = arguments.chosen(count)?;
         let offset = out.offset;
-        out.offset += pdf.count();
+        out.offset += count;
         for index in chosen {
             let page = pdf.page(index).map(|mut page| {
                 page.index += offset;
@@ -266,10 +314,18 @@ fn send(
                 return Ok(false);
             }
         }
-        return Ok(true);
+        return Ok(match arguments.absent(count) {
+            Some(absent) => out.send(Err(named(anyhow!(absent))), None),
+            None => true,
+        });
     }
-    let mut found = false;
-    let mut source = imaging::open(&bytes, limits).map_err(|error| headless(file, error))?;
+    let limits = if many {
+        limits
+    } else {
+        &arguments.limits_of_pictures(limits)
+    };
+    let mut found = 0;
+    let mut source = imaging::open(&bytes, limits).map_err(|error| explained(file, error))?;
     let mut index = 0;
     while let Some(page) = source.next_page() {
         let here = index;
@@ -278,7 +334,8 @@ fn send(
             page?;
             continue;
         }
-        found = true;
+        found += 1;
+        arguments.check_count(found)?;
         let page = page.map(|mut page| {
             page.index = out.offset;
             page
@@ -288,9 +345,15 @@ fn send(
         if !out.send(page.map_err(|e| named(e.into())), source) {
             return Ok(false);
         }
+        if !many && arguments.last_page().is_some_and(|last| index >= last) {
+            return Ok(true);
+        }
     }
-    if !found {
+    if found == 0 {
         bail!(Usage(none_of(index)));
     }
-    Ok(true)
+    Ok(match arguments.absent(index).filter(|_| !many) {
+        Some(absent) => out.send(Err(named(anyhow!(absent))), None),
+        None => true,
+    })
 }

@@ -1,14 +1,13 @@
 //! Where results go: names of files, and what can't be written, said before anything is read.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Error, Result, bail};
 
-use crate::Usage;
 use crate::output::FormatName;
+use crate::{Usage, draft};
 
 /// Where the documents of a command go.
 pub enum Place {
@@ -62,7 +61,7 @@ impl Place {
         let mut seen = HashSet::new();
         sources.retain(|source| seen.insert(source.clone()));
         let names: Vec<PathBuf> = sources.iter().map(|source| name(source)).collect();
-        let files = names_of(&names, format.extension());
+        let files = names_of(&names, format);
         let files: Vec<PathBuf> = files.into_iter().map(|name| output.join(name)).collect();
         if let Some(first) = files.first() {
             writable(first)?;
@@ -98,8 +97,9 @@ fn name(source: &Path) -> PathBuf {
 }
 
 /// Names of the files that sources become: theirs, with another extension. Where several would get the same, they keep
-/// the extension they have, and those after the first get a number where that isn't enough.
-pub fn names_of(sources: &[PathBuf], extension: &str) -> Vec<PathBuf> {
+/// the extension they have, and those after the first get a number where that isn't enough. The same goes for a name that
+/// is that of another document's page, in formats with a file a page.
+pub fn names_of(sources: &[PathBuf], format: FormatName) -> Vec<PathBuf> {
     let with = |name: &Path, more: &str| {
         let mut name = name.as_os_str().to_os_string();
         if name.as_encoded_bytes().ends_with(b".") {
@@ -107,36 +107,59 @@ pub fn names_of(sources: &[PathBuf], extension: &str) -> Vec<PathBuf> {
             name = bare.into();
         }
         name.push(more);
-        name.push(".");
-        name.push(extension);
         PathBuf::from(name)
     };
     // Some file systems don't tell case apart.
     let key = |path: &Path| path.to_string_lossy().to_lowercase();
     let sources: Vec<PathBuf> = sources.iter().map(|source| inside(source)).collect();
+    let shortest = |source: &Path| with(&source.with_extension(""), "");
     let mut count: HashMap<String, usize> = HashMap::new();
     for source in &sources {
-        *count
-            .entry(key(&with(&source.with_extension(""), "")))
-            .or_default() += 1;
+        *count.entry(key(&shortest(source))).or_default() += 1;
     }
-    let mut taken: HashMap<String, usize> = HashMap::new();
+    // In formats with a file a page: whose page a name would be.
+    let paged = format == FormatName::Page;
+    let owner = |name: &str| document_of(name).filter(|_| paged).map(String::from);
+    let mut taken: HashSet<String> = HashSet::new();
+    let mut owners: HashSet<String> = HashSet::new();
     sources
         .iter()
         .map(|source| {
-            let mut name = with(&source.with_extension(""), "");
-            if count[&key(&name)] > 1 {
+            let anothers = |name: &String| {
+                owner(name).is_some_and(|o| count.contains_key(&o) || taken.contains(&o))
+            };
+            let mut name = shortest(source);
+            if count[&key(&name)] > 1 || anothers(&key(&name)) {
                 name = with(source, "");
             }
             let mut number = 1;
-            while taken.contains_key(&key(&name)) {
+            let clashes =
+                |name: &String| taken.contains(name) || owners.contains(name) || anothers(name);
+            while clashes(&key(&name)) {
                 number += 1;
-                name = with(source, &format!("-{number}"));
+                // A page's number stands after a hyphen.
+                let joint = if paged { '_' } else { '-' };
+                name = with(source, &format!("{joint}{number}"));
             }
-            taken.insert(key(&name), number);
-            name
+            owners.extend(owner(&key(&name)));
+            taken.insert(key(&name));
+            with(&name, &format!(".{}", format.extension()))
         })
         .collect()
+}
+
+/// Name of the file of a document's further page, in formats with a file a page.
+pub fn page_file(file: &Path, number: usize) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = file.extension().unwrap_or_default().to_string_lossy();
+    file.with_file_name(format!("{stem}-{number}.{extension}"))
+}
+
+/// The document whose page could have such a name, without extension.
+fn document_of(name: &str) -> Option<&str> {
+    let (document, number) = name.rsplit_once('-')?;
+    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    digits.then_some(document)
 }
 
 /// A path that stays in the folder it is joined to.
@@ -166,43 +189,11 @@ fn agree(output: &Path, format: FormatName) -> Result<()> {
     Ok(())
 }
 
-fn part(file: &Path) -> PathBuf {
-    let mut part = OsString::from(file);
-    part.push(".part");
-    part.into()
-}
-
-/// Whether it is a pipe or a device: nothing to put another file in place of.
-fn special(file: &Path) -> bool {
-    std::fs::metadata(file).is_ok_and(|m| !m.is_file() && !m.is_dir())
-}
-
 /// Refuses a file that can't be written. Nobody should learn it after an hour of reading.
 fn writable(file: &Path) -> Result<()> {
-    if special(file) {
-        return Ok(());
-    }
-    let part = part(file);
-    let there = part.exists();
-    let tried = std::fs::File::options()
-        .append(true)
-        .create(true)
-        .open(&part)
-        .and_then(|_| {
-            if there {
-                Ok(())
-            } else {
-                std::fs::remove_file(&part)
-            }
-        })
-        .and_then(|()| match std::fs::metadata(file) {
-            Ok(metadata) if metadata.permissions().readonly() => {
-                Err(std::io::ErrorKind::PermissionDenied.into())
-            }
-            _ => Ok(()),
-        });
-    tried.map_err(|error| {
-        let folder = file.parent().filter(|f| !f.as_os_str().is_empty());
+    draft::possible(file).map_err(|error| {
+        let real = draft::behind(file);
+        let folder = real.parent().filter(|f| !f.as_os_str().is_empty());
         match folder.filter(|folder| !folder.exists()) {
             Some(folder) => Usage(format!(
                 "{}: there is no folder {}: create it or choose another -o",
@@ -221,13 +212,7 @@ pub fn write(file: Option<&Path>, bytes: &[u8]) -> Result<()> {
         let mut out = std::io::stdout().lock();
         return Ok(out.write_all(bytes).and_then(|()| out.flush())?);
     };
-    let written = if special(file) {
-        std::fs::write(file, bytes)
-    } else {
-        let part = part(file);
-        std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, file))
-    };
-    written.with_context(|| format!("writing {}", file.display()))
+    draft::write(file, bytes).with_context(|| format!("writing {}", file.display()))
 }
 
 #[cfg(test)]
@@ -236,7 +221,7 @@ mod tests {
 
     fn named(sources: &[&str]) -> Vec<String> {
         let sources: Vec<PathBuf> = sources.iter().map(PathBuf::from).collect();
-        let names = names_of(&sources, "md").into_iter();
+        let names = names_of(&sources, FormatName::Md).into_iter();
         names.map(|n| n.to_string_lossy().into_owned()).collect()
     }
 
@@ -264,18 +249,32 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_known_at_once() {
-        let folder = std::env::temp_dir().join(format!("maoocr-place-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("a.pdf");
-        assert!(writable(&file).is_ok());
-        let error = writable(&folder.join("none/a.pdf")).unwrap_err();
+    fn what_cannot_be_written_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = writable(&folder.path().join("none/a.pdf")).unwrap_err();
         assert!(error.to_string().contains("there is no folder"), "{error}");
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
-        write(Some(&file), b"one").unwrap();
-        write(Some(&file), b"two").unwrap();
-        assert_eq!(std::fs::read(&file).unwrap(), b"two");
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
-        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn pages_of_a_document_are_no_other_document() {
+        let named = |sources: &[&str]| {
+            let sources: Vec<PathBuf> = sources.iter().map(PathBuf::from).collect();
+            let names = names_of(&sources, FormatName::Page).into_iter();
+            let names = names.map(|n| n.to_string_lossy().into_owned());
+            names.collect::<Vec<_>>()
+        };
+        // Page 2 of the first would be page 1 of the second.
+        assert_eq!(named(&["a.pdf", "a-2.pdf"]), ["a.xml", "a-2.pdf.xml"]);
+        assert_eq!(named(&["a-2.pdf", "a.pdf"]), ["a-2.pdf.xml", "a.xml"]);
+        assert_eq!(named(&["A-2.pdf", "a.pdf"]), ["A-2.pdf.xml", "a.xml"]);
+        assert_eq!(named(&["a-2.pdf", "b.pdf"]), ["a-2.xml", "b.xml"]);
+        assert_eq!(named(&["x/a.pdf", "y/a-2.pdf"]), ["x/a.xml", "y/a-2.xml"]);
+        assert_eq!(named(&["a-x.pdf", "a.pdf"]), ["a-x.xml", "a.xml"]);
+        // Not even where the names are numbered.
+        assert_eq!(named(&["a.jpg", "a.jpg"]), ["a.jpg.xml", "a.jpg_2.xml"]);
+        assert_eq!(
+            named(&["a", "a-2", "a-2"]),
+            ["a.xml", "a-2_2.xml", "a-2_3.xml"]
+        );
     }
 }

@@ -14,7 +14,7 @@ use crate::output::{FormatName, Target};
 use crate::pages::{Document, PageArguments};
 use crate::place::Place;
 use crate::searchable::SearchableArguments;
-use crate::{Outcome, Usage, interrupt, overlay, print_error, reader, searchable};
+use crate::{Outcome, Usage, interrupt, output, overlay, print_error, reader, searchable};
 
 /// Options of `recognize`.
 #[derive(Args)]
@@ -25,9 +25,12 @@ pub struct Arguments {
     /// Output format [default: the extension of -o, else txt].
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<FormatName>,
-    /// Output file, or a folder for several documents.
+    /// Output file, or a folder for several documents. A symlink is followed: the file that it points to is written.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
+    /// Don't say what was written.
+    #[arg(short, long)]
+    quiet: bool,
     /// Print complete answers as JSON, one object per page.
     #[arg(long, conflicts_with_all = ["format", "output"])]
     json: bool,
@@ -112,6 +115,11 @@ fn one(
     let limits = arguments.pages.limits(arguments.limits.limits());
     let jobs = usize::from(arguments.jobs);
     let target = place.file(file);
+    let say = |pages: usize, more: &str| {
+        if let Some(target) = target.as_deref().filter(|_| !arguments.quiet) {
+            output::say_written(target, pages, more);
+        }
+    };
     if format == FormatName::Pdf {
         let options = SearchableArguments::default();
         return searchable::one(
@@ -122,6 +130,7 @@ fn one(
             &options,
             &limits,
             jobs,
+            &say,
         );
     }
     let document = Document::of(file)?;
@@ -130,7 +139,7 @@ fn one(
     }
     let mut out = match arguments.json || arguments.overlay.is_some() {
         true => None,
-        false => Some(Target::open(format, target, &document.name)?),
+        false => Some(Target::open(format, target.clone(), &document.name)?),
     };
     let mut outcome = Outcome::Complete;
     let mut drawn = None;
@@ -167,14 +176,25 @@ fn one(
                 writeln!(std::io::stdout().lock(), "{}", page.answer.text)?;
             }
             drawn.get_or_insert(page.answer);
-        } else if let Some(out) = &mut out {
-            out.page(page.text)?;
+        } else if let Some(target) = &mut out
+            && let Err(error) = target.page(page.text)
+        {
+            // It would lack pages: what was there before stays.
+            out = None;
+            return Err(error);
         }
         Ok(())
     });
     progress.finish_and_clear();
     if let Some(out) = out {
-        out.finish()?;
+        let pages = out.finish()?;
+        if pages > 0 {
+            let more = match format {
+                FormatName::Page if pages > 1 => ", a file each",
+                _ => "",
+            };
+            say(pages, more);
+        }
     }
     result?;
     if let (Some(path), Some(answer)) = (&arguments.overlay, &drawn) {

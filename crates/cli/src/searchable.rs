@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use indicatif::ProgressBar;
 use maoocr_engine::imaging::Limits;
@@ -26,9 +26,12 @@ pub struct Arguments {
     /// PDFs, pictures and folders of pages. Each becomes one PDF.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Output PDF; a folder if there are several.
+    /// Output PDF; a folder if there are several. A symlink is followed: the file that it points to is written.
     #[arg(short, long, value_name = "OUT.pdf")]
     output: PathBuf,
+    /// Don't say what was written.
+    #[arg(short, long)]
+    quiet: bool,
     #[command(flatten)]
     searchable: SearchableArguments,
     /// Pages read at the same time. Each takes about 300 MB with the small models and one thread.
@@ -87,14 +90,21 @@ pub fn run(mut arguments: Arguments) -> Result<Outcome> {
     let limits = arguments.pages.limits(arguments.limits.limits());
     let mut outcome = Outcome::Complete;
     for file in &arguments.files {
+        let target = place.file(file);
+        let say = |pages: usize, more: &str| {
+            if let Some(target) = target.as_deref().filter(|_| !arguments.quiet) {
+                output::say_written(target, pages, more);
+            }
+        };
         let result = one(
             &ready,
             file,
-            place.file(file).as_deref(),
+            target.as_deref(),
             &arguments.pages,
             &arguments.searchable,
             &limits,
             arguments.jobs.into(),
+            &say,
         );
         match result {
             Ok(Outcome::Complete) => {}
@@ -113,7 +123,8 @@ pub fn run(mut arguments: Arguments) -> Result<Outcome> {
 }
 
 /// Makes one searchable PDF, written to standard output for none. It is written when it is whole; after Ctrl-C with the
-/// pages that were finished, if any.
+/// pages that were finished, if any. `say` gets the number of its pages and what else there is to say of them.
+#[expect(clippy::too_many_arguments)]
 pub fn one(
     ready: &Ready,
     file: &Path,
@@ -122,6 +133,7 @@ pub fn one(
     options: &SearchableArguments,
     limits: &Limits,
     jobs: usize,
+    say: &dyn Fn(usize, &str),
 ) -> Result<Outcome> {
     let name = file.display().to_string();
     let document = Document::of(file)?;
@@ -145,7 +157,8 @@ pub fn one(
         _ => job.compose(&document).with_context(|| name.clone())?,
     };
     if let Some(made) = made {
-        place::write(target, &made)?;
+        place::write(target, &made.file)?;
+        say(made.pages, &made.remark());
     }
     Ok(outcome)
 }
@@ -182,15 +195,19 @@ impl Job<'_> {
     }
 
     /// Adds text to a PDF.
-    fn extend(&self, bytes: Arc<Vec<u8>>) -> Result<(Option<Vec<u8>>, Outcome)> {
+    fn extend(&self, bytes: Arc<Vec<u8>>) -> Result<(Option<Made>, Outcome)> {
         let pdf = Pdf::open(bytes.clone(), self.pages.pdf(self.limits))?;
         let chosen = self.pages.chosen(pdf.count())?;
+        let absent = self.pages.absent(pdf.count());
         let making = Making::of_pdf(self.options, &bytes, self.pages, pdf.count())?;
         let progress = reader::progress(Some(chosen.len()));
         let (sender, receiver) = std::sync::mpsc::sync_channel(0);
         std::thread::spawn(move || {
-            for (sequence, index) in chosen.into_iter().enumerate() {
-                let page = pdf.page(index).map_err(anyhow::Error::from);
+            let pages = chosen
+                .into_iter()
+                .map(|index| pdf.page(index).map_err(anyhow::Error::from));
+            let absent = absent.map(|absent| Err(anyhow!(absent)));
+            for (sequence, page) in pages.chain(absent).enumerate() {
                 let item = Item {
                     sequence,
                     page,
@@ -205,7 +222,7 @@ impl Job<'_> {
     }
 
     /// Makes a PDF of pictures.
-    fn compose(&self, document: &Document) -> Result<(Option<Vec<u8>>, Outcome)> {
+    fn compose(&self, document: &Document) -> Result<(Option<Made>, Outcome)> {
         let making = Making::of_pictures(self.options, self.ready);
         let pages = document.pages(self.pages.clone(), self.limits.clone());
         self.make(making, pages, reader::progress(None), true)
@@ -217,7 +234,7 @@ impl Job<'_> {
         pages: Receiver<Item>,
         progress: ProgressBar,
         keep_image: bool,
-    ) -> Result<(Option<Vec<u8>>, Outcome)> {
+    ) -> Result<(Option<Made>, Outcome)> {
         let mut outcome = Outcome::Complete;
         let how = self.how(keep_image);
         let result = reader::read(self.ready, &how, pages, self.jobs, &progress, |page| {
@@ -246,8 +263,38 @@ impl Job<'_> {
 pub struct Making<'a> {
     options: &'a SearchableArguments,
     out: Out,
-    /// Whether no page was read yet.
-    empty: bool,
+    /// Pages of the PDF that is added to; none of a new one.
+    whole: Option<usize>,
+    /// Pages that were read, and those of them whose own text is good.
+    read: usize,
+    sound: usize,
+}
+
+/// A searchable PDF.
+pub struct Made {
+    /// The file.
+    pub file: Vec<u8>,
+    /// How many pages it has.
+    pages: usize,
+    /// Pages that were left alone for their own text is good, and those that weren't chosen or couldn't be read.
+    sound: usize,
+    rest: usize,
+}
+
+impl Made {
+    /// What to say of pages that didn't get any text.
+    fn remark(&self) -> String {
+        let mut remark = String::new();
+        for (count, why) in [
+            (self.sound, "had good text already"),
+            (self.rest, "kept as they were, unread"),
+        ] {
+            if count > 0 {
+                remark += &format!(", {count} {why}");
+            }
+        }
+        remark
+    }
 }
 
 enum Out {
@@ -273,7 +320,9 @@ impl<'a> Making<'a> {
         Ok(Self {
             options,
             out: Out::Extended(Box::new(out)),
-            empty: true,
+            whole: Some(count),
+            read: 0,
+            sound: 0,
         })
     }
 
@@ -289,7 +338,9 @@ impl<'a> Making<'a> {
         Self {
             options,
             out: Out::Composed(Box::new(out)),
-            empty: true,
+            whole: None,
+            read: 0,
+            sound: 0,
         }
     }
 
@@ -300,7 +351,7 @@ impl<'a> Making<'a> {
 
     /// Takes a page that was read with structure.
     pub fn page(&mut self, page: reader::Read) -> Result<()> {
-        self.empty = false;
+        self.read += 1;
         let options = self.options;
         let text = page.reading.text;
         let turn = if options.rotate_pages { text.turn } else { 0 };
@@ -311,6 +362,8 @@ impl<'a> Making<'a> {
                 // Before it is turned: text is placed on the page as it was shown when it was read.
                 if let Some(layer) = layer(options, page.reading.layer, page.reading.painted) {
                     out.add(index, &text, layer)?;
+                } else {
+                    self.sound += 1;
                 }
                 if turn != 0 {
                     out.turn(index, turn)?;
@@ -333,13 +386,20 @@ impl<'a> Making<'a> {
     }
 
     /// The file; none where no page was read.
-    pub fn finish(self) -> Result<Option<Vec<u8>>> {
-        if self.empty {
+    pub fn finish(self) -> Result<Option<Made>> {
+        if self.read == 0 {
             return Ok(None);
         }
-        Ok(Some(match self.out {
+        let file = match self.out {
             Out::Extended(out) => out.finish()?,
             Out::Composed(out) => out.finish(),
+        };
+        let pages = self.whole.unwrap_or(self.read);
+        Ok(Some(Made {
+            file,
+            pages,
+            sound: self.sound,
+            rest: pages.saturating_sub(self.read),
         }))
     }
 }

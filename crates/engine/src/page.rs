@@ -90,6 +90,24 @@ impl PageRanges {
         ends.filter(|&end| end > count && end < usize::MAX).max()
     }
 
+    /// The last page number among them; the largest number there is where they are open.
+    pub fn last(&self) -> usize {
+        self.0.iter().map(|r| *r.end()).max().unwrap_or(0)
+    }
+
+    /// The ranges that begin beyond `count`, as people write them. One that merely ends there isn't among them: `1-10` is
+    /// all of a shorter file.
+    pub fn absent(&self, count: usize) -> Option<String> {
+        let beyond = self.0.iter().filter(|r| *r.start() > count);
+        let written = beyond.map(|r| match (*r.start(), *r.end()) {
+            (from, usize::MAX) => format!("{from}-"),
+            (from, to) if from == to => from.to_string(),
+            (from, to) => format!("{from}-{to}"),
+        });
+        let written: Vec<String> = written.collect();
+        (!written.is_empty()).then(|| written.join(", "))
+    }
+
     /// Whether a page number is among them.
     pub fn holds(&self, number: usize) -> bool {
         self.0.iter().any(|r| r.contains(&number))
@@ -107,8 +125,9 @@ impl FromStr for PageRanges {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no list of pages such as 1-3,7,10-");
         let number = |n: &str| match n.trim().parse::<usize>() {
-            Ok(n) if n > 0 => Ok(n),
-            _ => Err(wrong()),
+            Ok(0) => Err("pages are counted from 1".into()),
+            Ok(n) => Ok(n),
+            Err(_) => Err(wrong()),
         };
         let range = |part: &str| match part.split_once('-') {
             None => number(part).map(|n| n..=n),
@@ -116,7 +135,7 @@ impl FromStr for PageRanges {
             Some((from, to)) => {
                 let (from, to) = (number(from)?, number(to)?);
                 if from > to {
-                    return Err(wrong());
+                    return Err(format!("`{part}` runs backwards: write {to}-{from}"));
                 }
                 Ok(from..=to)
             }
@@ -193,5 +212,16 @@ mod tests {
         for wrong in ["", "0", "3-1", "a", "1,,2", "-3", "1-2-3"] {
             assert!(wrong.parse::<PageRanges>().is_err(), "{wrong}");
         }
+        let backwards = "1,3-2".parse::<PageRanges>().unwrap_err();
+        assert_eq!(backwards, "`3-2` runs backwards: write 2-3");
+    }
+
+    #[test]
+    fn pages_that_are_not_there_are_named() {
+        let ranges: PageRanges = "2,4-9,12-13,15,20-".parse().unwrap();
+        assert_eq!(ranges.absent(7).as_deref(), Some("12-13, 15, 20-"));
+        assert_eq!(ranges.absent(20), None);
+        let few: PageRanges = "2,9".parse().unwrap();
+        assert_eq!((few.absent(3).as_deref(), few.last()), (Some("9"), 9));
     }
 }

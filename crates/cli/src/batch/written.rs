@@ -66,9 +66,9 @@ impl<'a> Written<'a> {
     /// Writes what is left.
     pub fn finish(self) -> Result<()> {
         match self {
-            Self::Target(target) => target.finish(),
+            Self::Target(target) => target.finish().map(drop),
             Self::Pdf(file, making) => match making.finish()? {
-                Some(made) => place::write(Some(&file), &made),
+                Some(made) => place::write(Some(&file), &made.file),
                 None => Ok(()),
             },
         }
