@@ -1,8 +1,9 @@
 //! How large streams get when they are unpacked, found out before somebody does.
 
 use flate2::{Decompress, FlushDecompress, Status};
-use hayro::hayro_syntax::object::dict::keys::SUBTYPE;
-use hayro::hayro_syntax::object::{Name, Object, Stream};
+use hayro::hayro_syntax::object::dict::keys::{CONTENTS, SUBTYPE};
+use hayro::hayro_syntax::object::{Array, Name, Object, Stream};
+use hayro::hayro_syntax::page::Page;
 use hayro::hayro_syntax::{Filter, Pdf};
 use maoocr_engine::imaging::{self, ImagingError, Limits};
 
@@ -12,11 +13,6 @@ const DEFLATE_RATIO: u64 = 1032;
 /// Refuses a file with a stream, other than a picture, that unpacks to more than `limit`, or with streams that all
 /// together unpack to more than `all`, bytes. Those too small for either aren't unpacked.
 pub fn streams(pdf: &Pdf, limit: u64, all: u64) -> Result<(), ImagingError> {
-    // A smaller file can't hold one, unless it is packed twice.
-    let smallest = (limit.min(all) / DEFLATE_RATIO / 16).min(16 << 10);
-    if (pdf.data().as_ref().len() as u64) < smallest {
-        return Ok(());
-    }
     let mut sum = 0;
     for object in pdf.objects() {
         if let Object::Stream(stream) = object
@@ -29,6 +25,41 @@ pub fn streams(pdf: &Pdf, limit: u64, all: u64) -> Result<(), ImagingError> {
         }
     }
     Ok(())
+}
+
+/// Refuses a page whose streams of content, which are put together, unpack to more than `limit`, bytes. Each may be there
+/// many times.
+pub fn content(page: &Page<'_>, limit: u64) -> Result<(), ImagingError> {
+    let Some(streams) = page.raw().get::<Array<'_>>(CONTENTS) else {
+        return Ok(());
+    };
+    let most = |stream: &Stream<'_>| {
+        let ratio = DEFLATE_RATIO.saturating_pow(layers(&stream.filters()));
+        (stream.raw_data().len() as u64).saturating_mul(ratio)
+    };
+    let all = || streams.iter::<Stream<'_>>();
+    if all().fold(0, |sum: u64, stream| sum.saturating_add(most(&stream))) <= limit {
+        return Ok(());
+    }
+    let mut sum = 0;
+    for stream in all() {
+        sum += stream.decoded_data().map_or(0, |data| data.len() as u64);
+        if sum > limit {
+            return Err(ImagingError::OutOfMemory { needed: None });
+        }
+    }
+    Ok(())
+}
+
+/// How often data are packed by filters that may make much of little.
+fn layers(filters: &[Filter]) -> u32 {
+    let packed = |filter: &&Filter| {
+        matches!(
+            filter,
+            Filter::FlateDecode | Filter::LzwDecode | Filter::RunLengthDecode
+        )
+    };
+    filters.iter().filter(packed).count() as u32
 }
 
 /// Refuses a picture by its declared size, the size its own data states, and what its data unpacks to.
@@ -83,13 +114,7 @@ fn jpx_size(data: &[u8]) -> Option<(u32, u32)> {
 /// What a stream unpacks to, bytes; what is that small by all means counts as nothing.
 fn check(stream: &Stream<'_>, limit: u64) -> Result<u64, ImagingError> {
     let filters = stream.filters();
-    let packed = |filter: &&Filter| {
-        matches!(
-            filter,
-            Filter::FlateDecode | Filter::LzwDecode | Filter::RunLengthDecode
-        )
-    };
-    let layers = filters.iter().filter(packed).count() as u32;
+    let layers = layers(&filters);
     if layers == 0 {
         return Ok(0);
     }

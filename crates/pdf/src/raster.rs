@@ -29,6 +29,11 @@ const LEAST_DPI: f64 = 36.0;
 /// Pixels of a page that is drawn rather than taken; more cost time and memory and show no more.
 const MAX_DRAWN: f64 = 40e6;
 
+/// Length of all edges of a page that is drawn, px: each 4 px take some 24 bytes.
+const MAX_EDGES: f64 = 80e6;
+/// Pixels that are painted on it, one over the other.
+const MAX_PAINTED: f64 = 10e9;
+
 /// Pixels a point, across and down.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
@@ -91,7 +96,8 @@ pub fn way(
         });
     }
     let size = pixels((width, height), density);
-    check(size, 3 + 4 + 4, limits)?;
+    check(size, 3 + 4 + 4 + findings.masks, limits)?;
+    affordable(findings, size, density, limits)?;
     Ok((Way::Drawn(size), scale(size)))
 }
 
@@ -107,6 +113,30 @@ pub fn raster<'a>(
         Way::Drawn(size) => draw(page, size, scale),
     };
     Ok((image, scale))
+}
+
+/// The renderer keeps all shapes until the page is complete, and can't be stopped: what it would take is found out before.
+fn affordable(
+    findings: &Findings,
+    size: (u32, u32),
+    density: f64,
+    limits: &Limits,
+) -> Result<(), ImagingError> {
+    let textures = findings.textures * density * density * 4.0;
+    if textures > limits.max_memory as f64 {
+        return Err(ImagingError::OutOfMemory {
+            needed: Some(textures as u64),
+        });
+    }
+    let painted = findings.painted * f64::from(size.0) * f64::from(size.1);
+    // Not less or equal: what is no number isn't either.
+    let fits = findings.edges * density <= MAX_EDGES && painted <= MAX_PAINTED;
+    match fits {
+        true => Ok(()),
+        false => Err(ImagingError::TooComplex {
+            what: "the page's shapes are too many and too large to draw".into(),
+        }),
+    }
 }
 
 fn pixels(size: (f64, f64), density: f64) -> (u32, u32) {

@@ -239,6 +239,7 @@ fn drawn(
 }
 
 fn survey(page: &syntax::page::Page<'_>, options: &Options) -> Result<Findings, ImagingError> {
+    bounds::content(page, options.max_stream)?;
     if plain::has_more_operators(page, options.steps.saturating_mul(OPERATORS)) {
         return Err(too_many_steps(options.steps));
     }
