@@ -40,6 +40,7 @@ for fields, code in [
     ({"to_formats": "json"}, "not_supported"),
     ({"target_type": "zip"}, "not_supported"),
     ({"page_range": "2"}, "invalid_pages"),
+    ({"force_ocr": "banana"}, "invalid_field"),
 ]:
     status, problem = convert(pdf, "application/pdf", **fields)
     assert (status, problem["code"]) == (422, code), problem

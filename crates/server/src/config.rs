@@ -57,7 +57,7 @@ pub struct Config {
     /// Pictures that may wait for a worker; more are rejected [default: 8 per worker].
     #[arg(long, env = "MAOOCR_QUEUE", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub queue: Option<u16>,
-    /// Seconds a picture may take, from its last byte to its answer. Callers can shorten it with the header
+    /// Seconds a request may take with all its pages, from its last byte to its answer. Callers can shorten it with the header
     /// `x-maoocr-deadline-ms`.
     #[arg(long, env = "MAOOCR_DEADLINE", value_name = "S", default_value = "30", value_parser = seconds)]
     pub deadline: Duration,

@@ -25,6 +25,11 @@ const ELEMENTS: usize = 10_000;
 /// # Errors
 /// A problem that says where parsing failed.
 pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    // Types would take a list for the values of their fields in order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        let detail = "the body must be a JSON object, not a list";
+        return Err(Problem::unprocessable("invalid_json", detail));
+    }
     serde_json::from_slice(body).map_err(|error| {
         // A message quotes what it doesn't expect, however long that is.
         let why: String = error.to_string().chars().take(500).collect();

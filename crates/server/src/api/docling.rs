@@ -43,6 +43,9 @@ pub struct ConvertForm {
     /// Whether the text that a PDF contains is ignored.
     #[schema(required = false)]
     force_ocr: Option<bool>,
+    /// The password of an encrypted PDF, an extension of this server.
+    #[schema(required = false)]
+    password: Option<String>,
     /// Where the answer goes: `inbody`.
     #[schema(required = false)]
     target_type: Option<String>,
@@ -92,6 +95,7 @@ struct Asked {
     formats: Vec<String>,
     pages: Vec<String>,
     force_ocr: bool,
+    password: String,
 }
 
 /// Convert a document (docling-serve API)
@@ -133,6 +137,7 @@ pub async fn convert(
         requirements: Requirements::default(),
         options: PageOptions {
             pages: pages(&asked.pages)?,
+            password: asked.password,
             text_layer: match asked.force_ocr {
                 true => TextLayer::Never,
                 false => TextLayer::Auto,
@@ -145,8 +150,8 @@ pub async fn convert(
     let forms: Vec<_> = asked.formats.iter().map(|name| form(name)).collect();
     let forms: Vec<&str> = forms.into_iter().collect::<Result<_, _>>()?;
     let deadline = reading::deadline(&app, wanted);
-    let answer = reading::read(&app, order, deadline, None).await?;
-    let answer = answer.into_json();
+    let answer = reading::read(&app, order, deadline, None).await;
+    let answer = answer.map_err(in_its_words)?.into_json();
     let written = |wanted: &str| {
         let is_asked = forms.contains(&wanted) || (forms.is_empty() && wanted == "md");
         let text = is_asked.then(|| export::text(export::named(wanted)?, &answer, &name));
@@ -166,6 +171,15 @@ pub async fn convert(
         processing_time: started.elapsed().as_secs_f64(),
         timings: Timings {},
     }))
+}
+
+/// Pages are chosen by another name here.
+fn in_its_words(mut problem: Problem) -> Problem {
+    if problem.field.as_deref() == Some("pages") {
+        problem.field = Some("page_range".into());
+        problem.detail = problem.detail.replace("`pages`", "`page_range`");
+    }
+    problem
 }
 
 async fn read(app: &Arc<App>, request: Request, memory: &mut Memory) -> Result<Asked, Problem> {
@@ -208,7 +222,17 @@ impl Asked {
         match field {
             "to_formats" => self.formats.extend(list()),
             "page_range" => self.pages.extend(list()),
-            "force_ocr" => self.force_ocr = matches!(value, "true" | "True" | "1" | "on"),
+            "force_ocr" => {
+                self.force_ocr = match value {
+                    "true" | "True" | "1" => true,
+                    "false" | "False" | "0" => false,
+                    _ => {
+                        let detail = "`force_ocr` must be true or false";
+                        return Err(Problem::unprocessable("invalid_field", detail).field(field));
+                    }
+                }
+            }
+            "password" => self.password = value.into(),
             "target_type" if value != "inbody" => {
                 let detail = "`target_type` must be inbody: the answer holds the document";
                 return Err(Problem::unprocessable("not_supported", detail).field(field));
@@ -269,6 +293,7 @@ mod tests {
         assert_eq!(asked.formats, ["md", "html", "text"]);
         assert!(asked.force_ocr);
         assert!(asked.take("target_type", "zip").is_err());
+        assert!(asked.take("force_ocr", "banana").is_err());
         assert!(form("json").is_err());
     }
 

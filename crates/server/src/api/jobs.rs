@@ -30,7 +30,7 @@ const KEY: usize = 200;
 /// A form with pictures.
 #[derive(ToSchema)]
 #[allow(dead_code)] // Described; the form is read part by part.
-pub struct Form {
+pub struct JobForm {
     /// The requirements, as JSON. They must come before the pictures.
     #[schema(required = false)]
     requirements: Option<schema::Requirements>,
@@ -86,7 +86,7 @@ pub struct JsonJobPicture<'a> {
     path = "/api/ocr/batch",
     tag = "jobs",
     params(("idempotency-key" = Option<String>, Header, description = "Any text, unique to the job", max_length = 200)),
-    request_body(content((Form = "multipart/form-data"), (JsonJob<'_> = "application/json"))),
+    request_body(content((JobForm = "multipart/form-data"), (JsonJob<'_> = "application/json"))),
     responses(
         (status = 202, description = "The job", body = JobStatus, headers(("location" = String, description = "Path of the job"))),
         (status = "4XX", description = "A picture or the request is invalid; no job was created", body = Problem, content_type = "application/problem+json"),

@@ -34,7 +34,7 @@ const CACHE: HeaderName = HeaderName::from_static("x-maoocr-cache");
 /// A form with one file.
 #[derive(ToSchema)]
 #[allow(dead_code)] // Described; the form is read part by part.
-pub struct Form {
+pub struct PictureForm {
     /// The file.
     #[schema(value_type = String, format = Binary)]
     image: Vec<u8>,
@@ -69,10 +69,14 @@ pub struct Form {
     path = "/api/ocr/recognize",
     tag = "recognition",
     params(
-        ("x-maoocr-deadline-ms" = Option<u32>, Header, minimum = 1, maximum = 86400000, description = "Longest the caller will wait, in milliseconds")
+        ("x-maoocr-deadline-ms" = Option<u32>, Header, minimum = 1, maximum = 86400000, description = "Longest the caller will wait, in milliseconds"),
+        ("pages" = Option<String>, Query, description = "With the raw file: which pages, such as `1-3,7,10-`"),
+        ("password" = Option<String>, Query, description = "With the raw file: the password of an encrypted PDF"),
+        ("text_layer" = Option<TextLayer>, Query, description = "With the raw file: when to use the text that a PDF contains"),
+        ("format" = Option<String>, Query, description = "With the raw file: the form of the answer")
     ),
     request_body(content(
-        (Form = "multipart/form-data"),
+        (PictureForm = "multipart/form-data"),
         (JsonPicture<'_> = "application/json"),
         (Vec<u8> = "application/octet-stream"),
         (Vec<u8> = "application/pdf")
@@ -104,7 +108,7 @@ pub async fn recognize(
     post,
     path = "/api/ocr/recognize-with-requirements",
     tag = "recognition",
-    request_body(content((Form = "multipart/form-data"), (JsonPicture<'_> = "application/json"))),
+    request_body(content((PictureForm = "multipart/form-data"), (JsonPicture<'_> = "application/json"))),
     responses(
         (status = 200, description = "The text and its layout", content(
             (Answer = "application/json"), (AnswerLine = "application/x-ndjson"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
