@@ -20,7 +20,7 @@ const WORD: usize = 64;
 /// Most elements of a list.
 const ELEMENTS: usize = 10_000;
 
-/// Parses JSON.
+/// Parses a JSON object.
 ///
 /// # Errors
 /// A problem that says where parsing failed.
@@ -30,6 +30,10 @@ pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
         let detail = "the body must be a JSON object, not a list";
         return Err(Problem::unprocessable("invalid_json", detail));
     }
+    value(body)
+}
+
+fn value<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         // A message quotes what it doesn't expect, however long that is.
         let why: String = error.to_string().chars().take(500).collect();
@@ -213,7 +217,7 @@ mod tests {
 
     #[test]
     fn positions_are_a_list_or_ranges() {
-        let chosen = |text: &str| parse::<Positions>(text.as_bytes()).map(|p| p.0.chosen(6));
+        let chosen = |text: &str| value::<Positions>(text.as_bytes()).map(|p| p.0.chosen(6));
         assert_eq!(chosen("[0, 2]").unwrap(), [0, 2]);
         assert_eq!(chosen("\"0,2-4\"").unwrap(), [0, 2, 3, 4]);
         assert_eq!(chosen("[]").unwrap(), [0; 0]);
@@ -225,7 +229,7 @@ mod tests {
     #[test]
     fn a_list_has_an_end() {
         let list = |count: usize| {
-            parse::<List<u8>>(format!("[{}0]", "0,".repeat(count - 1)).as_bytes())
+            value::<List<u8>>(format!("[{}0]", "0,".repeat(count - 1)).as_bytes())
                 .map(|l| l.0.len())
         };
         assert_eq!(list(ELEMENTS).unwrap(), ELEMENTS);
