@@ -17,7 +17,7 @@ use crate::geometry;
 use crate::plain::{self, Budget};
 use crate::raster::{self, POINTS, Scale};
 use crate::survey::{Findings, Stop, Survey, too_many_steps, too_slow};
-use crate::tree::{self, Leaf};
+use crate::tree::{self, LOST, Leaf};
 
 /// How a PDF is opened and drawn.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ impl Pdf {
         let work = move || {
             let pdf = parsed(bytes, &password)?;
             let order: Vec<usize> = tree::leaves(&pdf).iter().map(|leaf| leaf.page).collect();
-            if order.is_empty() {
+            if order.iter().all(|page| *page == LOST) {
                 return Err(damaged("it has no page that can be read"));
             }
             if order.len() > max_pages {
@@ -118,14 +118,22 @@ impl Pdf {
         self.order.len()
     }
 
-    /// Its position among hayro's pages; beyond them where there is none.
-    fn place(&self, index: usize) -> usize {
-        self.order.get(index).copied().unwrap_or(usize::MAX)
+    /// Its position among hayro's pages.
+    fn place(&self, index: usize) -> Result<usize, ImagingError> {
+        match self.order.get(index) {
+            Some(&LOST) => Err(ImagingError::Truncated {
+                format: "PDF",
+                detail: "the page is missing at its end".into(),
+            }),
+            Some(&place) => Ok(place),
+            None => Err(no_page()),
+        }
     }
 
     /// Why a page, by its position from 0, is more than text that costs next to nothing to draw; none where it isn't.
     pub fn costly(&self, index: usize, budget: &Budget) -> Option<&'static str> {
-        match self.inner.pages().get(self.place(index)) {
+        let place = self.place(index).ok();
+        match place.and_then(|place| self.inner.pages().get(place)) {
             Some(page) => plain::costly(page, budget),
             None => Some("a page that isn't there"),
         }
@@ -138,7 +146,7 @@ impl Pdf {
     pub fn outline(&self, index: usize) -> Result<Outline, PageError> {
         let (pdf, options, place) = (self.inner.clone(), self.options.clone(), self.place(index));
         let result = fenced(move || {
-            let page = pdf.pages().get(place).ok_or_else(no_page)?;
+            let page = pdf.pages().get(place?).ok_or_else(no_page)?;
             let findings = survey(page, &options)?;
             let (way, scale) = raster::way(page, &findings, &options.limits)?;
             Ok(Outline {
@@ -169,7 +177,7 @@ impl Pdf {
         }
         let (pdf, options, place) = (self.inner.clone(), self.options.clone(), self.place(index));
         let work = move || {
-            let page = pdf.pages().get(place).ok_or_else(no_page)?;
+            let page = pdf.pages().get(place?).ok_or_else(no_page)?;
             drawn(page, index, &options)
         };
         match within(self.options.seconds, work) {

@@ -19,6 +19,9 @@ pub struct Leaf {
     pub place: Place,
 }
 
+/// The position of a page that is listed, but whose object the file's end has cut off.
+pub const LOST: usize = usize::MAX;
+
 /// Where a page's dictionary is written.
 #[derive(Clone, Copy, Debug)]
 pub enum Place {
@@ -39,22 +42,30 @@ pub enum Place {
 /// Viewers show a page as often as it is listed; a list of so many is an attack.
 const MAX_REPEATED: usize = 1 << 16;
 
-/// All pages of a file. A page that is listed several times is there as often.
+/// All pages of a file. A page that is listed several times is there as often. Of a file that is cut short, those that are
+/// gone are [`LOST`]; where the list is gone too, nobody knows how many, and one stands for them at the end.
 pub fn leaves(pdf: &Pdf) -> Vec<Leaf> {
-    let count = pdf.pages().len();
-    match walk(pdf) {
-        Some(leaves) => leaves,
-        None => (0..count)
-            .map(|page| Leaf {
-                page,
-                place: Place::Unknown,
-            })
-            .collect(),
-    }
+    let cut = is_cut(pdf.data().as_ref());
+    walk(pdf, cut).unwrap_or_else(|| {
+        let found = (0..pdf.pages().len()).chain(cut.then_some(LOST));
+        let leaf = |page| Leaf {
+            page,
+            place: Place::Unknown,
+        };
+        found.map(leaf).collect()
+    })
+}
+
+/// Whether a file lacks its end, which programs write last and readers look for in the last 1024 bytes (ISO 32000-1,
+/// annex H, note 18). Some programs leave out one of its two lines.
+fn is_cut(bytes: &[u8]) -> bool {
+    let end = &bytes[bytes.len().saturating_sub(2048)..];
+    let has = |mark: &[u8]| end.windows(mark.len()).any(|window| window == mark);
+    !has(b"%%EOF") && !has(b"startxref")
 }
 
 /// Follows hayro's own walk, which leaves out what it has seen; none where it ends up with other pages.
-fn walk(pdf: &Pdf) -> Option<Vec<Leaf>> {
+fn walk(pdf: &Pdf, cut: bool) -> Option<Vec<Leaf>> {
     let xref = pdf.xref();
     let catalog: Dict<'_> = xref.get(xref.root_id())?;
     let root: ObjectIdentifier = catalog.get_ref("Pages")?.into();
@@ -92,6 +103,9 @@ fn walk(pdf: &Pdf) -> Option<Vec<Leaf>> {
             (MaybeRef::Ref(_), None) => None,
         };
         let Some(dictionary) = dictionary else {
+            if cut {
+                leaves.push(Leaf { page: LOST, place });
+            }
             continue;
         };
         if dictionary.get::<Name<'_>>(TYPE).as_deref() == Some(PAGES) {

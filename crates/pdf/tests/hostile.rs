@@ -14,7 +14,7 @@ use maoocr_pdf::{Options, Pdf};
 fn file(page: &str, objects: &[&[u8]]) -> Vec<u8> {
     let mut file = b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n".to_vec();
     file.extend(b"2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj\n");
-    write!(file, "3 0 obj<</Type/Page/Parent 2 0 R{page}>>endobj\n").unwrap();
+    writeln!(file, "3 0 obj<</Type/Page/Parent 2 0 R{page}>>endobj").unwrap();
     for (at, object) in objects.iter().enumerate() {
         write!(file, "{} 0 obj", 10 + at).unwrap();
         file.extend_from_slice(object);

@@ -425,3 +425,25 @@ fn damaged_files_end_in_a_reason() {
     assert_eq!(code(b""), "empty");
     assert_eq!(code(b"%PDF-1.7\n"), "malformed");
 }
+
+#[test]
+fn pages_that_a_cut_file_has_lost_are_missed() {
+    let sheet = |text: &str| Sheet::default().text(text, 10.0, 10.0, 0);
+    let whole = pdf(&[sheet("one"), sheet("two"), sheet("three")]);
+    let mut ends = 0;
+    for length in (whole.len() / 3..whole.len() - 40).step_by(9) {
+        let Ok(opened) = Pdf::open(Arc::new(whole[..length].to_vec()), Options::default()) else {
+            continue;
+        };
+        let read = (0..opened.count()).filter(|&index| opened.page(index).is_ok());
+        if read.count() < 3 {
+            let lost = (0..opened.count()).filter_map(|index| opened.page(index).err());
+            assert!(
+                lost.into_iter().any(|e| e.error.code() == "truncated"),
+                "{length}"
+            );
+            ends += 1;
+        }
+    }
+    assert!(ends > 5, "{ends}");
+}
