@@ -13,7 +13,7 @@ pub enum ImagingError {
     #[error("the file is empty: send the bytes of a picture")]
     Empty,
     /// The format is not one that the engine reads.
-    #[error("{0}: send a JPEG, PNG, WebP, GIF, BMP, TIFF or PNM picture")]
+    #[error("{0}: send a PDF or a picture (JPEG, PNG, WebP, GIF, BMP, TIFF or PNM)")]
     UnknownFormat(String),
     /// The engine reads the format, but not this variant of it.
     #[error("this kind of {format} is not supported ({what}): save it as an 8-bit PNG or JPEG")]
