@@ -125,16 +125,16 @@ pub fn names_of(sources: &[PathBuf], format: FormatName) -> Vec<PathBuf> {
     sources
         .iter()
         .map(|source| {
-            let anothers = |name: &String| {
+            let is_foreign = |name: &String| {
                 owner(name).is_some_and(|o| count.contains_key(&o) || taken.contains(&o))
             };
             let mut name = shortest(source);
-            if count[&key(&name)] > 1 || anothers(&key(&name)) {
+            if count[&key(&name)] > 1 || is_foreign(&key(&name)) {
                 name = with(source, "");
             }
             let mut number = 1;
             let clashes =
-                |name: &String| taken.contains(name) || owners.contains(name) || anothers(name);
+                |name: &String| taken.contains(name) || owners.contains(name) || is_foreign(name);
             while clashes(&key(&name)) {
                 number += 1;
                 // A page's number stands after a hyphen.
