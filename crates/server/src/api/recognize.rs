@@ -72,7 +72,7 @@ pub struct PictureForm {
         ("x-maoocr-deadline-ms" = Option<u32>, Header, minimum = 1, maximum = 86400000, description = "Longest the caller will wait, in milliseconds"),
         ("pages" = Option<String>, Query, description = "With the raw file: which pages, such as `1-3,7,10-`"),
         ("password" = Option<String>, Query, description = "With the raw file: the password of an encrypted PDF"),
-        ("text_layer" = Option<TextLayer>, Query, description = "With the raw file: when to use the text that a PDF contains"),
+        ("text_layer" = Option<String>, Query, description = "With the raw file: when to use the text that a PDF contains: `auto`, `always` or `never`"),
         ("format" = Option<String>, Query, description = "With the raw file: the form of the answer")
     ),
     request_body(content(
