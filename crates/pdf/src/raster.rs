@@ -129,7 +129,7 @@ fn affordable(
         });
     }
     let painted = findings.painted * f64::from(size.0) * f64::from(size.1);
-    // Not less or equal: what is no number isn't either.
+    // Asked this way round, what is no number is too much.
     let fits = findings.edges * density <= MAX_EDGES && painted <= MAX_PAINTED;
     match fits {
         true => Ok(()),

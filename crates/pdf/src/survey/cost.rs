@@ -65,9 +65,8 @@ impl Survey<'_> {
 
     /// Counts the edges of a path, and the dashes of its strokes, which are cut up before anything is drawn.
     pub(super) fn trace(&mut self, path: &BezPath, transform: Affine, mode: &DrawMode) {
-        let own = length(path, Affine::IDENTITY);
         if let DrawMode::Stroke(stroke) | DrawMode::FillAndStroke(_, stroke) = mode {
-            self.step(dashes(stroke, own));
+            self.step(dashes(stroke, length(path, Affine::IDENTITY)));
         }
         let edges = match mode {
             DrawMode::Fill(_) => 1.0,
