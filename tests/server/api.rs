@@ -6,7 +6,7 @@ use maoocr_tests::{Limits, run, samples};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use crate::stand::{Stand, problem, sample};
+use crate::stand::{Server, Stand, problem, sample};
 
 /// `maoocr recognize`'s text of a sample.
 fn native(name: &str) -> String {
@@ -208,6 +208,11 @@ async fn what_cannot_be_used_is_named() {
         (status, code.as_str(), &value["field"]),
         (422, "unexpected_part", &json!("picture"))
     );
+    let two = form("image", photo.clone()).part("image", Part::bytes(photo.clone()));
+    let (status, code, value) = send(two).await;
+    assert_eq!((status, code.as_str()), (422, "unexpected_part"));
+    let detail = value["detail"].as_str().unwrap();
+    assert!(detail.contains("/api/ocr/batch"), "{detail}");
     assert_eq!(
         send(Form::new().text("requirements", "{}")).await.1,
         "picture_missing"
@@ -254,6 +259,15 @@ async fn what_cannot_be_used_is_named() {
     assert_eq!(
         (status, code.as_str(), &value["field"]),
         (413, "part_too_large", &json!("pages"))
+    );
+    let wrong = server.post("/api/ocr/recognize?page=2").body(photo.clone());
+    let (status, _, value) = problem(wrong.send().await.unwrap()).await;
+    assert_eq!((status, &value["field"]), (422, &json!("page")));
+    assert!(
+        value["allowed"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("pages"))
     );
     for twice in ["pages=1&pages=2", "language=english&language=chinese"] {
         let request = server
@@ -396,6 +410,26 @@ async fn a_server_that_remembers_nothing_has_no_history() {
     );
 }
 
+/// A link needs no key, but each of its characters.
+async fn links_are_good_whole_and_say_so_otherwise(server: &Server, key: &str) {
+    let form = Form::new().text("purpose", "ocr");
+    let form = form.part("file", Part::bytes(sample("photo.png")).file_name("x"));
+    let file = server.post("/v1/files").bearer_auth(key).multipart(form);
+    let file: Value = file.send().await.unwrap().json().await.unwrap();
+    let path = format!("/v1/files/{}/url", file["id"].as_str().unwrap());
+    let link = server.get(&path).bearer_auth(key).send().await.unwrap();
+    let link: Value = link.json().await.unwrap();
+    let link = link["url"].as_str().unwrap();
+    let get = async |link: &str| server.client.get(link).send().await.unwrap();
+    assert_eq!(get(link).await.status(), 200);
+    let last = if link.ends_with('0') { "1" } else { "0" };
+    let altered = format!("{}{last}", &link[..link.len() - 1]);
+    for link in [&altered, &link[..link.len() - 1], &format!("{link}&more=1")] {
+        let (status, code, _) = problem(get(link).await).await;
+        assert_eq!((status, &*code), (401, "link_invalid"), "{link}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_key_does_not_see_what_another_made() {
     for stand in Stand::both() {
@@ -418,6 +452,7 @@ async fn one_key_does_not_see_what_another_made() {
             "key_missing"
         );
         let form = || Form::new().part("image", Part::bytes(sample("photo.png")).file_name("x"));
+        links_are_good_whole_and_say_so_otherwise(&server, &ann).await;
         let post = |path: &str, key: &str| server.post(path).bearer_auth(key).multipart(form());
         let answer = post("/api/ocr/recognize", &ann).send().await.unwrap();
         assert_eq!(answer.status(), 200);

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::contract::text_of;
 use crate::jobs;
+use crate::pdfs::{self, Page, numbered};
 use crate::stand::{Server, Stand, problem};
 
 /// A PDF of two scanned pages, as `maoocr pdf` makes it of pictures.
@@ -225,6 +226,119 @@ async fn choices_that_cannot_be_met_are_refused_by_name() {
         let (status, _, refused) = problem(sent(&server, "?pages=1", broken).await).await;
         assert!(status < 500, "{refused}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_page_leaves_the_others_where_the_answer_can_say_so() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&[]).await;
+    let file = pdfs::pdf(&[numbered(1), Page::Vast, numbered(3)]);
+
+    let answer = sent(&server, "", &file).await;
+    assert_eq!(answer.status(), 200);
+    let answer: Value = answer.json().await.unwrap();
+    let page = |index: usize| &answer["pages"][index];
+    assert_eq!(page(1)["error"]["code"], "too_many_pixels", "{answer}");
+    assert_eq!((page(0).get("error"), page(2).get("error")), (None, None));
+    assert!(page(2)["text"].as_str().unwrap().contains("sheet 3 says"));
+    // What is incomplete isn't kept for the next caller.
+    let again = sent(&server, "", &file).await;
+    assert_eq!(again.headers()["x-maoocr-cache"], "miss");
+
+    let whole = problem(sent(&server, "?format=md", &file).await).await;
+    assert_eq!(whole.1, "too_many_pixels");
+    let detail = whole.2["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("page 2") && detail.contains("`pages`"),
+        "{detail}"
+    );
+    let others = sent(&server, "?format=md&pages=1,3", &file).await;
+    assert!(others.text().await.unwrap().contains("sheet 3 says"));
+
+    let form = Form::new().part("files", Part::bytes(file).file_name("a.pdf"));
+    let converted = server.post("/v1/convert/file").multipart(form);
+    let converted: Value = converted.send().await.unwrap().json().await.unwrap();
+    assert_eq!(converted["status"], "partial_success");
+    assert!(
+        converted["errors"][0]["error_message"]
+            .as_str()
+            .unwrap()
+            .starts_with("page 2")
+    );
+    assert!(
+        converted["document"]["md_content"]
+            .as_str()
+            .unwrap()
+            .contains("sheet 3 says")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_and_other_peoples_clients_choose_pages_and_give_passwords() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&[]).await;
+    let plain = stand.folder().join("plain.pdf");
+    std::fs::write(&plain, pdfs::pdf(&[numbered(1), numbered(2)])).unwrap();
+    let locked = stand.folder().join("locked.pdf");
+    let made = Command::new("qpdf")
+        .args(["--encrypt", "secret", "owner", "256", "--"])
+        .args([&plain, &locked])
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let locked = std::fs::read(&locked).unwrap();
+    let encoded = STANDARD.encode(&locked);
+    let only_second = |text: &str| {
+        assert!(
+            text.contains("sheet 2 says") && !text.contains("sheet 1 says"),
+            "{text}"
+        );
+    };
+
+    let form = Form::new().text("password", "secret").text("pages", "2");
+    let form = form.part("image", Part::bytes(locked.clone()).file_name("a.pdf"));
+    let place = jobs::create(&server, form).await;
+    let job = jobs::done(&server, &place).await;
+    only_second(job["results"][0]["document"]["text"].as_str().unwrap());
+
+    // What a picture says holds for it alone.
+    let images = json!([
+        {"image_base64": encoded, "password": "secret"},
+        {"image_base64": STANDARD.encode(std::fs::read(&plain).unwrap()), "pages": "1"},
+    ]);
+    let body = json!({"images": images, "password": "wrong", "pages": "2"});
+    let made = server
+        .post("/api/ocr/batch")
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(made.status(), 202);
+    let place = made.headers()["location"].to_str().unwrap().to_string();
+    let job = jobs::done(&server, &place).await;
+    only_second(job["results"][0]["document"]["text"].as_str().unwrap());
+    let text = job["results"][1]["document"]["text"].as_str().unwrap();
+    assert!(
+        text.contains("sheet 1 says") && !text.contains("sheet 2 says"),
+        "{text}"
+    );
+    let wrong = json!({"images": images, "pages": "2-1"});
+    let wrong = server
+        .post("/api/ocr/batch")
+        .json(&wrong)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(problem(wrong).await.1, "invalid_pages");
+
+    let url = format!("data:application/pdf;base64,{encoded}");
+    let part = json!({"type": "image_url", "image_url": {"url": url}});
+    let chat = json!({
+        "messages": [{"role": "user", "content": [part]}], "password": "secret", "pages": "2",
+    });
+    let answer = server.post("/v1/chat/completions").json(&chat).send();
+    let answer: Value = answer.await.unwrap().json().await.unwrap();
+    only_second(answer["choices"][0]["message"]["content"].as_str().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -89,6 +89,19 @@ async fn the_official_client_calls_every_tool_over_http_with_a_key() {
     };
     assert!(resources(&ann).await > 0);
     assert_eq!(resources(&bob).await, 0);
+    for (body, code) in [
+        ("{", -32700),
+        ("{\"jsonrpc\": \"2.0\", \"id\": []}", -32600),
+    ] {
+        let request = server.post("/mcp").body(body).bearer_auth(&ann);
+        let request = request
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream");
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{body}");
+        let answer: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+    }
     let unknown = ask("mao_none").await.unwrap();
     assert_eq!(problem(unknown).await.1, "key_invalid");
 }

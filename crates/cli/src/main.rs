@@ -23,6 +23,8 @@ mod serve;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use maoocr_engine::imaging::ImagingError;
+use maoocr_engine::page::PageError;
 
 /// Read the text in pictures and documents.
 #[derive(Parser)]
@@ -111,9 +113,21 @@ enum Outcome {
 #[error("{0}")]
 struct Usage(String);
 
-/// Prints an error and its causes on one line of standard error.
+/// Prints an error and its causes on one line of standard error, and the option that raises a limit that was met.
 fn print_error(error: &anyhow::Error) {
-    eprintln!("maoocr: {}", format!("{error:#}").replace('\n', " "));
+    let imaging = error.chain().find_map(|cause| {
+        let page = cause.downcast_ref::<PageError>().map(|page| &page.error);
+        page.or_else(|| cause.downcast_ref())
+    });
+    let option = match imaging {
+        Some(ImagingError::TooLarge { .. }) => ", or raise --max-file",
+        Some(ImagingError::TooManyPixels { .. } | ImagingError::OutOfMemory { .. }) => {
+            ", or raise --max-megapixels"
+        }
+        _ => "",
+    };
+    let error = format!("{error:#}").replace('\n', " ");
+    eprintln!("maoocr: {error}{option}");
 }
 
 /// The decoders' own panics are caught and become errors with a reason; what they would print is no help to anybody.

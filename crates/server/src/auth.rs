@@ -19,7 +19,7 @@ use crate::cache::RetryAfter;
 use crate::callers::{Holding, Kind};
 use crate::config::Config;
 use crate::edge;
-use crate::kept::Link;
+use crate::kept::{self, Link};
 use crate::network::subscriber;
 use crate::problem::Problem;
 use crate::store::{Key, NewKey, Scope};
@@ -449,6 +449,9 @@ async fn admit(app: &App, request: &mut Request) -> Result<(Caller, Option<Held>
 }
 
 /// The caller without a key who asks for a file by a link that is good for whoever has it: its owner, and for this alone.
+///
+/// # Errors
+/// 401 if the link is no good.
 async fn linked(
     app: &App,
     peer: IpAddr,
@@ -459,11 +462,15 @@ async fn linked(
     if method != Method::GET {
         return Ok(None);
     }
-    let Some(link) = Link::of(uri.path(), uri.query()) else {
+    if !Link::is_meant(uri.path(), uri.query()) {
         return Ok(None);
-    };
+    }
     let address = counted(address(&app.config, peer, headers));
-    match link.owner(app).await? {
+    let owner = match Link::of(uri.path(), uri.query()) {
+        Some(link) => link.owner(app).await?,
+        None => None,
+    };
+    match owner {
         Some(owner) => Ok(Some(Caller {
             who: format!("address:{address}"),
             owner,
@@ -474,7 +481,7 @@ async fn linked(
         })),
         None => {
             take(app, &format!("wrong:{address}"), WRONG_KEYS, 1).await?;
-            Ok(None)
+            Err(kept::bad_link(StatusCode::UNAUTHORIZED))
         }
     }
 }

@@ -76,6 +76,8 @@ pub struct PageOptions {
     pub structure: bool,
     /// Whether the answer's form has a single page.
     pub single: bool,
+    /// Whether a page that can't be read is left blank, with its error, instead of failing the others.
+    pub partial: bool,
 }
 
 impl PageOptions {
@@ -138,7 +140,7 @@ impl PageOptions {
             password: kept.password,
             text_layer: kept.text_layer,
             structure: kept.structure,
-            single: false,
+            ..Self::default()
         })
     }
 
@@ -210,7 +212,7 @@ pub enum ReadError {
     Page(PageError),
     /// The engine failed, or was told to stop.
     Engine(EngineError),
-    /// The choice of pages matches nothing, or too much for one answer.
+    /// The choice of pages matches nothing, too much for one answer, or a page that can't be read.
     Choice(Problem),
 }
 
@@ -225,15 +227,15 @@ pub trait Reader: Observer {
     /// A page was read.
     fn page(&mut self, page: &ReadPage, done: usize, of: usize);
 
-    /// A page alone can't be read; whether to go on without it.
-    fn lost(&mut self, error: &PageError, done: usize, of: usize) -> bool;
+    /// A page alone can't be read, and the others are read without it.
+    fn lost(&mut self, error: &PageError, done: usize, of: usize);
 }
 
 /// The pages of a file.
 pub struct ReadFile {
     /// Those that were read; at least one.
     pub pages: Vec<ReadPage>,
-    /// Those that were lost, if the reader went on without them.
+    /// Those that were lost, where the options allow that.
     pub lost: Vec<PageError>,
 }
 
@@ -251,8 +253,8 @@ pub fn countless(limits: &Limits) -> Limits {
 /// Reads a file's pages one after the other; at most `most` of them.
 ///
 /// # Errors
-/// The first page that can't be read, or more pages than that. If the reader goes on without lost pages, the first of
-/// them where there is no other.
+/// The first page that can't be read, or more pages than that. If some may be lost, the first of them where there is no
+/// other.
 pub async fn read(
     engine: &Engine,
     file: &Bytes,
@@ -293,11 +295,12 @@ pub async fn read(
         }
         let page = match page {
             Ok(page) => page,
-            Err(error) if error.index.is_some() && watch.lost(&error, done, of) => {
+            Err(error) if error.index.is_some() && options.partial => {
+                watch.lost(&error, done, of);
                 file.lost.push(error);
                 continue;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(spoilt(error, of)),
         };
         let page = one(engine, page, (options, pdf), plan, watch).await?;
         watch.page(&page, done, of);
@@ -405,6 +408,16 @@ async fn one(
         answer: read.answer,
         text: structure.is_some().then_some(read.text),
     })
+}
+
+/// A page that fails the others, which could be read without it.
+fn spoilt(error: PageError, of: usize) -> ReadError {
+    if error.index.is_none() || of < 2 {
+        return error.into();
+    }
+    let problem = Problem::from(error);
+    let detail = format!("{}; choose the other pages with `pages`", problem.detail);
+    ReadError::Choice(Problem { detail, ..problem }.field("pages"))
 }
 
 fn whole(error: ImagingError) -> PageError {

@@ -11,24 +11,26 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use maoocr_engine::imaging::ImagingError;
-use maoocr_engine::page::PageRanges;
-use maoocr_engine::plan::{DocumentType, Requirements};
+use maoocr_engine::plan::Requirements;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::body::{BodyError, Incoming, Memory, announced};
-use crate::document::{PageOptions, TextLayer};
+use crate::document::TextLayer;
 use crate::json::{self, JsonRequirements, Text};
 use crate::multipart::Form;
 use crate::problem::Problem;
-use crate::{export, fetch, files};
+use crate::wishes::{Said, Wishes};
+use crate::{fetch, files};
 
 /// Bytes of a request besides the picture: other fields, headers of parts.
 pub const REST: usize = 64 << 10;
 /// Longest choice of pages, password and the like, bytes.
 const SHORT: usize = 4 << 10;
+/// Fields beside the file and its requirements.
+const OTHERS: [&str; 4] = ["pages", "password", "text_layer", "format"];
 /// Longest picture name that is kept, characters.
 const NAME: usize = 200;
 
@@ -42,73 +44,6 @@ pub struct Upload {
     pub wishes: Wishes,
     /// Its share of the memory for uploads. Hold it as long as the picture.
     pub memory: Memory,
-}
-
-/// What a caller says beside the file.
-#[derive(Clone, Debug)]
-pub struct Wishes {
-    /// What the caller needs.
-    pub requirements: Requirements,
-    /// Which pages, and how.
-    pub options: PageOptions,
-    /// The form of the answer.
-    pub form: export::Form,
-}
-
-/// The same as it arrives, each as text.
-#[derive(Default)]
-struct Said {
-    pages: Option<String>,
-    password: Option<String>,
-    text_layer: Option<String>,
-    format: Option<String>,
-}
-
-impl Said {
-    /// The field of that name, if it is one of these.
-    fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
-        Some(match name {
-            "pages" => &mut self.pages,
-            "password" => &mut self.password,
-            "text_layer" => &mut self.text_layer,
-            "format" => &mut self.format,
-            _ => return None,
-        })
-    }
-
-    /// Checks them.
-    fn wishes(self, requirements: Requirements, headers: &HeaderMap) -> Result<Wishes, Problem> {
-        let form = export::asked(self.format.as_deref(), headers)?;
-        let complex = requirements.document_type == DocumentType::ComplexLayout;
-        let structure = form.has_structure() || complex;
-        let pages_text = self.pages.clone();
-        let pages = self.pages.map(|text| {
-            text.parse::<PageRanges>().map_err(|why| {
-                let why: String = why.chars().take(200).collect();
-                Problem::unprocessable("invalid_pages", why).field("pages")
-            })
-        });
-        let text_layer = self.text_layer.map(|name| {
-            serde_json::from_value::<TextLayer>(Value::String(name)).map_err(|_| {
-                let detail = "text_layer must be auto, always or never";
-                let mut problem = Problem::unprocessable("invalid_text_layer", detail);
-                problem.allowed = ["auto", "always", "never"].map(String::from).into();
-                problem.field("text_layer")
-            })
-        });
-        Ok(Wishes {
-            requirements,
-            options: PageOptions {
-                pages: pages.transpose()?,
-                pages_text,
-                password: self.password.unwrap_or_default(),
-                text_layer: text_layer.transpose()?.unwrap_or_default(),
-                structure,
-                single: form.is_single(),
-            },
-            form,
-        })
-    }
 }
 
 /// The JSON form of a request: exactly one of `image_base64`, `image_url` and `image_path`.
@@ -257,14 +192,18 @@ async fn bare(
 ) -> Result<(Bytes, String, Wishes), Problem> {
     let query = Query::<Vec<(String, String)>>::try_from_uri(&head.uri);
     let Query(query) = query.map_err(|e| Problem::bad_request("invalid_query", e.body_text()))?;
-    let mut said = Said::default();
+    let (mut said, mut format) = (Said::default(), None);
     let mut fields = serde_json::Map::new();
     for (name, value) in query {
         let twice = || {
             let detail = format!("the query contains `{}` twice", short(&name));
             Problem::bad_request("invalid_query", detail).field(short(&name))
         };
-        if let Some(field) = said.field(&name) {
+        let field = match &*name {
+            "format" => Some(&mut format),
+            name => said.field(name),
+        };
+        if let Some(field) = field {
             if field.replace(value).is_some() {
                 return Err(twice());
             }
@@ -280,8 +219,14 @@ async fn bare(
         };
         fields.insert(name, value);
     }
-    let requirements = Requirements::from_json(&Value::Object(fields))?;
-    let wishes = said.wishes(requirements, &head.headers)?;
+    let requirements = Requirements::from_json(&Value::Object(fields)).map_err(|mut error| {
+        // The query has them beside other fields.
+        if !Requirements::FIELDS.contains(&&*error.field) {
+            error.allowed.extend(OTHERS.map(String::from));
+        }
+        error
+    })?;
+    let wishes = said.wishes(format.as_deref(), requirements, &head.headers)?;
     let picture = incoming(app, &head.headers, body, app.config.file_bytes())?
         .whole(memory)
         .await
@@ -297,14 +242,9 @@ async fn json(
 ) -> Result<(Bytes, String, Wishes), Problem> {
     let request: JsonPicture = json::parse(body)?;
     let requirements = json::requirements(request.requirements.as_ref())?;
-    let text = |text: Option<Text>| text.map(|text| text.0.into_owned());
-    let said = Said {
-        pages: text(request.pages),
-        password: text(request.password),
-        text_layer: text(request.text_layer),
-        format: text(request.format),
-    };
-    let wishes = said.wishes(requirements, headers)?;
+    let format = request.format.as_ref().map(|text| &*text.0);
+    let said = Said::of([request.pages, request.password, request.text_layer]);
+    let wishes = said.wishes(format, requirements, headers)?;
     let name = request.name.unwrap_or_default().0.into_owned();
     match (request.image_base64, request.image_url, request.image_path) {
         (Some(text), None, None) => {
@@ -389,6 +329,15 @@ pub async fn short_text(
     })
 }
 
+/// The text of a form's part that is a choice of pages, a password and the like.
+///
+/// # Errors
+/// As for [`short_text`].
+pub async fn text_part(app: &Arc<App>, form: &mut Form, name: &str) -> Result<String, Problem> {
+    let text = short_text(app, form, name, SHORT).await?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
 async fn multipart(
     app: &Arc<App>,
     headers: &HeaderMap,
@@ -399,7 +348,7 @@ async fn multipart(
     let mut picture = None;
     let mut name = String::new();
     let mut requirements = None;
-    let mut said = Said::default();
+    let (mut said, mut format) = (Said::default(), None);
     while let Some(part) = form.next().await.map_err(large)? {
         match part.name.as_deref() {
             Some("image" | "file") if picture.is_none() => {
@@ -411,37 +360,42 @@ async fn multipart(
                 let text = short_text(app, &mut form, "requirements", REST / 2).await?;
                 requirements = Some(json::requirements_of(&text)?);
             }
+            Some("format") if format.is_none() => {
+                format = Some(text_part(app, &mut form, "format").await?);
+            }
             Some(name) if said.field(name).is_some_and(|field| field.is_none()) => {
-                let text = short_text(app, &mut form, name, SHORT).await?;
-                let text = String::from_utf8_lossy(&text).into_owned();
+                let text = text_part(app, &mut form, name).await?;
                 if let Some(field) = said.field(name) {
                     *field = Some(text);
                 }
             }
             other => {
-                let known = "image, requirements, pages, password, text_layer, format";
-                return Err(unexpected(other, known));
+                let known = ["image", "requirements"];
+                return Err(unexpected(other, &[&known[..], &OTHERS].concat()));
             }
         }
     }
     let picture = picture.ok_or_else(|| {
         Problem::unprocessable("picture_missing", "the form has no part `image`").field("image")
     })?;
-    let wishes = said.wishes(requirements.unwrap_or_default(), headers)?;
+    let wishes = said.wishes(format.as_deref(), requirements.unwrap_or_default(), headers)?;
     Ok((picture, name, wishes))
 }
 
-/// The problem for a part that appears twice or isn't expected.
-pub fn unexpected(name: Option<&str>, allowed: &str) -> Problem {
-    let name = name.unwrap_or("");
-    Problem::unprocessable(
-        "unexpected_part",
-        format!(
-            "the part `{}` is unknown or appears twice; known parts: {allowed}",
-            short(name)
+/// The problem for a part that isn't expected: its name is none of these, or was there before.
+pub fn unexpected(name: Option<&str>, known: &[&str]) -> Problem {
+    let name = short(name.unwrap_or(""));
+    let detail = match &*name {
+        "image" | "file" => {
+            "the form has several files: send one, or many as a job to /api/ocr/batch".into()
+        }
+        name if known.contains(&name) => format!("the form has the part `{name}` twice"),
+        name => format!(
+            "the part `{name}` is unknown; known parts: {}",
+            known.join(", ")
         ),
-    )
-    .field(short(name))
+    };
+    Problem::unprocessable("unexpected_part", detail).field(name)
 }
 
 /// A name as it is kept.

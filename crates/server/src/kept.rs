@@ -125,6 +125,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// Whether a path with its query was meant to be a link, even if it isn't one any more.
+    pub fn is_meant(path: &str, query: Option<&str>) -> bool {
+        path.starts_with("/v1/files/") && query.is_some_and(|query| query.contains("signature="))
+    }
+
     /// The link that a path with its query is, if it is one.
     pub fn of(path: &str, query: Option<&str>) -> Option<Self> {
         let id = path.strip_prefix("/v1/files/")?.strip_suffix("/content")?;
@@ -202,6 +207,13 @@ pub fn none() -> Problem {
     )
 }
 
+/// The problem of a link that isn't good.
+pub fn bad_link(status: StatusCode) -> Problem {
+    let detail = "the link to the file is incomplete, was altered or has expired, or the file was deleted: request a new one, \
+                  or upload the file again";
+    Problem::new(status, "link_invalid", detail)
+}
+
 /// What is in one of the owner's files.
 ///
 /// # Errors
@@ -257,6 +269,8 @@ mod tests {
             Link::of_url(&format!("https://a.example/ocr{good}?{query}")),
             Some(link)
         );
+        assert!(Link::is_meant(&good, Some("expires=99&signature=ab")));
+        assert!(!Link::is_meant(&good, None));
         for (path, query) in [
             (&good[..], None),
             (&good, Some("")),

@@ -53,6 +53,7 @@ pub mod telemetry;
 pub mod usual;
 pub mod webhook_secret;
 pub mod webhooks;
+pub mod wishes;
 
 pub use config::Config;
 pub use serve::{ServeError, database, serve};

@@ -89,7 +89,7 @@ pub async fn read(
     read_for(app, order, deadline, ear).await
 }
 
-/// The same page by page: `pages` hears of each as it is read, and pages that alone can't be read are left blank.
+/// The same page by page: `pages` hears of each as it is read or lost.
 ///
 /// # Errors
 /// As for [`read`]; it may come after pages that were read.

@@ -144,6 +144,11 @@ impl Form {
         self.media_type == LINES
     }
 
+    /// Whether it says of a page why that can't be read.
+    pub fn tells_errors(self) -> bool {
+        self.name == "json" || self.is_lines()
+    }
+
     /// Whether it is made of the file, too.
     pub fn is_pdf(self) -> bool {
         self.name == "pdf"

@@ -40,9 +40,7 @@ pub enum ImagingError {
         detail: String,
     },
     /// The file exceeds [`Limits::max_bytes`](super::Limits::max_bytes).
-    #[error(
-        "the file has {bytes} bytes, more than the limit of {limit}: send a smaller file or raise the limit"
-    )]
+    #[error("the file has {bytes} bytes, more than the limit of {limit}: send a smaller file")]
     TooLarge {
         /// Size of the file, bytes.
         bytes: usize,
@@ -51,7 +49,7 @@ pub enum ImagingError {
     },
     /// A page exceeds [`Limits::max_pixels`](super::Limits::max_pixels).
     #[error(
-        "the picture has {width} × {height} pixels, more than the limit of {limit}: scale it down or raise the limit"
+        "the picture has {width} × {height} pixels, more than the limit of {limit}: scale it down"
     )]
     TooManyPixels {
         /// px
@@ -62,7 +60,7 @@ pub enum ImagingError {
         limit: u64,
     },
     /// The file exceeds [`Limits::max_pages`](super::Limits::max_pages).
-    #[error("the file has more than {limit} pages: split it or raise the limit")]
+    #[error("the file has more than {limit} pages: choose some of them, or split it")]
     TooManyPages {
         /// The limit in force.
         limit: usize,
@@ -80,7 +78,7 @@ pub enum ImagingError {
         bytes: usize,
     },
     /// Decoding would exceed [`Limits::max_memory`](super::Limits::max_memory), or what the machine has.
-    #[error("decoding needs more memory{} than the limit allows: send fewer or smaller pages, or raise the limit", in_bytes(*needed))]
+    #[error("decoding needs more memory{} than the limit allows: send fewer or smaller pages", in_bytes(*needed))]
     OutOfMemory {
         /// Bytes, estimated from the header; unknown if the decoder noticed first.
         needed: Option<u64>,
@@ -92,7 +90,7 @@ pub enum ImagingError {
         given: bool,
     },
     /// Drawing a page takes more steps or time than allowed.
-    #[error("{what}: print or scan the page again, or raise the limit")]
+    #[error("{what}: print or scan the page again")]
     TooComplex {
         /// What there is too much of.
         what: String,

@@ -72,7 +72,7 @@ def _file(path: "Any", limit: int) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise ImageError(
-                "too_large", f"the file has {size} bytes, more than the limit of {limit}: send a smaller file or raise the limit"
+                "too_large", f"the file has {size} bytes, more than the limit of {limit}: raise it with the option max_bytes"
             )
         return file.read(limit + 1)
 

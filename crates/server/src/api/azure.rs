@@ -50,6 +50,7 @@ const GRACE: i64 = 60_000;
 
 /// What is wanted of an analysis.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Wanted {
     /// Any version; all are answered as 2024-11-30.
@@ -411,6 +412,7 @@ pub struct AnalyzeError {
 
 /// Which version of the interface is spoken.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Version {
     /// Any version; all are answered as 2024-11-30.

@@ -23,7 +23,7 @@ use crate::api::recognize::wanted;
 use crate::app::App;
 use crate::auth::{Caller, now};
 use crate::body::Memory;
-use crate::document::PageOptions;
+use crate::document::{PageOptions, TextLayer};
 use crate::export;
 use crate::json::{self, Address, JsonRequirements, List, Text};
 use crate::kept::{self, UPLOAD};
@@ -31,6 +31,7 @@ use crate::pool::Stop;
 use crate::problem::Problem;
 use crate::reading::{self, Order};
 use crate::store::Scope;
+use crate::wishes::Said;
 use crate::{fetch, input};
 
 /// Most documents of a message.
@@ -68,6 +69,16 @@ pub struct ChatRequest<'a> {
     /// The requirements, an extension of this server.
     #[schema(value_type = Option<crate::api::schema::Requirements>)]
     requirements: Option<JsonRequirements>,
+    /// Which pages of each document with several, such as `1-3,7,10-`; an extension, too.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
+    pages: Option<Text<'a>>,
+    /// The password of encrypted PDFs; an extension, too.
+    #[schema(value_type = Option<String>)]
+    password: Option<Text<'a>>,
+    /// When to use the text that a PDF contains; an extension, too.
+    #[schema(value_type = Option<TextLayer>)]
+    text_layer: Option<Text<'a>>,
 }
 
 /// How an answer comes in pieces.
@@ -356,6 +367,11 @@ pub async fn complete(
         let detail = format!("a message may have at most {DOCUMENTS} documents");
         return Err(Problem::unprocessable("too_many_documents", detail).field("messages"));
     }
+    let said = Said::of([request.pages, request.password, request.text_layer]);
+    let options = PageOptions {
+        structure: true,
+        ..said.options(&requirements)?
+    };
     let deadline = reading::deadline(&app, wanted);
     let form = export::named("md")?;
     let (mut texts, mut pages) = (Vec::new(), 0);
@@ -367,10 +383,7 @@ pub async fn complete(
             picture,
             name: name.clone(),
             requirements: requirements.clone(),
-            options: PageOptions {
-                structure: true,
-                ..PageOptions::default()
-            },
+            options: options.clone(),
             owner: caller.owner.clone(),
         };
         let answer = reading::read(&app, order, deadline, None).await?;

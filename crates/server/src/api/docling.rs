@@ -8,6 +8,7 @@ use axum::extract::{Extension, Request, State};
 use bytes::Bytes;
 use maoocr_engine::plan::Requirements;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::api::recognize::wanted;
@@ -56,15 +57,28 @@ pub struct ConvertForm {
 pub struct Converted {
     /// It, in the forms that were asked for.
     document: ConvertedDocument,
-    /// `success`
+    /// `success`, or `partial_success` if some pages could not be read.
     #[schema(value_type = String)]
     status: &'static str,
-    /// None: a document with an error is a problem.
-    errors: Vec<String>,
+    /// The pages that could not be read.
+    errors: Vec<ConvertError>,
     /// Seconds.
     processing_time: f64,
     /// None.
     timings: Timings,
+}
+
+/// Why a page is missing.
+#[derive(Serialize, ToSchema)]
+pub struct ConvertError {
+    /// `document_backend`
+    #[schema(value_type = String)]
+    component_type: &'static str,
+    /// `maoocr`
+    #[schema(value_type = String)]
+    module_name: &'static str,
+    /// Which page, and why.
+    error_message: String,
 }
 
 /// None are taken.
@@ -143,6 +157,7 @@ pub async fn convert(
                 false => TextLayer::Auto,
             },
             structure: true,
+            partial: true,
             ..PageOptions::default()
         },
         owner: caller.owner.clone(),
@@ -164,13 +179,30 @@ pub async fn convert(
         filename: name.clone(),
         ..ConvertedDocument::default()
     };
+    let errors = lost(&answer);
     Ok(Json(Converted {
         document,
-        status: "success",
-        errors: Vec::new(),
+        status: if errors.is_empty() {
+            "success"
+        } else {
+            "partial_success"
+        },
+        errors,
         processing_time: started.elapsed().as_secs_f64(),
         timings: Timings {},
     }))
+}
+
+/// The pages of an answer that could not be read.
+fn lost(answer: &Value) -> Vec<ConvertError> {
+    let pages = answer["pages"].as_array().into_iter().flatten();
+    let lost = pages.filter_map(|page| page["error"]["detail"].as_str());
+    lost.map(|why| ConvertError {
+        component_type: "document_backend",
+        module_name: "maoocr",
+        error_message: why.into(),
+    })
+    .collect()
 }
 
 /// Pages are chosen by another name here.

@@ -191,8 +191,8 @@ pub async fn upload(
             "expiry" if expiry.is_none() => &mut expiry,
             "visibility" if visibility.is_none() => &mut visibility,
             _ => {
-                let known = "file, purpose, expiry, visibility";
-                return Err(input::unexpected(Some(&name), known));
+                let known = ["file", "purpose", "expiry", "visibility"];
+                return Err(input::unexpected(Some(&name), &known));
             }
         };
         let bytes = input::short_text(&app, &mut form, &name, SHORT).await?;

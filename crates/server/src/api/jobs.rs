@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use maoocr_engine::imaging::ImagingError;
 use maoocr_engine::plan::Requirements;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -18,12 +18,16 @@ use crate::api::schema;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::body::{BodyError, Incoming, announced};
+use crate::document::{PageOptions, TextLayer};
 use crate::json::{self, JsonRequirements, List, Text};
 use crate::problem::Problem;
 use crate::reading::Order;
 use crate::store::{Created, ItemKey, Job, NewJob, Scope, State as JobState, Waiting};
+use crate::wishes::Said;
 use crate::{input, multipart, webhooks};
 
+/// Parts of a form that come before the pictures.
+const EARLY: [&str; 5] = ["requirements", "webhook", "pages", "password", "text_layer"];
 /// Longest idempotency key, characters.
 const KEY: usize = 200;
 
@@ -37,6 +41,15 @@ pub struct JobForm {
     /// Whom to tell when the job is over. It must come before the pictures.
     #[schema(required = false)]
     webhook: Option<String>,
+    /// Which pages of each file with several, such as `1-3,7,10-`. Like the next two, it must come before the pictures.
+    #[schema(required = false)]
+    pages: Option<String>,
+    /// The password of encrypted PDFs.
+    #[schema(required = false)]
+    password: Option<String>,
+    /// When to use the text that a PDF contains.
+    #[schema(required = false)]
+    text_layer: Option<TextLayer>,
     /// The files, one part per picture.
     #[schema(value_type = Vec<String>, format = Binary)]
     image: Vec<Vec<u8>>,
@@ -57,9 +70,18 @@ pub struct JsonJob<'a> {
     /// Whom to tell when the job is over.
     #[schema(value_type = Option<String>)]
     webhook: Option<Text<'a>>,
+    /// Which pages of each file with several, such as `1-3,7,10-`.
+    #[schema(value_type = Option<String>)]
+    pages: Option<Text<'a>>,
+    /// The password of encrypted PDFs.
+    #[schema(value_type = Option<String>)]
+    password: Option<Text<'a>>,
+    /// When to use the text that a PDF contains.
+    #[schema(value_type = Option<TextLayer>)]
+    text_layer: Option<Text<'a>>,
 }
 
-/// A picture of a job.
+/// A picture of a job. What it says of pages holds for it instead of what the job says.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JsonJobPicture<'a> {
@@ -70,6 +92,15 @@ pub struct JsonJobPicture<'a> {
     /// A name for it.
     #[schema(value_type = Option<String>)]
     name: Option<Text<'a>>,
+    /// Which of its pages.
+    #[schema(value_type = Option<String>)]
+    pages: Option<Text<'a>>,
+    /// The password of an encrypted PDF.
+    #[schema(value_type = Option<String>)]
+    password: Option<Text<'a>>,
+    /// When to use the text that a PDF contains.
+    #[schema(value_type = Option<TextLayer>)]
+    text_layer: Option<Text<'a>>,
 }
 
 /// Read many pictures
@@ -151,9 +182,8 @@ pub async fn of_file(
     let mut intake = Intake::new(app, caller, None);
     let added = match intake.open(&order.requirements).await {
         Ok(()) => {
-            let options = order.options.to_json();
             intake
-                .add(&order.name, Some(&options), &order.picture)
+                .add(&order.name, &order.options, &order.picture)
                 .await
         }
         ended => ended,
@@ -264,7 +294,7 @@ impl Intake {
     async fn add(
         &mut self,
         name: &str,
-        options: Option<&Value>,
+        options: &PageOptions,
         picture: &[u8],
     ) -> Result<(), Ended> {
         let Some(job) = self.job else {
@@ -302,7 +332,8 @@ impl Intake {
         let item = ItemKey::file(job, self.total);
         let name = input::short(name);
         let store = &self.app.store;
-        store.add_item(item, &name, options, picture).await?;
+        let options = options.to_json();
+        store.add_item(item, &name, Some(&options), picture).await?;
         self.total += 1;
         Ok(())
     }
@@ -350,7 +381,8 @@ async fn receive_form(intake: &mut Intake, request: Request) -> Result<(), Ended
     };
     let incoming = Incoming::new(&app.config, body, limit, app.config.batch_upload_timeout);
     let mut form = multipart::Form::new(&head.headers, incoming)?;
-    let mut requirements = None;
+    let (mut requirements, mut said) = (None, Said::default());
+    let mut options = PageOptions::default();
     while let Some(part) = form.next().await.map_err(large)? {
         match part.name.as_deref() {
             Some("requirements") if requirements.is_none() && intake.job.is_none() => {
@@ -363,26 +395,37 @@ async fn receive_form(intake: &mut Intake, request: Request) -> Result<(), Ended
                 webhooks::accept(&app, &url)?;
                 intake.webhook = Some(url);
             }
-            Some(name @ ("requirements" | "webhook"))
-                if intake.job.is_some() && (name == "webhook" || requirements.is_none()) =>
+            Some(name)
+                if intake.job.is_none()
+                    && said.field(name).is_some_and(|field| field.is_none()) =>
             {
+                let text = input::text_part(&app, &mut form, name).await?;
+                if let Some(field) = said.field(name) {
+                    *field = Some(text);
+                }
+            }
+            Some(name) if intake.job.is_some() && EARLY.contains(&name) => {
                 let detail = format!("`{name}` must come before the first picture");
                 let problem = Problem::unprocessable("unexpected_part", detail);
                 return Err(problem.field(name).into());
             }
             Some("image" | "images" | "file") => {
                 if intake.job.is_none() {
-                    intake
-                        .open(&requirements.clone().unwrap_or_default())
-                        .await?;
+                    let requirements = requirements.clone().unwrap_or_default();
+                    options = said.clone().options(&requirements)?;
+                    intake.open(&requirements).await?;
                 }
                 let name = part.file_name.unwrap_or_default();
                 // One picture at a time is held in memory.
                 let mut memory = app.memory();
                 let picture = form.data(app.config.file_bytes(), &mut memory).await;
-                intake.add(&name, None, &picture.map_err(large)?).await?;
+                intake
+                    .add(&name, &options, &picture.map_err(large)?)
+                    .await?;
             }
-            other => return Err(input::unexpected(other, "requirements, webhook, image").into()),
+            other => {
+                return Err(input::unexpected(other, &[&EARLY[..], &["image"]].concat()).into());
+            }
         }
     }
     Ok(())
@@ -418,12 +461,17 @@ async fn receive_json(intake: &mut Intake, request: Request) -> Result<(), Ended
         webhooks::accept(&app, &url.0)?;
         intake.webhook = Some(url.0.into_owned());
     }
+    let said = Said::of([job.pages, job.password, job.text_layer]);
+    // What is wrong for all is wrong before the first.
+    said.clone().options(&requirements)?;
     intake.open(&requirements).await?;
     for picture in job.images.0 {
+        let own = Said::of([picture.pages, picture.password, picture.text_layer]);
+        let options = own.or(&said).options(&requirements)?;
         memory.hold(body.len() + picture.image_base64.0.len() / 4 * 3)?;
         let bytes = input::decode(&app, &picture.image_base64.0)?;
         intake
-            .add(&picture.name.unwrap_or_default().0, None, &bytes)
+            .add(&picture.name.unwrap_or_default().0, &options, &bytes)
             .await?;
     }
     Ok(())

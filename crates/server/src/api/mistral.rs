@@ -324,10 +324,7 @@ async fn linked(app: &App, address: &str, memory: &mut Memory) -> Result<Bytes, 
     };
     match link.owner(app).await? {
         Some(owner) => kept::bytes(app, &owner, UPLOAD, link.id()).await,
-        None => {
-            let detail = "the link to the file is invalid or has expired: request a new one, or upload the file again";
-            Err(Problem::unprocessable("link_invalid", detail).field("document"))
-        }
+        None => Err(kept::bad_link(StatusCode::UNPROCESSABLE_ENTITY).field("document")),
     }
 }
 

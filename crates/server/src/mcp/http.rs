@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
+use rmcp::model::ClientJsonRpcMessage;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::json;
 use tokio::sync::Mutex;
 use tower::ServiceExt;
 
@@ -48,6 +51,9 @@ async fn answer(State(app): State<Arc<App>>, request: Request) -> Result<Respons
                     detail,
                 ));
             }
+            if let Some(refused) = malformed(&body) {
+                return Ok(refused);
+            }
             // Its text is there a second time once it is parsed.
             memory.hold(2 * body.len())?;
             head.extensions.insert(Held(Arc::new(Mutex::new(memory))));
@@ -75,6 +81,20 @@ async fn answer(State(app): State<Arc<App>>, request: Request) -> Result<Respons
 /// Keeps a share of the memory for as long as the request is known.
 #[derive(Clone)]
 struct Held(#[allow(dead_code)] Arc<Mutex<Memory>>);
+
+/// Why a body is no message of the protocol: its library would answer that in plain text.
+fn malformed(body: &[u8]) -> Option<Response> {
+    // Codes of JSON-RPC 2.0, section 5.1.
+    let (code, why) = match serde_json::from_slice::<ClientJsonRpcMessage>(body) {
+        Ok(_) => return None,
+        Err(error) if error.is_data() => {
+            (-32600, format!("not a message of the protocol: {error}"))
+        }
+        Err(error) => (-32700, format!("not JSON: {error}")),
+    };
+    let error = json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": why}});
+    Some((StatusCode::BAD_REQUEST, Json(error)).into_response())
+}
 
 /// Whether JSON has few values, counted by what separates them; whether it is JSON is not asked.
 fn is_small(json: &[u8]) -> bool {

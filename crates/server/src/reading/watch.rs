@@ -143,9 +143,9 @@ impl Reader for Watch {
         }
     }
 
-    fn lost(&mut self, error: &PageError, done: usize, of: usize) -> bool {
+    fn lost(&mut self, error: &PageError, done: usize, of: usize) {
         let (Ear::Pages(events), Some(index)) = (&self.ear, error.index) else {
-            return false;
+            return;
         };
         let problem = error.clone().into();
         let _ = events.send(PageEvent::Lost {
@@ -154,6 +154,5 @@ impl Reader for Watch {
             done,
             of,
         });
-        true
     }
 }
