@@ -416,7 +416,7 @@ fn spoilt(error: PageError, of: usize) -> ReadError {
         return error.into();
     }
     let problem = Problem::from(error);
-    let detail = format!("{}; choose the other pages with `pages`", problem.detail);
+    let detail = format!("{}, or choose the other pages with `pages`", problem.detail);
     ReadError::Choice(Problem { detail, ..problem }.field("pages"))
 }
 

@@ -25,12 +25,7 @@ const ELEMENTS: usize = 10_000;
 /// # Errors
 /// A problem that says where parsing failed.
 pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    // Types would take a list for the values of their fields in order.
-    if body.trim_ascii_start().starts_with(b"[") {
-        let detail = "the body must be a JSON object, not a list";
-        return Err(Problem::unprocessable("invalid_json", detail));
-    }
-    value(body)
+    value::<Object<T>>(body).map(|object| object.0)
 }
 
 fn value<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
@@ -43,6 +38,28 @@ fn value<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
             Problem::bad_request("invalid_json", format!("the body is not JSON: {why}"))
         }
     })
+}
+
+/// A JSON object. Types alone would take a list, too, for the values of their fields in order.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
+impl<'a, T: Deserialize<'a>> Deserialize<'a> for Object<T> {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'a, T: Deserialize<'a>> Visitor<'a> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        from.deserialize_map(Fields(PhantomData)).map(Self)
+    }
 }
 
 /// Text that stays in the body unless it has escapes.
@@ -209,9 +226,9 @@ mod tests {
 
     #[test]
     fn text_stays_in_the_body() {
-        let text: Text = parse(b"\"abc\"").unwrap();
+        let text: Text = value(b"\"abc\"").unwrap();
         assert!(matches!(text.0, Cow::Borrowed("abc")));
-        let text: Text = parse(b"\"a\\u0062\"").unwrap();
+        let text: Text = value(b"\"a\\u0062\"").unwrap();
         assert_eq!(text.0, "ab");
     }
 
@@ -223,6 +240,28 @@ mod tests {
         assert_eq!(chosen("[]").unwrap(), [0; 0]);
         for wrong in ["\"\"", "\"a\"", "\"3-1\"", "\"1-\"", "[-1]", "3", "null"] {
             assert_eq!(chosen(wrong).unwrap_err().code, "invalid_json", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Inner {
+            a: u8,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        struct Outer {
+            inner: Object<Inner>,
+        }
+        let outer: Outer = parse(b"{\"inner\": {\"a\": 1}}").unwrap();
+        assert_eq!(outer.inner.0.a, 1);
+        for wrong in [&b"[{\"a\": 1}]"[..], b"{\"inner\": [1]}", b"{\"inner\": 1}"] {
+            let problem = parse::<Outer>(wrong).unwrap_err();
+            assert_eq!(
+                (problem.status.as_u16(), problem.code),
+                (422, "invalid_json")
+            );
+            assert!(problem.detail.contains("expected an object"), "{problem:?}");
         }
     }
 

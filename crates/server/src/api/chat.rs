@@ -25,7 +25,7 @@ use crate::auth::{Caller, now};
 use crate::body::Memory;
 use crate::document::{PageOptions, TextLayer};
 use crate::export;
-use crate::json::{self, Address, JsonRequirements, List, Text};
+use crate::json::{self, Address, JsonRequirements, List, Object, Text};
 use crate::kept::{self, UPLOAD};
 use crate::pool::Stop;
 use crate::problem::Problem;
@@ -55,17 +55,18 @@ pub struct ChatRequest<'a> {
     model: Option<Text<'a>>,
     /// The messages.
     #[schema(value_type = Vec<ChatMessage>)]
-    messages: List<JsonMessage<'a>>,
+    messages: List<Object<JsonMessage<'a>>>,
     /// Whether the answer comes in pieces, as server-sent events.
     stream: Option<bool>,
     /// How it does.
-    stream_options: Option<StreamOptions>,
+    #[schema(value_type = Option<StreamOptions>)]
+    stream_options: Option<Object<StreamOptions>>,
     /// Answers to give: 1.
     #[schema(minimum = 1, maximum = 1)]
     n: Option<u32>,
     /// Must ask for text, if for anything.
     #[schema(value_type = Option<serde_json::Value>)]
-    response_format: Option<Kind<'a>>,
+    response_format: Option<Object<Kind<'a>>>,
     /// The requirements, an extension of this server.
     #[schema(value_type = Option<crate::api::schema::Requirements>)]
     requirements: Option<JsonRequirements>,
@@ -176,7 +177,7 @@ struct Part<'a> {
     #[serde(default, borrow)]
     image_url: Option<Address<'a, false>>,
     #[serde(default, borrow)]
-    file: Option<JsonFile<'a>>,
+    file: Option<Object<JsonFile<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -214,12 +215,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, from: A) -> Result<Content<'de>, A::Error> {
-                let parts = List::<Part>::deserialize(SeqAccessDeserializer::new(from))?;
-                let documents = parts.0.into_iter().filter_map(|part| {
+                let parts = List::<Object<Part>>::deserialize(SeqAccessDeserializer::new(from))?;
+                let documents = parts.0.into_iter().filter_map(|Object(part)| {
                     let kind = part.r#type.as_ref().map_or("", |kind| &*kind.0);
                     match (kind, part.image_url, part.file) {
                         ("image_url", Some(url), _) => Some(Ok(Document::Url(url.0))),
-                        ("file", _, Some(file)) => Some(Ok(Document::File(file))),
+                        ("file", _, Some(file)) => Some(Ok(Document::File(file.0))),
                         ("text" | "refusal", ..) => None,
                         (kind, ..) => {
                             let kind: String = kind.chars().take(64).collect();
@@ -346,7 +347,7 @@ pub async fn complete(
     let format = request
         .response_format
         .as_ref()
-        .and_then(|kind| kind.r#type.as_ref());
+        .and_then(|kind| kind.0.r#type.as_ref());
     if format.is_some_and(|kind| kind.0 != "text") {
         return not_supported(
             "response_format",
@@ -354,11 +355,11 @@ pub async fn complete(
         );
     }
     let requirements = json::requirements(request.requirements.as_ref())?;
-    let user = |message: &&JsonMessage| {
+    let user = |Object(message): &&Object<JsonMessage>| {
         let role = message.role.as_ref().map_or("", |role| &*role.0);
         role == "user" && !message.content.0.is_empty()
     };
-    let Some(message) = request.messages.0.iter().rev().find(user) else {
+    let Some(Object(message)) = request.messages.0.iter().rev().find(user) else {
         let detail = "no user message contains a document: send a picture or PDF as a part of type image_url or file";
         return Err(Problem::unprocessable("document_missing", detail).field("messages"));
     };
@@ -408,7 +409,7 @@ pub async fn complete(
     };
     let told = request
         .stream_options
-        .and_then(|options| options.include_usage);
+        .and_then(|options| options.0.include_usage);
     Ok(match request.stream {
         Some(true) => pieces(model, texts, usage, told == Some(true)),
         _ => whole(model, &texts, usage),
@@ -571,7 +572,7 @@ mod tests {
             let text =
                 format!("{{\"messages\": [{{\"role\": \"user\", \"content\": {content}}}]}}");
             let request = json::parse::<ChatRequest>(text.as_bytes()).map_err(|p| p.detail)?;
-            Ok::<_, String>(format!("{:?}", request.messages.0[0].content.0))
+            Ok::<_, String>(format!("{:?}", request.messages.0[0].0.content.0))
         };
         assert_eq!(parse("\"read\"").unwrap(), "[]");
         assert_eq!(parse("null").unwrap(), "[]");

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::body::{BodyError, Incoming, announced};
 use crate::document::{PageOptions, TextLayer};
-use crate::json::{self, JsonRequirements, List, Text};
+use crate::json::{self, JsonRequirements, List, Object, Text};
 use crate::problem::Problem;
 use crate::reading::Order;
 use crate::store::{Created, ItemKey, Job, NewJob, Scope, State as JobState, Waiting};
@@ -63,7 +63,7 @@ pub struct JsonJob<'a> {
     /// The pictures.
     #[serde(borrow)]
     #[schema(value_type = Vec<JsonJobPicture>)]
-    images: List<JsonJobPicture<'a>>,
+    images: List<Object<JsonJobPicture<'a>>>,
     /// The requirements.
     #[schema(value_type = Option<schema::Requirements>)]
     requirements: Option<JsonRequirements>,
@@ -465,7 +465,7 @@ async fn receive_json(intake: &mut Intake, request: Request) -> Result<(), Ended
     // What is wrong for all is wrong before the first.
     said.clone().options(&requirements)?;
     intake.open(&requirements).await?;
-    for picture in job.images.0 {
+    for Object(picture) in job.images.0 {
         let own = Said::of([picture.pages, picture.password, picture.text_layer]);
         let options = own.or(&said).options(&requirements)?;
         memory.hold(body.len() + picture.image_base64.0.len() / 4 * 3)?;

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::body::Memory;
 use crate::document::{self, PageOptions};
-use crate::json::{self, Address, JsonRequirements, Positions, Text};
+use crate::json::{self, Address, JsonRequirements, Object, Positions, Text};
 use crate::kept::{self, Link, UPLOAD};
 use crate::pool::Stop;
 use crate::problem::Problem;
@@ -46,7 +46,7 @@ pub struct OcrRequest<'a> {
     _id: Option<Text<'a>>,
     /// The document.
     #[schema(value_type = OcrDocument)]
-    document: JsonDocument<'a>,
+    document: Object<JsonDocument<'a>>,
     /// Positions of the pages to read, from 0: a list, or text such as `0,2-4`. All of them by default.
     #[schema(value_type = Option<OcrPositions>)]
     pages: Option<Positions>,
@@ -283,7 +283,7 @@ async fn receive(app: &Arc<App>, caller: &Caller, request: Request) -> Result<Re
         return Err(Problem::unprocessable("not_supported", detail).field(field));
     }
     let requirements = json::requirements(request.requirements.as_ref())?;
-    let place = place(&request.document)?;
+    let place = place(&request.document.0)?;
     let picture = match place {
         Place::Upload(id) => kept::bytes(app, &caller.owner, UPLOAD, id).await?,
         Place::Url(address) if address.starts_with("data:") => {
@@ -296,7 +296,7 @@ async fn receive(app: &Arc<App>, caller: &Caller, request: Request) -> Result<Re
     let short = |text: Option<Text>| text.map(|text| input::short(&text.0));
     Ok(Received {
         picture,
-        name: short(request.document.document_name).unwrap_or_default(),
+        name: short(request.document.0.document_name).unwrap_or_default(),
         memory,
         model: short(request.model).unwrap_or("maoocr".into()),
         pages: request.pages.map(|pages| pages.0),
