@@ -22,7 +22,7 @@ export default ts.config(
   },
   { files: ["**/*.svelte", "**/*.svelte.ts"], languageOptions: { parserOptions: { parser: ts.parser } } },
   {
-    files: ["**/*.mjs", "app/build/**", "app/vite.config.ts", "*.js"],
+    files: ["**/*.mjs", "app/build/**", "app/vite.config.ts", "app/vitest.config.ts", "*.js"],
     languageOptions: { globals: globals.node },
     rules: { "no-console": "off" },
   },

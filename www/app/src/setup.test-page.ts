@@ -1,0 +1,3 @@
+// What every component finds on the page of the app.
+
+import "./app.css";
