@@ -9,18 +9,8 @@ import { pdfOf, sample } from "./samples.mjs";
 import { serve } from "./serve.mjs";
 import { movingPicture } from "./video.mjs";
 
-const out = resolve(process.argv[2] ?? join(import.meta.dirname, "../../../docs/screens"));
-mkdirSync(out, { recursive: true });
-
-const server = await serve();
-const helper = await launch();
-const video = await movingPicture(helper, sample("receipt.jpg"));
-await helper.close();
-const browser = await launch(
-  "--use-fake-device-for-media-stream",
-  "--use-fake-ui-for-media-stream",
-  `--use-file-for-fake-video-capture=${video}`,
-);
+/** Where they are kept. */
+export const KEPT = resolve(import.meta.dirname, "../../../docs/screens");
 
 const PHONE = { hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
 const DEVICES = {
@@ -38,17 +28,17 @@ const phone = () => {
 
 const go = (page, hash) => page.evaluate((to) => (location.hash = to), hash);
 
-async function visit(device, colorScheme, locale, work) {
+async function visit({ browser, server, out }, device, colorScheme, locale, work) {
   const context = { ...DEVICES[device], colorScheme, locale, permissions: ["camera"] };
   const opened = await open(browser, server.url, { context, ...(device !== "desktop" && { init: phone }) });
   const { page, faults } = opened;
-  page.setDefaultTimeout(600_000);
+  page.setDefaultTimeout(120_000);
   const suffix = locale.startsWith("zh") ? `-${locale}` : "";
   const shot = async (name) => {
-    // Notices are of their moment.
-    for (const close of await page.locator(".notice .close").all()) await close.click().catch(() => undefined);
     await page.waitForTimeout(400);
     const path = join(out, `${name}-${device}-${colorScheme}${suffix}.jpg`);
+    // Notices are of their moment.
+    await page.evaluate(() => (document.querySelector(".notices").style.visibility = "hidden"));
     await page.screenshot({ path, type: "jpeg", quality: 72, scale: "css" });
   };
   await page.locator("h1").waitFor();
@@ -102,6 +92,8 @@ async function everything(page, shot) {
   await page.locator("li a", { hasText: "bad-crc" }).click();
   await page.getByRole("alert").waitFor();
   await shot("failed");
+  await go(page, "#/queue");
+  await page.getByRole("button", { name: "Clear list" }).click();
   await go(page, "#/");
   await page.locator(".home").waitFor();
   await pick(page, pdf);
@@ -123,35 +115,60 @@ async function everything(page, shot) {
   await go(page, "#/settings");
   await page.locator("summary").waitFor();
   await shot("settings");
+  await live(page, shot);
+}
+
+async function live(page, shot) {
   await go(page, "#/camera");
+  await page.getByText("Live", { exact: true }).click();
   await page.locator(".tracks li").first().waitFor();
   await shot("live");
 }
 
-for (const device of ["phone", "desktop"])
-  for (const colorScheme of ["light", "dark"]) await visit(device, colorScheme, "en-GB", everything);
-for (const locale of ["zh-CN", "zh-TW"]) {
-  for (const device of ["phone", "desktop"]) {
-    await visit(device, "light", locale, async (page, shot) => {
-      await shot("home");
-      await pick(page, sample("chinese.jpg"));
-      await page.locator(".flow textarea").waitFor();
-      await page.waitForFunction(() => document.querySelector(".frame canvas.whole")?.width > 1);
-      await shot("read");
-      await go(page, "#/settings");
-      await page.locator("summary").waitFor();
-      await shot("settings");
-    });
+async function inChinese(page, shot) {
+  await shot("home");
+  await pick(page, sample("chinese.jpg"));
+  await page.locator(".flow textarea").waitFor();
+  await page.waitForFunction(() => document.querySelector(".frame canvas.whole")?.width > 1);
+  await shot("read");
+  await go(page, "#/settings");
+  await page.locator("summary").waitFor();
+  await shot("settings");
+}
+
+async function main(page, shot) {
+  await shot("home");
+  await readReceipt(page, shot);
+  await live(page, shot);
+}
+
+/** Each with its device, its colours, its language and what is done. */
+const VISITS = [
+  ...["phone", "desktop"].flatMap((device) =>
+    ["light", "dark"].map((colours) => [device, colours, "en-GB", everything]),
+  ),
+  ...["zh-CN", "zh-TW"].flatMap((locale) => ["phone", "desktop"].map((device) => [device, "light", locale, inChinese])),
+  ...["small", "sideways"].map((device) => [device, "light", "en-GB", main]),
+];
+
+/** Puts the screens of all visits into a folder, or of those that `which` wants. */
+export async function shoot(out, which = () => true) {
+  mkdirSync(out, { recursive: true });
+  const server = await serve();
+  const helper = await launch();
+  const video = await movingPicture(helper, sample("receipt.jpg"));
+  await helper.close();
+  const browser = await launch(
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    `--use-file-for-fake-video-capture=${video}`,
+  );
+  try {
+    for (const visited of VISITS.filter((each) => which(...each))) await visit({ browser, server, out }, ...visited);
+  } finally {
+    await browser.close();
+    await server.stop();
   }
 }
-for (const device of ["small", "sideways"]) {
-  await visit(device, "light", "en-GB", async (page, shot) => {
-    await shot("home");
-    await readReceipt(page, shot);
-    await go(page, "#/camera");
-    await page.locator(".tracks li").first().waitFor();
-    await shot("live");
-  });
-}
-await browser.close();
-await server.stop();
+
+if (process.argv[1] === import.meta.filename) await shoot(resolve(process.argv[2] ?? KEPT));
