@@ -73,7 +73,7 @@ def test_yaml_is_written_in_one_style():
 
 def test_compose_files_have_the_form():
     files = sorted(DEPLOY.glob("compose*.yaml"))
-    assert len(files) == 5, files
+    assert len(files) == 6, files
     run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", *files)
 
 
@@ -179,6 +179,7 @@ def test_the_servers_options_exist(options):
     used = set(compose()["services"]["server"]["environment"])
     used |= set(raw_compose("compose.earlier.yaml")["services"]["earlier"]["environment"])
     used |= set(raw_compose("compose.webhooks.yaml")["services"]["server"]["environment"])
+    used |= set(raw_compose("compose.vlm.yaml")["services"]["server"]["environment"])
     config = yaml.safe_load((KUBERNETES / "base/configmap.yaml").read_text())
     used |= set(config["data"]) | set(image_environment("cpu")) | set(image_environment("gpu"))
     unit = (DEPLOY / "systemd/maoocr.service").read_text() + (DEPLOY / "systemd/gpu.conf").read_text()
@@ -279,6 +280,31 @@ def test_a_load_balancer_shows_the_interface_and_nothing_else(tmp_path):
     assert open_ports == [[{"protocol": "TCP", "port": "http"}]]
     # Nobody's X-Forwarded-For is believed when nobody stands in front.
     assert "MAOOCR_TRUSTED_PROXIES" not in built["ConfigMap", "maoocr"]["data"]
+
+
+def test_servers_reach_the_vision_model_and_know_its_name(tmp_path, options):
+    built = with_component("vllm", tmp_path)
+    settings = built["ConfigMap", "maoocr"]["data"]
+    assert settings.keys() <= options.keys()
+    pod = built["Deployment", "vllm"]["spec"]["template"]
+    labels = pod["metadata"]["labels"]
+    service = built["Service", "vllm"]["spec"]
+    assert service["selector"].items() <= labels.items()
+    assert settings["MAOOCR_VLM_URL"] == f"http://vllm:{service['ports'][0]['port']}/v1"
+    assert f"--model={settings['MAOOCR_VLM_MODEL']}" in pod["spec"]["containers"][0]["args"]
+    # Out of the servers, and into the model's; no server answers for the other.
+    [out] = [r for r in built["NetworkPolicy", "maoocr"]["spec"]["egress"] if r["ports"][0]["port"] == 8000]
+    assert out["to"][0]["podSelector"]["matchLabels"].items() <= labels.items()
+    servers = built["Deployment", "maoocr"]["spec"]["template"]["metadata"]["labels"]
+    [come] = built["NetworkPolicy", "vllm"]["spec"]["ingress"]
+    assert come["from"][0]["podSelector"]["matchLabels"].items() <= servers.items()
+    assert not built["Service", "maoocr"]["spec"]["selector"].items() <= labels.items()
+    # The same beside Compose.
+    both = raw_compose("compose.vlm.yaml")["services"]
+    name = both["server"]["environment"]["MAOOCR_VLM_MODEL"]
+    assert settings["MAOOCR_VLM_MODEL"] in name and f"--model={name}" in both["vllm"]["command"]
+    assert both["vllm"]["image"] == pod["spec"]["containers"][0]["image"]
+    assert set(both["server"]["networks"]) <= set(both["vllm"]["networks"])
 
 
 def test_there_is_one_autoscaler(tmp_path):

@@ -18,5 +18,6 @@ mod quotas;
 mod recovery;
 mod stand;
 mod telemetry;
+mod vision;
 mod webhooks;
 mod ws;

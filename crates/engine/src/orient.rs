@@ -25,6 +25,16 @@ pub enum Turn {
 }
 
 impl Turn {
+    /// The turn by 90, 180 or 270 degrees; none by any other.
+    pub fn by(degrees: u16) -> Self {
+        match degrees {
+            90 => Self::Right,
+            180 => Self::Half,
+            270 => Self::Left,
+            _ => Self::None,
+        }
+    }
+
     /// 0, 90, 180 or 270.
     pub fn degrees(self) -> u16 {
         match self {

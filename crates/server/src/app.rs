@@ -44,6 +44,7 @@ use crate::pool::Pool;
 use crate::problem::{Problem, Told};
 use crate::store::{Scope, Store};
 use crate::telemetry;
+use crate::vision::Vision;
 use crate::webhooks::Webhooks;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -70,6 +71,8 @@ pub struct App {
     pub keys: Keys,
     /// Fetches pictures by URL, if that is enabled.
     pub fetcher: Option<Fetcher>,
+    /// The vision model elsewhere, if there is one.
+    pub vision: Option<Vision>,
     /// Tells when jobs are over, if that is enabled.
     pub webhooks: Option<Webhooks>,
     /// The metrics.

@@ -10,6 +10,7 @@ use maoocr_engine::imaging::Limits;
 
 use crate::network::Network;
 use crate::store::CONNECTIONS;
+use crate::vision::VisionConfig;
 use crate::webhook_secret::Secret;
 
 /// Options of the server.
@@ -67,6 +68,10 @@ pub struct Config {
     /// Seconds without a sign of life from a replica before others take over its pictures.
     #[arg(long, env = "MAOOCR_LEASE", value_name = "S", default_value = "30", value_parser = seconds)]
     pub lease: Duration,
+
+    /// A vision model that another server runs.
+    #[command(flatten)]
+    pub vision: VisionConfig,
 
     /// Largest picture file, MiB.
     #[arg(long, env = "MAOOCR_MAX_FILE", value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1024))]
@@ -418,6 +423,7 @@ impl Config {
             return error("--file-root-names has no effect alone: set --file-root, too".into());
         }
         self.check_webhooks()?;
+        self.vision.target()?;
         if let Some(web) = &self.web
             && !web.join("index.html").is_file()
         {
@@ -536,7 +542,7 @@ impl Config {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("expected a number of seconds, more than 0 and at most 86400".into()),
@@ -587,6 +593,9 @@ pub(crate) mod tests {
             (&["--webhook-hosts", "a.example"], "--webhook-secret"),
             (&["--webhook-networks", "10.0.0.0/8"], "--webhook-hosts"),
             (&["--webhook-secret", "whsec_short"], "--webhook-secret"),
+            (&["--vlm-url", "http://vllm:8000/v1"], "--vlm-model"),
+            (&["--vlm-model", "m"], "--vlm-url"),
+            (&["--vlm-url", "vllm:8000", "--vlm-model", "m"], "--vlm-url"),
             (&["--web", "/no/such/folder"], "--web"),
             (&["--upload-memory", "8"], "--upload-memory"),
             (&["--edge-secret", "short"], "32"),

@@ -23,6 +23,7 @@ pub use maoocr_engine::answer::document as of_json;
 
 use crate::export;
 use crate::problem::Problem;
+use crate::vision::{Sight, VisionRead};
 
 /// Longest time to open a PDF, and to draw each of its pages, s.
 pub(crate) const PAGE_SECONDS: f64 = 30.0;
@@ -78,6 +79,8 @@ pub struct PageOptions {
     pub single: bool,
     /// Whether a page that can't be read is left blank, with its error, instead of failing the others.
     pub partial: bool,
+    /// Longer side of the picture that is kept of each page for a vision model, px; none is kept by default.
+    pub sight: Option<u32>,
 }
 
 impl PageOptions {
@@ -193,6 +196,10 @@ pub struct ReadPage {
     pub answer: Answer,
     /// With regions, if they were looked for.
     pub text: Option<PageText>,
+    /// The upright page as a JPEG, if a vision model is to read it.
+    pub sight: Option<Vec<u8>>,
+    /// What became of that.
+    pub vision: Option<VisionRead>,
 }
 
 impl ReadPage {
@@ -202,7 +209,11 @@ impl ReadPage {
         let own = self
             .own
             .map(|own| serde_json::to_value(own).unwrap_or(Value::Null));
-        answer::page_json(self.answer, self.text, self.index, own)
+        let mut page = answer::page_json(self.answer, self.text, self.index, own);
+        if let Some(vision) = self.vision {
+            page["vision"] = serde_json::to_value(vision).unwrap_or(Value::Null);
+        }
+        page
     }
 }
 
@@ -389,6 +400,7 @@ async fn one(
         ..StructureOptions::default()
     });
     let index = page.index;
+    let sight = options.sight.and_then(|side| Sight::of(&page.image, side));
     let layer = options.text_layer.into();
     let read = engine.read_document_page(page, layer, structure.as_ref(), plan, watch);
     let read = read.await.map_err(ReadError::Engine)?;
@@ -399,8 +411,14 @@ async fn one(
         Verdict::Poor => LayerState::Poor,
         Verdict::Lies => LayerState::Lies,
     };
+    // Painted text is exact; unseen text is what another program read.
+    let exact = state == LayerState::Sound && read.painted;
+    let sight = sight.filter(|_| !exact);
+    let turn = read.answer.turn;
     Ok(ReadPage {
         index,
+        sight: sight.and_then(|sight| sight.into_jpeg(turn)),
+        vision: None,
         own: pdf.then_some(OwnText {
             state,
             painted: read.painted,

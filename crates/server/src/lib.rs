@@ -51,6 +51,7 @@ pub mod stop;
 pub mod store;
 pub mod telemetry;
 pub mod usual;
+pub mod vision;
 pub mod webhook_secret;
 pub mod webhooks;
 pub mod wishes;

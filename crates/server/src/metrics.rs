@@ -22,6 +22,10 @@ const WORKERS: &str = "maoocr_workers";
 const BACKLOG: &str = "maoocr_jobs_backlog";
 const DATABASE: &str = "maoocr_database_up";
 const BATCH: &str = "maoocr_batch_size";
+const VISION: &str = "maoocr_vision_total";
+const VISION_SECONDS: &str = "maoocr_vision_seconds";
+const VISION_TOKENS: &str = "maoocr_vision_tokens_total";
+const VISION_UP: &str = "maoocr_vision_up";
 const CACHE: &str = "maoocr_cache_total";
 const WEBHOOKS: &str = "maoocr_webhooks_total";
 const CONNECTIONS: &str = "maoocr_websockets";
@@ -63,6 +67,20 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_gauge!(BACKLOG, "Waiting pictures of jobs, across all replicas");
     describe_gauge!(DATABASE, "Whether the database responds");
     describe_histogram!(BATCH, "Lines recognised per run on a batching device");
+    describe_counter!(
+        VISION,
+        "Pages that a vision model was to read: read, or why they were read without it"
+    );
+    describe_histogram!(
+        VISION_SECONDS,
+        Unit::Seconds,
+        "Time per page that was spent on the vision model"
+    );
+    describe_counter!(
+        VISION_TOKENS,
+        "Tokens of the vision model: prompt, completion"
+    );
+    describe_gauge!(VISION_UP, "Whether the vision model is asked");
     describe_counter!(CACHE, "Lookups in the result cache: hit, miss");
     describe_counter!(
         WEBHOOKS,
@@ -127,6 +145,23 @@ pub fn pages<'a>(pages: impl Iterator<Item = &'a Answer>) {
 /// Counts a lookup in the result cache.
 pub fn cache(hit: bool) {
     counter!(CACHE, "result" => if hit { "hit" } else { "miss" }).increment(1);
+}
+
+/// Counts a page that a vision model was to read.
+pub fn vision(outcome: &'static str, seconds: f64) {
+    counter!(VISION, "outcome" => outcome).increment(1);
+    histogram!(VISION_SECONDS).record(seconds);
+}
+
+/// Counts tokens of a vision model.
+pub fn vision_tokens(prompt: u64, completion: u64) {
+    counter!(VISION_TOKENS, "kind" => "prompt").increment(prompt);
+    counter!(VISION_TOKENS, "kind" => "completion").increment(completion);
+}
+
+/// Records whether the vision model is asked.
+pub fn vision_works(works: bool) {
+    gauge!(VISION_UP).set(f64::from(u8::from(works)));
 }
 
 /// Counts a try to tell of a job's end.

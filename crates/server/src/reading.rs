@@ -27,6 +27,7 @@ use crate::models::LoadError;
 use crate::pool::{Done, Lane, Refused, Stop};
 use crate::problem::Problem;
 use crate::store::NewEntry;
+use crate::vision::Vision;
 
 pub use self::background::{
     Begin, Found, open_in_background, read_in_background, read_page_in_background,
@@ -110,7 +111,7 @@ async fn read_for(
 ) -> Result<Answer, Problem> {
     let stop = Stop::at(Some(deadline));
     let _waiting = stop.when_dropped();
-    let plan = app.models.plan(&order.requirements)?;
+    let plan = plan(app, &order.requirements)?;
     let key = key(
         app,
         (FileId::of(&order.picture), &order.options),
@@ -126,25 +127,67 @@ async fn read_for(
         return Ok(answer);
     }
     let id = Uuid::now_v7();
+    // Pages are told of once they are what they will be.
+    let (ear, late) = match ear {
+        Ear::Pages(_) if plan.vision.is_some() => (Ear::Nobody, Some(ear)),
+        ear => (ear, None),
+    };
     let watch = Watch {
         stop: stop.clone(),
         id,
         ear,
     };
-    let (picture, options) = (order.picture.clone(), order.options.clone());
-    let file = run(app, Lane::Interactive, stop, None, move |app| {
+    let picture = order.picture.clone();
+    let options = with_sight(app, &plan, &order.options);
+    let mut file = run(app, Lane::Interactive, stop.clone(), None, move |app| {
         let most = app.config.max_pages_at_once;
         whole(app, (&picture, &options), &plan, most, watch)
     })
     .await?;
     auth::count_pages(app, file.pages.len()).await;
+    let seen = look(app, &mut file.pages, &stop).await;
     let whole = file.lost.is_empty();
+    let lost: Vec<_> = file
+        .lost
+        .iter()
+        .filter_map(|e| Some((e.index?, e.clone().into())))
+        .collect();
     let answer = fresh(id, file);
-    if whole {
+    if let Some(ear) = late {
+        ear.hear_late(&answer.pages, lost);
+    }
+    if whole && seen {
         keep(app, key.as_ref(), &answer.pages).await;
     }
     remember(app, &order, &answer).await;
     Ok(answer)
+}
+
+/// Chooses the models: those installed, and the vision model for what is worth it.
+fn plan(app: &App, requirements: &Requirements) -> Result<Plan, Problem> {
+    let mut plan = app.models.plan(requirements)?;
+    if let Some(vision) = &app.vision {
+        plan.offer_vision(requirements, vision.model());
+    }
+    Ok(plan)
+}
+
+/// The options with which pages are read for a plan.
+fn with_sight(app: &App, plan: &Plan, options: &PageOptions) -> PageOptions {
+    let vision = app.vision.as_ref().filter(|_| plan.vision.is_some());
+    PageOptions {
+        sight: vision.map(Vision::side),
+        ..options.clone()
+    }
+}
+
+/// Has the vision model read the pages that it was planned for, away from the threads that read. Whether it read all of
+/// them: answers without it are not what the cache is to keep.
+async fn look(app: &App, pages: &mut [ReadPage], stop: &Stop) -> bool {
+    match &app.vision {
+        Some(vision) => vision.read(pages, stop.left()).await,
+        None => true,
+    }
 }
 
 /// What work of the pool yields, with the millions of pixels read, if it teaches how long that takes.
@@ -319,6 +362,9 @@ fn key(
     hash.update(options.fingerprint(file.pdf));
     hash.update(serde_json::to_vec(plan).unwrap_or_default());
     hash.update(app.models.fingerprint(plan));
+    if let (Some(vision), Some(_)) = (&app.vision, &plan.vision) {
+        hash.update(vision.fingerprint());
+    }
     hash.update(env!("CARGO_PKG_VERSION"));
     let mut key: [u8; 32] = hash.finalize().into();
     if shared {

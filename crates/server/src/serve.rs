@@ -25,6 +25,7 @@ use crate::models::Models;
 use crate::pool::Pool;
 use crate::store::{self, StoreError};
 use crate::telemetry::{self, TelemetryError};
+use crate::vision::Vision;
 use crate::webhooks::Webhooks;
 use crate::{cache, listen, metrics, retention, webhooks};
 
@@ -46,8 +47,8 @@ pub enum ServeError {
     /// The Redis URL is invalid.
     #[error("--redis-url: {0}")]
     Cache(String),
-    /// The client for `image_url` or webhooks can't be created.
-    #[error("--url-hosts, --webhook-hosts: {0}")]
+    /// The client for `image_url`, webhooks or the vision model can't be created.
+    #[error("--url-hosts, --webhook-hosts, --vlm-url: {0}")]
     Fetcher(#[from] reqwest::Error),
     /// The metrics recorder can't be installed.
     #[error("can't start the metrics: {0}")]
@@ -185,6 +186,7 @@ pub(crate) async fn make(config: Config, files: Files) -> Result<App, ServeError
         limiter,
         keys: Keys::new(&config),
         fetcher: Fetcher::new(&config.url_hosts)?,
+        vision: Vision::new(&config.vision)?,
         webhooks: Webhooks::new(&config)?,
         recorder,
         work: Notify::new(),
@@ -213,6 +215,12 @@ fn print_settings(config: &Config, address: SocketAddr, app: &App) {
         shared = config.redis_url.is_some(),
         "starting"
     );
+    if let Some(vision) = &app.vision {
+        tracing::info!(
+            model = vision.model(),
+            "a vision model reads what asks for high accuracy and complex layout"
+        );
+    }
     if config.needs_keys() && !app.keys.any_fixed() {
         tracing::info!("callers need a key: create one with `maoocr keys create`");
     }

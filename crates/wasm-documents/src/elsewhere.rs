@@ -77,6 +77,7 @@ impl Elsewhere {
             line_orientation: None,
             script_recognisers: Vec::new(),
             page_orientation: None,
+            vision: None,
             max_side: 960,
             language: Language::Auto,
             reasons: Vec::new(),

@@ -85,6 +85,11 @@ impl Markdown {
                 Some(table) => table_markdown(table),
                 None => text(),
             },
+            // LaTeX, as vision models write it, in GitHub's own form.
+            RegionKind::Formula if is_latex(&region.text) => {
+                let rows = region.text.lines().filter(|row| !row.trim().is_empty());
+                rows.collect::<Vec<_>>().join("\n")
+            }
             RegionKind::Figure | RegionKind::Formula => match &self.pictures {
                 Some(folder) if region.picture.is_some() => {
                     let name = picture_name(page, index);
@@ -176,6 +181,11 @@ fn list(items: &[ListItem]) -> String {
         widths.push(mark.len());
     }
     out
+}
+
+fn is_latex(text: &str) -> bool {
+    let inner = text.strip_prefix("$$").and_then(|t| t.strip_suffix("$$"));
+    inner.is_some_and(|inner| !inner.trim().is_empty() && !inner.contains('$'))
 }
 
 fn fenced(code: &str) -> String {

@@ -29,6 +29,7 @@ mod webp;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use fast_image_resize::FilterType;
 use image::metadata::Orientation;
 use serde::Serialize;
 
@@ -53,6 +54,28 @@ pub struct Image {
 }
 
 impl Image {
+    /// A copy whose longer side has at most `side` px.
+    ///
+    /// # Errors
+    /// The picture's size and bytes disagree.
+    pub fn within(&self, side: u32) -> Result<Self, maoocr_runtime::RuntimeError> {
+        let longest = self.width.max(self.height);
+        if longest <= side {
+            return Ok(self.clone());
+        }
+        let scaled = |length: u32| {
+            let length = u64::from(length) * u64::from(side) / u64::from(longest);
+            u32::try_from(length).unwrap_or(side).max(1)
+        };
+        let (width, height) = (scaled(self.width), scaled(self.height));
+        let (from, filter) = ((self.width, self.height), FilterType::Bilinear);
+        Ok(Self {
+            width,
+            height,
+            rgb: crate::scale::scale(&self.rgb, from, None, (width, height), filter)?,
+        })
+    }
+
     /// A page of 8-bit RGBA samples, row after row, as a canvas or a camera gives them; alpha is not premultiplied.
     pub fn from_rgba(
         width: u32,

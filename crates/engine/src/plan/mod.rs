@@ -28,6 +28,9 @@ pub struct Plan {
     pub page_orientation: Option<String>,
     /// Longest side of the detector's input, px.
     pub max_side: u32,
+    /// Name of the document-vision model elsewhere that is asked for whole pages. The engine never asks it itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vision: Option<String>,
     /// The language that was asked for.
     pub language: Language,
     /// Why, one sentence a choice.
@@ -51,6 +54,16 @@ impl Plan {
         ]
         .into_iter()
         .flatten()
+    }
+
+    /// Plans to ask a document-vision model, which is elsewhere, where these requirements are worth its time.
+    pub fn offer_vision(&mut self, requirements: &Requirements, model: &str) {
+        if requirements.wants_vision() {
+            self.vision = Some(model.into());
+            self.reasons.push(format!(
+                "{model} reads whole pages: high accuracy and complex layout; the other models give positions"
+            ));
+        }
     }
 }
 
@@ -174,6 +187,7 @@ pub fn plan(
         line_orientation,
         page_orientation,
         max_side,
+        vision: None,
         language: requirements.language.clone(),
         reasons,
     })
@@ -374,6 +388,29 @@ mod tests {
                 "{requirements}"
             );
             assert!(!plan.reasons.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_vision_model_reads_complex_pages_that_must_be_right() {
+        let vision = |requirements: Value| {
+            let mut plan = chosen(requirements.clone(), &[], DeviceClass::Cpu).unwrap();
+            plan.offer_vision(&Requirements::from_json(&requirements).unwrap(), "vlm");
+            let said = plan.reasons.iter().any(|r| r.contains("vlm"));
+            assert_eq!(said, plan.vision.is_some());
+            said
+        };
+        let wanted = json!({"accuracy_requirement": "high", "document_type": "complex_layout"});
+        assert!(vision(wanted.clone()));
+        for (field, value) in [
+            ("accuracy_requirement", json!("medium")),
+            ("document_type", json!("auto")),
+            ("speed_requirement", json!("high")),
+            ("real_time", json!(true)),
+        ] {
+            let mut other = wanted.clone();
+            other[field] = value;
+            assert!(!vision(other), "{field}");
         }
     }
 

@@ -73,6 +73,14 @@ impl Requirements {
         "batch_processing",
     ];
 
+    /// Whether a large vision model is worth its time: the layout is complex, accuracy matters most, and speed doesn't.
+    pub fn wants_vision(&self) -> bool {
+        self.accuracy_requirement == Level::High
+            && self.document_type == DocumentType::ComplexLayout
+            && self.speed_requirement != Level::High
+            && !self.real_time
+    }
+
     /// Reads a JSON object. An unknown field or value is an error that names it and what is allowed.
     pub fn from_json(json: &Value) -> Result<Self, RequirementError> {
         let Value::Object(fields) = json else {

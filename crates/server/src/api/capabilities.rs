@@ -21,6 +21,19 @@ pub struct Capabilities {
     pub formats: Vec<FormDescription>,
     /// What is refused beyond.
     pub limits: CapabilityLimits,
+    /// The vision model that reads what asks for high accuracy and complex layout, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub vision: Option<CapabilityVision>,
+}
+
+/// A vision model that another server runs.
+#[derive(Serialize, ToSchema)]
+pub struct CapabilityVision {
+    /// Its name.
+    pub model: String,
+    /// Whether it is asked now. After several failures in a row it isn't, for a while; the other models then read alone.
+    pub available: bool,
 }
 
 /// Limits of one file.
@@ -64,5 +77,9 @@ pub async fn list(State(app): State<Arc<App>>) -> Json<Capabilities> {
             pages_at_once: config.max_pages_at_once,
             job_files: config.max_batch,
         },
+        vision: app.vision.as_ref().map(|vision| CapabilityVision {
+            model: vision.model().into(),
+            available: vision.works(),
+        }),
     })
 }

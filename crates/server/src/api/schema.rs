@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::document::OwnText;
 use crate::problem::Problem;
+use crate::vision::VisionRead;
 
 /// What the caller needs. Every field is optional.
 #[derive(Serialize, ToSchema)]
@@ -200,6 +201,9 @@ pub struct Plan {
     pub page_orientation: Option<String>,
     /// Longest side of the detector's input, px.
     pub max_side: u32,
+    /// Name of the vision model that is to read whole pages, if there is one; `vision` says what became of that.
+    #[schema(required = false)]
+    pub vision: Option<String>,
     /// The requested language.
     pub language: String,
     /// The reasons, one sentence per choice.
@@ -243,6 +247,9 @@ pub struct Answer {
     /// The text that a PDF's page has of its own.
     #[schema(required = false)]
     pub text_layer: Option<OwnText>,
+    /// What became of a page that a vision model was to read.
+    #[schema(required = false)]
+    pub vision: Option<VisionRead>,
     /// Why this page of several could not be read; the rest is empty then.
     #[schema(value_type = Option<Problem>, required = false)]
     pub error: Option<serde_json::Value>,

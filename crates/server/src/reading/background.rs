@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Answer, Ear, Failure, FileId, Order, Watch, cached, fresh, json_of, keep, key, megapixels, run,
-    whole,
+    Answer, Ear, Failure, FileId, Order, Watch, cached, fresh, json_of, keep, key, look,
+    megapixels, plan, run, whole, with_sight,
 };
 use crate::app::App;
 use crate::document::{self, PageOptions, Paged, ReadFile};
@@ -46,7 +46,7 @@ pub async fn read_in_background(
     stop: Stop,
     begin: Option<Begin>,
 ) -> Result<Answer, Problem> {
-    let plan = app.models.plan(&order.requirements)?;
+    let plan = plan(app, &order.requirements)?;
     let file = FileId::of(&order.picture);
     let key = key(app, (file, &order.options), &order.owner, &plan);
     if let Some(answer) = cached(app, key.as_ref()).await {
@@ -54,7 +54,9 @@ pub async fn read_in_background(
     }
     let watch = watch(&stop);
     let id = watch.id;
-    let (picture, options) = (order.picture.clone(), order.options.clone());
+    let picture = order.picture.clone();
+    let options = with_sight(app, &plan, &order.options);
+    let ended = stop.clone();
     let file = run(app, Lane::Background, stop, begin, move |app| {
         whole(
             app,
@@ -64,7 +66,9 @@ pub async fn read_in_background(
             watch,
         )
     });
-    Ok(fresh(id, file.await?))
+    let mut file = file.await?;
+    look(app, &mut file.pages, &ended).await;
+    Ok(fresh(id, file))
 }
 
 /// Reads a file of a job as a whole, unless it has several pages, of which none is read.
@@ -81,7 +85,7 @@ pub async fn open_in_background(
         let answer = read_in_background(app, order, stop, Some(begin)).await?;
         return Ok(Found::Answer(answer));
     }
-    let plan = app.models.plan(&order.requirements)?;
+    let plan = plan(app, &order.requirements)?;
     let file = FileId::of(&order.picture);
     let key = key(app, (file, &order.options), &order.owner, &plan);
     if let Some(answer) = cached(app, key.as_ref()).await {
@@ -89,7 +93,9 @@ pub async fn open_in_background(
     }
     let watch = watch(&stop);
     let id = watch.id;
-    let (picture, options) = (order.picture.clone(), order.options.clone());
+    let picture = order.picture.clone();
+    let options = with_sight(app, &plan, &order.options);
+    let ended = stop.clone();
     let opened = run(app, Lane::Background, stop, Some(begin), move |app| {
         let most = app.config.max_pages;
         let opened = document::open(&picture, &options, &app.limits, most.into());
@@ -101,7 +107,10 @@ pub async fn open_in_background(
         Ok((Opened::Read(file), megapixels))
     });
     Ok(match opened.await? {
-        Opened::Read(file) => Found::Answer(fresh(id, file)),
+        Opened::Read(mut file) => {
+            look(app, &mut file.pages, &ended).await;
+            Found::Answer(fresh(id, file))
+        }
         Opened::Pages(paged, pages) => {
             let pages = pages
                 .into_iter()
@@ -123,7 +132,7 @@ pub async fn read_page_in_background(
     stop: Stop,
     begin: Begin,
 ) -> Result<Value, Problem> {
-    let plan = app.models.plan(requirements)?;
+    let plan = plan(app, requirements)?;
     let key = key(app, (file.id, &options.of_page(page)), owner, &plan);
     if let Some(mut answer) = cached(app, key.as_ref()).await
         && let Some(mut page) = answer.pages.pop()
@@ -132,6 +141,8 @@ pub async fn read_page_in_background(
         return Ok(page);
     }
     let mut watch = watch(&stop);
+    let options = with_sight(app, &plan, &options);
+    let ended = stop.clone();
     let read = run(app, Lane::Background, stop, Some(begin), move |app| {
         let _models = app.models.hold(&plan).map_err(Failure::Load)?;
         let paged = file.pages(&options, &app.limits).map_err(Failure::Read)?;
@@ -142,8 +153,12 @@ pub async fn read_page_in_background(
         let megapixels = megapixels(std::slice::from_ref(&read));
         Ok((read, Some(megapixels)))
     });
-    let page = json_of(id, read.await?);
-    keep(app, key.as_ref(), std::slice::from_ref(&page)).await;
+    let mut read = read.await?;
+    let seen = look(app, std::slice::from_mut(&mut read), &ended).await;
+    let page = json_of(id, read);
+    if seen {
+        keep(app, key.as_ref(), std::slice::from_ref(&page)).await;
+    }
     Ok(page)
 }
 

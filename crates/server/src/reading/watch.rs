@@ -79,6 +79,32 @@ impl Ear {
         }
     }
 
+    /// Tells of pages that were read or, for these reasons, lost.
+    pub(super) fn hear_late(&self, pages: &[Value], lost: Vec<(usize, Problem)>) {
+        let Self::Pages(events) = self else {
+            return;
+        };
+        let mut lost = lost.into_iter().peekable();
+        let of = pages.len();
+        for (page, done) in pages.iter().zip(1..) {
+            let index = page["index"].as_u64().unwrap_or(0);
+            let event = match lost.next_if(|(lost, _)| *lost as u64 == index) {
+                Some((index, problem)) => PageEvent::Lost {
+                    index,
+                    problem,
+                    done,
+                    of,
+                },
+                None => PageEvent::Read {
+                    page: page.clone(),
+                    done,
+                    of,
+                },
+            };
+            let _ = events.send(event);
+        }
+    }
+
     /// Tells of pages that were read before.
     pub(super) fn hear_all(&self, pages: &[Value]) {
         if let Self::Pages(events) = self {
