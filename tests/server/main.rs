@@ -9,6 +9,7 @@ mod documents;
 mod edge;
 mod failures;
 mod jobs;
+mod keys;
 mod lines;
 mod load;
 mod mcp;

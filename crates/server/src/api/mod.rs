@@ -9,6 +9,7 @@ pub mod files;
 pub mod history;
 pub mod job;
 pub mod jobs;
+pub mod keys;
 pub mod mistral;
 pub mod mistral_page;
 pub mod models;
@@ -86,6 +87,8 @@ pub fn router() -> (Router<Arc<App>>, Description) {
         .routes(routes!(history::show, history::delete))
         .routes(routes!(history::original))
         .routes(routes!(capabilities::list))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
         .routes(routes!(models::list))
         .routes(routes!(models::reload))
         .routes(routes!(mistral::ocr))

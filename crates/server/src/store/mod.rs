@@ -281,7 +281,7 @@ pub enum Scope {
     Jobs,
     /// Scrape the metrics.
     Metrics,
-    /// Reload models.
+    /// Reload models, and administer the keys.
     Admin,
 }
 
