@@ -152,6 +152,13 @@ describe("a scene is followed", { timeout: 60_000 }, () => {
     expect(drift(motion, frames)).toBeLessThan(most);
   });
 
+  // px a second of a video of 1280 with 30 frames a second, as people pan.
+  test.each([20, 50, 80, 150, 250, 500, 900])("at %i px a second, with labels less than 1 px off", (speed) => {
+    const step = speed / 30 / 4;
+    const frames = Math.min(30, Math.floor(60 / step));
+    expect(4 * drift((n) => about(1, 0, step * n, 0.25 * step * n), frames)).toBeLessThan(1);
+  });
+
   test("behind a hand", () => {
     const hand = (x: number, y: number) => x > 190 && y > 100;
     expect(drift((n) => about(1, 0, 0.8 * n, 0), 15, hand)).toBeLessThan(1.2);
