@@ -125,13 +125,12 @@ impl Vision {
 
     /// Has it read the pages that have a picture for it, `left` at most; whether it read all of them.
     pub async fn read(&self, pages: &mut [ReadPage], left: Option<Duration>) -> bool {
-        let time = left.map_or(self.timeout, |l| l.saturating_sub(REST).min(self.timeout));
-        let end = Instant::now() + time;
+        let end = left.map(|left| Instant::now() + left.saturating_sub(REST));
         let all = join_all(pages.iter_mut().map(|page| self.page(page, end))).await;
         all.into_iter().all(|read| read)
     }
 
-    async fn page(&self, page: &mut ReadPage, end: Instant) -> bool {
+    async fn page(&self, page: &mut ReadPage, end: Option<Instant>) -> bool {
         let Some(jpeg) = page.sight.take() else {
             return true;
         };
@@ -173,14 +172,23 @@ impl Vision {
         &self,
         jpeg: &[u8],
         page: &ReadPage,
-        end: Instant,
+        end: Option<Instant>,
     ) -> Result<(PageText, [u64; 2]), Fault> {
         // Before and after the wait: of those that wait, most needn't find out what the first did.
         if self.breaker.pass().is_none() {
             return Err(Fault::Open);
         }
-        let place = tokio::time::timeout_at(end, self.places.acquire()).await;
-        let _place = place.map_err(|_| Fault::Busy)?.map_err(|_| Fault::Busy)?;
+        let place = self.places.acquire();
+        let place = match end {
+            Some(end) => tokio::time::timeout_at(end, place)
+                .await
+                .map_err(|_| Fault::Busy)?,
+            None => place.await,
+        };
+        let _place = place.map_err(|_| Fault::Busy)?;
+        // The wait for the pages before it is not the model's time.
+        let own = Instant::now() + self.timeout;
+        let end = end.map_or(own, |end| end.min(own));
         let pass = self.breaker.pass().ok_or(Fault::Open)?;
         let said = match self.asker.ask(jpeg, end).await {
             Ok(said) => {
