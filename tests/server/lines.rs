@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use reqwest::Response;
 use serde_json::{Value, json};
 
@@ -91,9 +90,9 @@ async fn every_page_has_a_line_and_the_last_line_sums_up() {
     let text = text.text().await.unwrap();
     assert!(text.contains("fox"), "{text}");
 
-    // Whose answer is one must have all its pages, and none of it comes from a cache that lacks some.
+    // A form without a place for errors must have all pages, and none of it comes from a cache that lacks some.
     let request = server
-        .post("/api/ocr/recognize")
+        .post("/api/ocr/recognize?format=md")
         .header("content-type", "application/pdf");
     let whole = request.body(file.clone()).send().await.unwrap();
     assert_eq!(problem(whole).await.1, "too_many_pixels");
@@ -191,23 +190,26 @@ async fn a_problem_amid_the_pages_is_the_last_line() {
         .await;
     let file = long();
     send(&server, "?text_layer=never&pages=1", file.clone(), None).await;
-    let began = Instant::now();
-    send(&server, "?text_layer=never", file.clone(), None)
-        .await
-        .bytes()
-        .await
-        .unwrap();
-    // Time for the first page, but not for all.
-    let half = Some(began.elapsed() / 2);
-    let answer = send(&server, "?text_layer=never", file, half).await;
-    let mut stream = answer.bytes_stream();
-    let mut text = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        text.extend(chunk.unwrap());
-    }
-    let lines = lines(std::str::from_utf8(&text).unwrap());
-    let (last, pages) = lines.split_last().unwrap();
-    assert!((1..8).contains(&pages.len()), "{}", pages.len());
+    // What else the machine does may change between the two: then they are measured anew.
+    let mut tries = 0;
+    let lines = loop {
+        let began = Instant::now();
+        send(&server, "?text_layer=never", file.clone(), None)
+            .await
+            .bytes()
+            .await
+            .unwrap();
+        // Time for the first page, but not for all.
+        let third = Some(began.elapsed() / 3);
+        let answer = send(&server, "?text_layer=never", file.clone(), third).await;
+        let lines = lines(&answer.text().await.unwrap());
+        if (2..9).contains(&lines.len()) {
+            break lines;
+        }
+        tries += 1;
+        assert!(tries < 5, "{}", lines.len());
+    };
+    let last = lines.last().unwrap();
     assert_eq!(
         (&last["code"], &last["status"]),
         (&json!("deadline_exceeded"), &json!(504))
