@@ -213,6 +213,14 @@ mod tests {
     }
 
     #[test]
+    fn numbers_come_back_as_they_were() {
+        for seconds in (0..10_000).map(|n: u32| f64::from(n).sqrt() / 7919.0) {
+            let kept: Value = serde_json::from_str(&json!(seconds).to_string()).unwrap();
+            assert_eq!(kept, json!(seconds));
+        }
+    }
+
+    #[test]
     fn a_kept_answer_has_the_same_lines() {
         let whole = crate::reading::merged(pages());
         let lines = all(&whole);
