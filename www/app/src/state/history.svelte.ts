@@ -65,9 +65,25 @@ async function readOn(): Promise<void> {
   } while (stale);
 }
 
+/** Thumbnails of the newest entries, so that one read again is the same picture. */
+let thumbnails = new Map<string, Blob>();
+const NEWEST = 60;
+
+function withSameThumbnails(found: Entry[]): Entry[] {
+  const before = thumbnails;
+  thumbnails = new Map();
+  return found.map((entry, n) => {
+    if (n >= NEWEST || !entry.thumbnail) return entry;
+    const known = before.get(entry.id);
+    const thumbnail = known?.size === entry.thumbnail.size ? known : entry.thumbnail;
+    thumbnails.set(entry.id, thumbnail);
+    return { ...entry, thumbnail };
+  });
+}
+
 async function read(): Promise<void> {
   try {
-    const found = await store.entries();
+    const found = withSameThumbnails(await store.entries());
     if (watchers > 0) Object.assign(state, { entries: found, blocked: false });
   } catch {
     Object.assign(state, { entries: [], blocked: true });
