@@ -220,6 +220,20 @@ test("other forms of an answer that is kept need no server", async (t) => {
   }
 });
 
+test("an answer that lacks a page isn't kept, nor made into one that doesn't say so", async (t) => {
+  const own = await origin();
+  const here = await worker({ CACHE_TIME: "600", ORIGINS: origins(["a", own.base]), LIGHT_PAGES: "0" });
+  t.after(() => Promise.all([here.stop(), own.kill()]));
+  const file = sheets([report(1), report(2)], { boxes: [undefined, "0 0 100000 100000"] });
+  for (let turn = 0; turn < 2; turn++) {
+    const json = await send(here.url, file);
+    assert.deepEqual([json.status, json.cache], [200, "miss"]);
+    assert.equal(json.body.pages[1].error.code, "too_many_pixels");
+  }
+  const markdown = await send(here.url, file, { format: "md" });
+  assert.deepEqual([markdown.status, markdown.body.code], [413, "too_many_pixels"]);
+});
+
 test("a light picture comes in every form", async (t) => {
   const here = await worker({ ORIGINS: "[]", CACHE_TIME: "600" });
   t.after(here.stop);

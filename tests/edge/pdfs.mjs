@@ -27,14 +27,15 @@ export const packed = (content, dict = "") => stream(deflateSync(Buffer.from(con
 const FONT = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>";
 const BOLD = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica-Bold/Encoding/WinAnsiEncoding>>";
 
-/** Pages of A4 with these contents; `resources` beside fonts, and `more` objects from number 20 on. */
-export function sheets(contents, { resources = "", fonts = `/F1 ${FONT}/F2 ${BOLD}`, more = [] } = {}) {
+/** Pages of A4 with these contents; `resources` beside fonts, and `more` objects from number 20 on. `boxes` of pages that
+ * are no A4. */
+export function sheets(contents, { resources = "", fonts = `/F1 ${FONT}/F2 ${BOLD}`, more = [], boxes = [] } = {}) {
   const kids = contents.map((_, i) => 3 + 2 * i);
   const objects = [
     "<</Type/Catalog/Pages 2 0 R>>",
     `<</Type/Pages/Count ${kids.length}/Kids[${kids.map((kid) => `${kid} 0 R`).join(" ")}]>>`,
     ...contents.flatMap((content, i) => [
-      `<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents ${kids[i] + 1} 0 R/Resources<</Font<<${fonts}>>${resources}>>>>`,
+      `<</Type/Page/Parent 2 0 R/MediaBox[${boxes[i] ?? "0 0 595 842"}]/Contents ${kids[i] + 1} 0 R/Resources<</Font<<${fonts}>>${resources}>>>>`,
       packed(content),
     ]),
   ];

@@ -236,6 +236,7 @@ async fn a_bad_page_leaves_the_others_where_the_answer_can_say_so() {
 
     let answer = sent(&server, "", &file).await;
     assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["cache-control"], "no-store");
     let answer: Value = answer.json().await.unwrap();
     let page = |index: usize| &answer["pages"][index];
     assert_eq!(page(1)["error"]["code"], "too_many_pixels", "{answer}");
@@ -253,6 +254,7 @@ async fn a_bad_page_leaves_the_others_where_the_answer_can_say_so() {
         "{detail}"
     );
     let others = sent(&server, "?format=md&pages=1,3", &file).await;
+    assert_eq!(others.headers().get("cache-control"), None);
     assert!(others.text().await.unwrap().contains("sheet 3 says"));
 
     let form = Form::new().part("files", Part::bytes(file).file_name("a.pdf"));

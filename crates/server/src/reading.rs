@@ -61,6 +61,8 @@ pub struct Answer {
     pub pages: Vec<Value>,
     /// Whether it comes from the cache.
     pub cached: bool,
+    /// Whether nothing is missing that another attempt might bring: no page was lost, and every planned model read it.
+    pub complete: bool,
 }
 
 impl Answer {
@@ -146,17 +148,17 @@ async fn read_for(
     .await?;
     auth::count_pages(app, file.pages.len()).await;
     let seen = look(app, &mut file.pages, &stop).await;
-    let whole = file.lost.is_empty();
     let lost: Vec<_> = file
         .lost
         .iter()
         .filter_map(|e| Some((e.index?, e.clone().into())))
         .collect();
-    let answer = fresh(id, file);
+    let mut answer = fresh(id, file);
+    answer.complete &= seen;
     if let Some(ear) = late {
         ear.hear_late(&answer.pages, lost);
     }
-    if whole && seen {
+    if answer.complete {
         keep(app, key.as_ref(), &answer.pages).await;
     }
     remember(app, &order, &answer).await;
@@ -307,6 +309,7 @@ fn json_of(id: Uuid, mut page: ReadPage) -> Value {
 
 /// The answer of a file, with blank pages where some were lost.
 fn fresh(id: Uuid, file: ReadFile) -> Answer {
+    let complete = file.lost.is_empty();
     let mut pages: Vec<(usize, Value)> = file
         .pages
         .into_iter()
@@ -324,6 +327,7 @@ fn fresh(id: Uuid, file: ReadFile) -> Answer {
         id,
         pages: pages.into_iter().map(|(_, page)| page).collect(),
         cached: false,
+        complete,
     }
 }
 
@@ -414,6 +418,7 @@ async fn cached(app: &App, key: Option<&[u8; 32]>) -> Option<Answer> {
         id,
         pages,
         cached: true,
+        complete: true,
     })
 }
 

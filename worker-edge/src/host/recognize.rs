@@ -282,7 +282,10 @@ async fn answer(
                 idempotent: true,
             };
             let Incoming { name, response } = forward(config, &order, &out).await?;
-            let good = response.status() == 200;
+            // What a server doesn't want kept lacks a page, or a model that was away.
+            let passing = header(&response.headers(), "cache-control");
+            let passing = passing.is_some_and(|value| value.contains("no-store"));
+            let good = response.status() == 200 && !passing;
             let answer = Answer::of(response, format!("{name}: {reason}"));
             let keys = keys.filter(|_| good);
             (

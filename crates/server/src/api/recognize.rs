@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Extension, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use utoipa::ToSchema;
 
@@ -190,6 +190,7 @@ async fn at_once(
     let name = order.name.clone();
     let answer = reading::read(app, order, deadline, None).await?;
     let hit = if answer.cached { "hit" } else { "miss" };
+    let complete = answer.complete;
     let mut response = match original {
         None => export::response(form, answer.into_json(), &name)?,
         Some(original) => {
@@ -201,9 +202,12 @@ async fn at_once(
         }
     };
     drop(held);
-    response
-        .headers_mut()
-        .insert(CACHE, HeaderValue::from_static(hit));
+    let headers = response.headers_mut();
+    headers.insert(CACHE, HeaderValue::from_static(hit));
+    if !complete {
+        // An edge would keep it, and make other forms of it.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     Ok(response)
 }
 
