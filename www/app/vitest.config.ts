@@ -11,6 +11,8 @@ export default defineConfig({
   define: { GPU_VERSION: '""' },
   server: { fs: { allow: ["../.."] } },
   plugins: [svelte()],
+  // What is imported late: found during a test, it would load the page anew.
+  optimizeDeps: { include: ["fflate", "idb", "zxing-wasm/reader", "zxing-wasm/writer"] },
   test: {
     include: ["src/**/*.test.ts"],
     setupFiles: ["src/setup.test-page.ts"],
