@@ -55,7 +55,9 @@ impl Model {
 
     /// What it was asked since the last time; every request was as OpenAI's types say.
     fn asked(&self) -> Vec<Value> {
-        let asked: Vec<Value> = self.said.try_iter().collect();
+        // What was written a moment ago is still on its way.
+        let soon = || self.said.recv_timeout(Duration::from_millis(300)).ok();
+        let asked: Vec<Value> = std::iter::from_fn(soon).collect();
         for request in &asked {
             assert!(request.get("wrong").is_none(), "{request}");
         }

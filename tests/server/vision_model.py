@@ -22,11 +22,15 @@ ANSWER = open(sys.argv[2], encoding="utf-8").read()
 PARAMETERS = TypeAdapter(CompletionCreateParamsNonStreaming)
 FIELDS = CompletionCreateParamsNonStreaming.__required_keys__ | CompletionCreateParamsNonStreaming.__optional_keys__
 LOCK = threading.Lock()
+TOLD = threading.Lock()
 STATE = {"mode": "right", "count": 0}
 
 
 def say(value):
-    print(json.dumps(value), flush=True)
+    # In one piece: requests come side by side.
+    with TOLD:
+        sys.stdout.write(json.dumps(value) + "\n")
+        sys.stdout.flush()
 
 
 def completion(text, finish="stop"):
