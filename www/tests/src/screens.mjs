@@ -35,6 +35,9 @@ async function visit({ browser, server, out }, device, colorScheme, locale, work
   page.setDefaultTimeout(120_000);
   const suffix = locale.startsWith("zh") ? `-${locale}` : "";
   const shot = async (name) => {
+    await page.waitForFunction(() =>
+      [...document.images].every((image) => image.complete || image.getBoundingClientRect().top > innerHeight),
+    );
     await page.waitForTimeout(400);
     const path = join(out, `${name}-${device}-${colorScheme}${suffix}.jpg`);
     // Notices are of their moment.

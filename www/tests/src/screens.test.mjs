@@ -14,7 +14,7 @@ const SQUARE = 16;
 /** Levels of 255 by which the mean of a square may differ. */
 const LEVELS = 20;
 /** Share of squares that may differ by more: times and dates do. */
-const SHARE = 0.015;
+const SHARE = 0.02;
 
 /** The share of squares in which two pictures differ, in any colour; 1 if they are of different sizes. */
 const difference = (page, one, other) =>
