@@ -3,6 +3,7 @@
 PDF has two scanned pages; OUT is a folder for the PDFs that are made. The first call is paperless-ngx's.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -51,13 +52,36 @@ for file, words in [(picture, ["CORNER BAKERY"]), (pdf, ["Region-based", "Compil
             assert result.content[word.span.offset :].startswith(word.content), word
     assert any(word in paragraph.content for word in words for paragraph in result.paragraphs)
 
-# The bytes alone, one page of them, with structure, as Markdown.
+# The bytes alone, one page of them, with structure: as text, and as Markdown.
 with pdf.open("rb") as body:
     poller = client.begin_analyze_document("prebuilt-layout", body, pages="2", locale="en-US")
 result = poller.result()
 assert [page.page_number for page in result.pages] == [2], result.pages
-assert result.content_format == "markdown" and "Compiling serde" in result.content.replace("\\", "")
+assert result.content_format == "text" and "Compiling serde" in result.content
 assert result.tables is not None
+with pdf.open("rb") as body:
+    poller = client.begin_analyze_document(
+        "prebuilt-layout", body, output_content_format=DocumentContentFormat.MARKDOWN
+    )
+result = poller.result()
+assert result.content_format == "markdown" and "Compiling serde" in result.content.replace("\\", "")
+
+
+def read(span):
+    """What is there, without Markdown's escapes."""
+    return re.sub(r"\\([!-/:-@[-`{-~])", r"\1", result.content[span.offset : span.offset + span.length])
+
+
+for page in result.pages:
+    there = [word for word in page.words if word.span.length]
+    assert len(there) > 0.97 * len(page.words), [word.content for word in page.words if not word.span.length]
+    for word in there:
+        # A word that goes on in the next line has lost its hyphen.
+        assert read(word.span) in (word.content, word.content[:-1]), (read(word.span), word.content)
+    assert all(line.spans for line in page.lines)
+for paragraph in result.paragraphs:
+    assert paragraph.spans, paragraph.content
+    assert paragraph.content.split()[0] in read(paragraph.spans[0]), paragraph.content
 operation = poller.details["operation_id"]
 
 

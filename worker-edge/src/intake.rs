@@ -130,8 +130,11 @@ pub fn look<'a>(
     query: &[(String, String)],
     whole: bool,
 ) -> Result<Found<'a>, Problem> {
+    // What a query says beside a form or JSON, a server joins with them.
+    let clear = whole && query.is_empty();
     match kind {
-        Kind::Form { boundary } => form(boundary, body, whole),
+        Kind::Form { boundary } => form(boundary, body, clear),
+        Kind::Json if !query.is_empty() => Ok(Found::default()),
         Kind::Json => json(body, whole),
         Kind::Bare => {
             let mut said = Said::default();

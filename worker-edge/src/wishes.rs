@@ -27,7 +27,7 @@ pub struct Said {
 pub struct Wishes {
     /// Which pages, as the caller wrote it; all if nobody says.
     pub pages: Option<String>,
-    /// Whether the first page is one of them.
+    /// Whether they are all there where the file has one page.
     first: bool,
     password: String,
     text_layer: &'static str,
@@ -68,7 +68,7 @@ impl Said {
                     let why: String = why.chars().take(200).collect();
                     Problem::new(422, "invalid_pages", why).field("pages")
                 })?;
-                ranges.holds(1)
+                ranges.holds(1) && ranges.absent(1).is_none()
             }
         };
         const LAYERS: [&str; 3] = ["auto", "always", "never"];
@@ -172,6 +172,7 @@ mod tests {
             ("pages", "2", true, false),
             ("pages", "1-2", false, false),
             ("pages", "2", false, true),
+            ("pages", "1,2", false, true),
             ("password", "x", true, true),
             ("password", "x", false, false),
             ("text_layer", "never", true, true),

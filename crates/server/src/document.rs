@@ -367,6 +367,9 @@ pub fn open(
     let ranges = options.pages.as_ref();
     let chosen = ranges.map_or_else(|| (0..count).collect(), |r| r.chosen(count));
     admit(chosen.len(), options, (most, limits))?;
+    if let Some(absent) = ranges.and_then(|ranges| ranges.absent(count)) {
+        return Err(ReadError::Choice(no_such_page(&absent, count)));
+    }
     Ok((paged, chosen))
 }
 
@@ -485,8 +488,20 @@ fn too_many(count: usize, options: &PageOptions, (most, limits): (usize, &Limits
 }
 
 fn none() -> ReadError {
+    ReadError::Choice(no_pages())
+}
+
+/// The problem of a choice of no page.
+pub fn no_pages() -> Problem {
     let detail = "`pages` selects none of the document's pages";
-    ReadError::Choice(Problem::unprocessable("no_pages", detail).field("pages"))
+    Problem::unprocessable("no_pages", detail).field("pages")
+}
+
+/// The problem of chosen pages that aren't there.
+pub fn no_such_page(absent: &str, count: usize) -> Problem {
+    let pages = if count == 1 { "page" } else { "pages" };
+    let detail = format!("`pages` selects {absent}, but the document has {count} {pages}");
+    Problem::unprocessable("no_such_page", detail).field("pages")
 }
 
 impl From<ReadError> for Problem {

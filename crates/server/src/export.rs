@@ -2,13 +2,16 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use maoocr_engine::answer::merged;
 use maoocr_engine::export::form::{self, FormError};
+use maoocr_engine::page::PageRanges;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 pub use maoocr_engine::export::form::{FORMS, Form};
 
+use crate::document;
 use crate::lines;
 use crate::problem::Problem;
 
@@ -62,6 +65,53 @@ pub fn asked(name: Option<&str>, headers: &HeaderMap) -> Result<Form, Problem> {
     Ok(Form::accepted(
         accepted.filter_map(|value| value.to_str().ok()),
     ))
+}
+
+/// The chosen pages of an answer, as an answer.
+///
+/// # Errors
+/// 422 if some of them aren't in it.
+pub fn chosen(answer: Value, ranges: &PageRanges) -> Result<Value, Problem> {
+    let pages = pages(&answer);
+    let index = |page: &Value| page["index"].as_u64().unwrap_or(0) as usize;
+    let count = pages.iter().map(index).max().unwrap_or(0) + 1;
+    let kept: Vec<Value> = pages
+        .iter()
+        .filter(|page| ranges.holds(index(page) + 1))
+        .cloned()
+        .collect();
+    if kept.is_empty() {
+        return Err(document::no_pages());
+    }
+    match ranges.absent(count) {
+        Some(absent) => Err(document::no_such_page(&absent, count)),
+        None => Ok(merged(kept)),
+    }
+}
+
+/// Checks that a form can say what an answer has to say.
+///
+/// # Errors
+/// 422 if it has a page that could not be read, and the form has no place for that.
+pub fn check(form: Form, answer: &Value) -> Result<(), Problem> {
+    let mut lost = pages(answer)
+        .iter()
+        .filter(|page| page.get("error").is_some());
+    match lost.next() {
+        Some(page) if !form.tells_errors() => {
+            let why = page["error"]["detail"].as_str().unwrap_or_default();
+            let detail = format!("{why}; choose the other pages with `pages`");
+            Err(Problem::unprocessable("page_lost", detail).field("pages"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn pages(answer: &Value) -> &[Value] {
+    match answer.get("pages") {
+        Some(Value::Array(pages)) => pages,
+        _ => std::slice::from_ref(answer),
+    }
 }
 
 /// An answer in a form as text.
@@ -157,6 +207,30 @@ mod tests {
         let pages = json!({"pages": [answer(), answer()], "language": "auto"});
         let page = named("page").unwrap();
         assert_eq!(response(page, pages, "").unwrap_err().code, "single_page");
+    }
+
+    #[test]
+    fn pages_are_chosen_and_lost_ones_are_told_of() {
+        let page =
+            |index: u32| json!({"index": index, "text": index.to_string(), "confidence": 0.5});
+        let mut lost = page(3);
+        lost["error"] = json!({"detail": "page 4: it ends early"});
+        let answer = json!({"pages": [page(1), page(2), lost]});
+        let choose = |pages: &str| chosen(answer.clone(), &pages.parse().unwrap());
+        assert_eq!(choose("2-3").unwrap()["pages"].as_array().unwrap().len(), 2);
+        assert_eq!(choose("3").unwrap()["text"], "2");
+        assert_eq!(choose("1").unwrap_err().code, "no_pages");
+        assert_eq!(choose("2,5").unwrap_err().code, "no_such_page");
+        for form in FORMS {
+            let told = form.tells_errors();
+            assert_eq!(check(form, &answer).is_ok(), told, "{}", form.name);
+            assert!(check(form, &choose("2-3").unwrap()).is_ok());
+        }
+        let problem = check(named("md").unwrap(), &answer).unwrap_err();
+        assert!(
+            problem.detail.starts_with("page 4: it ends early; "),
+            "{problem:?}"
+        );
     }
 
     #[test]

@@ -149,24 +149,21 @@ async fn parse(
     memory: &mut Memory,
 ) -> Result<(Bytes, String, Wishes), Problem> {
     let kind = media_type(&head.headers);
+    let head = (head, queried(head)?);
+    let headers = &head.0.headers;
     match kind.as_str() {
         "multipart/form-data" => {
             let limit = app.config.file_bytes() + REST;
-            let incoming = incoming(app, &head.headers, body, limit)?;
-            multipart(
-                app,
-                &head.headers,
-                Form::new(&head.headers, incoming)?,
-                memory,
-            )
-            .await
+            let incoming = incoming(app, headers, body, limit)?;
+            let form = Form::new(headers, incoming)?;
+            multipart(app, head, form, memory).await
         }
         "application/json" => {
-            let body = incoming(app, &head.headers, body, json_limit(app))?
+            let body = incoming(app, headers, body, json_limit(app))?
                 .whole(memory)
                 .await
                 .map_err(|e| e.problem(|bytes| too_large(app, bytes)))?;
-            json(app, &head.headers, &body, memory).await
+            json(app, head, &body, memory).await
         }
         "" | "application/octet-stream" => bare(app, head, body, memory).await,
         kind if kind.starts_with("image/") || kind == "application/pdf" => {
@@ -183,16 +180,25 @@ async fn parse(
     }
 }
 
-/// The body is the file; the query holds the requirements.
-async fn bare(
-    app: &App,
-    head: &Parts,
-    body: Body,
-    memory: &mut Memory,
-) -> Result<(Bytes, String, Wishes), Problem> {
+/// What a request's query says of its file.
+#[derive(Debug, Default)]
+pub struct Queried {
+    /// Which pages, and how to read them.
+    pub said: Said,
+    /// The form of the answer.
+    pub format: Option<String>,
+    /// What the caller needs, if it says so there.
+    pub requirements: Option<Requirements>,
+}
+
+/// Reads the query of a request.
+///
+/// # Errors
+/// 400 if it can't be read or has a field twice, 422 if a field or its value is unknown.
+pub fn queried(head: &Parts) -> Result<Queried, Problem> {
     let query = Query::<Vec<(String, String)>>::try_from_uri(&head.uri);
     let Query(query) = query.map_err(|e| Problem::bad_request("invalid_query", e.body_text()))?;
-    let (mut said, mut format) = (Said::default(), None);
+    let mut queried = Queried::default();
     let mut fields = serde_json::Map::new();
     for (name, value) in query {
         let twice = || {
@@ -200,8 +206,8 @@ async fn bare(
             Problem::bad_request("invalid_query", detail).field(short(&name))
         };
         let field = match &*name {
-            "format" => Some(&mut format),
-            name => said.field(name),
+            "format" => Some(&mut queried.format),
+            name => queried.said.field(name),
         };
         if let Some(field) = field {
             if field.replace(value).is_some() {
@@ -219,14 +225,44 @@ async fn bare(
         };
         fields.insert(name, value);
     }
-    let requirements = Requirements::from_json(&Value::Object(fields)).map_err(|mut error| {
-        // The query has them beside other fields.
-        if !Requirements::FIELDS.contains(&&*error.field) {
-            error.allowed.extend(OTHERS.map(String::from));
+    if !fields.is_empty() {
+        let requirements =
+            Requirements::from_json(&Value::Object(fields)).map_err(|mut error| {
+                // The query has them beside other fields.
+                if !Requirements::FIELDS.contains(&&*error.field) {
+                    error.allowed.extend(OTHERS.map(String::from));
+                }
+                error
+            })?;
+        queried.requirements = Some(requirements);
+    }
+    Ok(queried)
+}
+
+/// What the query or the body says.
+///
+/// # Errors
+/// 422 if both do.
+pub fn either<T>(query: Option<T>, body: Option<T>, name: &str) -> Result<Option<T>, Problem> {
+    match (query, body) {
+        (Some(_), Some(_)) => {
+            let detail = format!("`{name}` is in the query and in the body: send it once");
+            Err(Problem::unprocessable("given_twice", detail).field(name))
         }
-        error
-    })?;
-    let wishes = said.wishes(format.as_deref(), requirements, &head.headers)?;
+        (query, body) => Ok(query.or(body)),
+    }
+}
+
+/// The body is the file; the query holds all the rest.
+async fn bare(
+    app: &App,
+    (head, queried): (&Parts, Queried),
+    body: Body,
+    memory: &mut Memory,
+) -> Result<(Bytes, String, Wishes), Problem> {
+    let requirements = queried.requirements.unwrap_or_default();
+    let said = queried.said;
+    let wishes = said.wishes(queried.format.as_deref(), requirements, &head.headers)?;
     let picture = incoming(app, &head.headers, body, app.config.file_bytes())?
         .whole(memory)
         .await
@@ -236,15 +272,22 @@ async fn bare(
 
 async fn json(
     app: &Arc<App>,
-    headers: &HeaderMap,
+    (head, queried): (&Parts, Queried),
     body: &[u8],
     memory: &mut Memory,
 ) -> Result<(Bytes, String, Wishes), Problem> {
     let request: JsonPicture = json::parse(body)?;
-    let requirements = json::requirements(request.requirements.as_ref())?;
-    let format = request.format.as_ref().map(|text| &*text.0);
+    let requirements = request.requirements.map(|r| r.check()).transpose()?;
+    let requirements = either(queried.requirements, requirements, "requirements")?;
+    let format = request.format.map(|text| text.0.into_owned());
+    let format = either(queried.format, format, "format")?;
     let said = Said::of([request.pages, request.password, request.text_layer]);
-    let wishes = said.wishes(format, requirements, headers)?;
+    let said = queried.said.and(said)?;
+    let wishes = said.wishes(
+        format.as_deref(),
+        requirements.unwrap_or_default(),
+        &head.headers,
+    )?;
     let name = request.name.unwrap_or_default().0.into_owned();
     match (request.image_base64, request.image_url, request.image_path) {
         (Some(text), None, None) => {
@@ -340,7 +383,7 @@ pub async fn text_part(app: &Arc<App>, form: &mut Form, name: &str) -> Result<St
 
 async fn multipart(
     app: &Arc<App>,
-    headers: &HeaderMap,
+    (head, queried): (&Parts, Queried),
     mut form: Form,
     memory: &mut Memory,
 ) -> Result<(Bytes, String, Wishes), Problem> {
@@ -378,7 +421,14 @@ async fn multipart(
     let picture = picture.ok_or_else(|| {
         Problem::unprocessable("picture_missing", "the form has no part `image`").field("image")
     })?;
-    let wishes = said.wishes(format.as_deref(), requirements.unwrap_or_default(), headers)?;
+    let requirements = either(queried.requirements, requirements, "requirements")?;
+    let format = either(queried.format, format, "format")?;
+    let said = queried.said.and(said)?;
+    let wishes = said.wishes(
+        format.as_deref(),
+        requirements.unwrap_or_default(),
+        &head.headers,
+    )?;
     Ok((picture, name, wishes))
 }
 

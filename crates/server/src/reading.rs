@@ -114,16 +114,15 @@ async fn read_for(
     let stop = Stop::at(Some(deadline));
     let _waiting = stop.when_dropped();
     let plan = plan(app, &order.requirements)?;
-    let key = key(
-        app,
-        (FileId::of(&order.picture), &order.options),
-        &order.owner,
-        &plan,
-    );
-    // Line events come only from the engine, never from the cache.
-    if !matches!(ear, Ear::Lines(_))
-        && let Some(answer) = cached(app, key.as_ref()).await
-    {
+    // No frame of a live camera comes twice.
+    let key = match order.requirements.real_time {
+        true => None,
+        false => {
+            let file = FileId::of(&order.picture);
+            key(app, (file, &order.options), &order.owner, &plan)
+        }
+    };
+    if let Some(answer) = cached(app, key.as_ref()).await {
         ear.hear_all(&answer.pages);
         remember(app, &order, &answer).await;
         return Ok(answer);

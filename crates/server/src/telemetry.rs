@@ -40,8 +40,9 @@ pub struct Telemetry {
 /// The exporter's URL or the log filter is invalid, or a logger is already installed.
 pub fn start(config: &Config) -> Result<Telemetry, TelemetryError> {
     let said = std::env::var("RUST_LOG").unwrap_or_default();
-    // From libraries, only warnings and errors; none from decoders, of whose files the caller hears.
-    let usual = "warn,maoocr_server=info,maoocr_runtime=info,jxl=off,lopdf=off";
+    // From libraries, only warnings and errors; none from decoders, of whose files the caller hears, and none from MCP's,
+    // to which a client that hangs up is an error.
+    let usual = "warn,maoocr_server=info,maoocr_runtime=info,jxl=off,lopdf=off,rmcp=off";
     // Levels by target. Directives for single spans and fields would bring a regex engine into the build.
     let filter: Targets = if said.is_empty() { usual } else { &said }.parse()?;
     let log: Box<dyn Layer<Registry> + Send + Sync> = match config.log {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::document::{PageOptions, TextLayer};
 use crate::export;
+use crate::input;
 use crate::json::Text;
 use crate::problem::Problem;
 
@@ -67,17 +68,25 @@ impl Said {
         }
     }
 
+    /// The same, with what the body says beside the query.
+    ///
+    /// # Errors
+    /// 422 if both say the same field.
+    pub fn and(mut self, mut body: Self) -> Result<Self, Problem> {
+        for name in Self::FIELDS {
+            if let (Some(field), Some(other)) = (self.field(name), body.field(name)) {
+                *field = input::either(field.take(), other.take(), name)?;
+            }
+        }
+        Ok(self)
+    }
+
     /// Checks them; regions are looked for where the requirements want them.
     ///
     /// # Errors
     /// 422 naming the field.
     pub fn options(self, requirements: &Requirements) -> Result<PageOptions, Problem> {
-        let pages = self.pages.as_deref().map(|text| {
-            text.parse::<PageRanges>().map_err(|why| {
-                let why: String = why.chars().take(200).collect();
-                Problem::unprocessable("invalid_pages", why).field("pages")
-            })
-        });
+        let pages = self.pages.as_deref().map(page_ranges);
         let text_layer = self.text_layer.map(|name| {
             serde_json::from_value::<TextLayer>(Value::String(name)).map_err(|_| {
                 let detail = "text_layer must be auto, always or never";
@@ -119,6 +128,17 @@ impl Said {
             form,
         })
     }
+}
+
+/// A choice of pages, such as `1-3,7,10-`.
+///
+/// # Errors
+/// 422 if it isn't one.
+pub fn page_ranges(text: &str) -> Result<PageRanges, Problem> {
+    text.parse().map_err(|why: String| {
+        let why: String = why.chars().take(200).collect();
+        Problem::unprocessable("invalid_pages", why).field("pages")
+    })
 }
 
 #[cfg(test)]

@@ -77,8 +77,8 @@ fn chosen(pdf: &Pdf, order: &Order) -> Result<Vec<usize>, Refusal> {
     let indices = match &order.pages {
         None => (0..pdf.count()).collect(),
         Some(text) => match text.parse::<PageRanges>() {
-            Ok(ranges) => ranges.chosen(pdf.count()),
-            Err(_) => Vec::new(),
+            Ok(ranges) if ranges.absent(pdf.count()).is_none() => ranges.chosen(pdf.count()),
+            _ => Vec::new(),
         },
     };
     match indices.len() {

@@ -1,5 +1,8 @@
 //! GitHub's Markdown (GFM 0.29).
 
+use std::ops::Range;
+
+use super::clean::cleaned;
 use super::{Meta, Writer, body, goes_on, html, is_furniture, joint, picture_name};
 use crate::document::{ListItem, PageText, Region, RegionKind, Table};
 
@@ -45,6 +48,27 @@ pub(super) struct Markdown {
     last: Option<String>,
     /// Columns of the table that was written last, if nothing came after it.
     table: Option<usize>,
+    /// Where each region of the page stands in its text, bytes; empty for what is left out.
+    places: Vec<Range<usize>>,
+}
+
+/// A page as Markdown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MarkdownPage {
+    /// Its text, without an end of line.
+    pub text: String,
+    /// Where each of its regions stands in it, bytes; empty for those that Markdown leaves out.
+    pub regions: Vec<Range<usize>>,
+}
+
+/// A page on its own, and where its regions are.
+pub fn markdown_page(page: &PageText) -> MarkdownPage {
+    let mut writer = Markdown::new(&Meta::default());
+    let text = writer.page(&cleaned(page));
+    MarkdownPage {
+        text,
+        regions: writer.places,
+    }
 }
 
 impl Markdown {
@@ -53,6 +77,7 @@ impl Markdown {
             pictures: meta.pictures.clone(),
             last: None,
             table: None,
+            places: Vec::new(),
         }
     }
 
@@ -114,7 +139,9 @@ impl Writer for Markdown {
             self.block(&mut out, &text, false);
             self.table = None;
         }
+        self.places.clear();
         for (index, region) in page.regions.iter().enumerate() {
+            self.places.push(out.len()..out.len());
             if is_furniture(region.kind) {
                 continue;
             }
@@ -125,6 +152,7 @@ impl Writer for Markdown {
                     out.push('\n');
                     out.push_str(&table_row(&rest, row));
                 }
+                self.places[index].end = out.len();
                 continue;
             }
             let block = self.region(page, index, region);
@@ -132,6 +160,7 @@ impl Writer for Markdown {
                 continue;
             }
             self.block(&mut out, &block, goes_on(region));
+            self.places[index] = out.len() - block.len()..out.len();
             self.table = table.filter(|t| piped(t)).map(|t| t.columns);
         }
         out

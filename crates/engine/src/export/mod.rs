@@ -27,7 +27,7 @@ pub use date::rfc3339;
 #[cfg(feature = "office")]
 pub use docx::docx;
 pub use html::table as table_html;
-pub use markdown::escaped as markdown;
+pub use markdown::{MarkdownPage, escaped as markdown, markdown_page};
 #[cfg(feature = "office")]
 pub use xlsx::xlsx;
 

@@ -13,7 +13,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maoocr_engine::export::rfc3339;
 use maoocr_engine::imaging::ImagingError;
-use maoocr_engine::page::PageRanges;
 use maoocr_engine::plan::{Language, Requirements};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -33,6 +32,7 @@ use crate::problem::Problem;
 use crate::reading::{self, Order};
 use crate::searchable::{self, Original};
 use crate::store::Scope;
+use crate::wishes::page_ranges;
 use crate::{fetch, input};
 
 /// Files that say what an analysis is.
@@ -72,7 +72,7 @@ pub struct Wanted {
     /// Not supported.
     #[serde(rename = "queryFields")]
     query_fields: Option<String>,
-    /// `text`, or for `prebuilt-layout` `markdown`.
+    /// `text` (the default), or for `prebuilt-layout` `markdown`.
     #[serde(rename = "outputContentFormat")]
     #[param(inline)]
     output_content_format: Option<ContentFormat>,
@@ -186,10 +186,7 @@ async fn analyze(
     let analysis = Analysis {
         model: model.into(),
         index_type: wanted.string_index_type.unwrap_or_default(),
-        format: wanted.output_content_format.unwrap_or(match model {
-            "prebuilt-layout" => ContentFormat::Markdown,
-            _ => ContentFormat::Text,
-        }),
+        format: wanted.output_content_format.unwrap_or(ContentFormat::Text),
     };
     let about = json!(analysis).to_string().into_bytes();
     let lifetime = app.config.file_lifetime();
@@ -255,12 +252,7 @@ fn wishes(model: &str, wanted: &Wanted) -> Result<(PageOptions, Requirements, bo
         let detail = "prebuilt-read gives text only: use prebuilt-layout for Markdown";
         return refuse("outputContentFormat", detail.into());
     }
-    let pages = wanted.pages.as_ref().map(|text| {
-        text.parse::<PageRanges>().map_err(|why| {
-            let why: String = why.chars().take(200).collect();
-            Problem::unprocessable("invalid_pages", why).field("pages")
-        })
-    });
+    let pages = wanted.pages.as_deref().map(page_ranges);
     let mut requirements = json!({});
     if let Some(locale) = wanted.locale.as_deref().filter(|locale| !locale.is_empty()) {
         // A region says nothing about the script, save where it is known to.

@@ -1,7 +1,8 @@
 //! An answer in the shape of Azure's Document Intelligence.
 
-use maoocr_engine::document::{Document, PageText, RegionKind};
-use maoocr_engine::export::{self, Format, Meta};
+use std::ops::Range;
+
+use maoocr_engine::document::{PageText, Region, RegionKind, Table};
 use maoocr_engine::geometry::Quad;
 use maoocr_engine::structure::join_pages;
 use serde::{Deserialize, Serialize};
@@ -9,12 +10,11 @@ use serde_json::Value;
 use unicode_segmentation::UnicodeSegmentation;
 use utoipa::ToSchema;
 
+use crate::api::placed::{self, Placed};
 use crate::document;
 
 /// The version of the interface whose shapes these are.
 pub const VERSION: &str = "2024-11-30";
-/// How far ahead of the last text the next one is looked for, bytes.
-const NEAR: usize = 2000;
 
 /// How offsets are counted.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
@@ -27,16 +27,6 @@ pub enum IndexType {
     UnicodeCodePoint,
     /// In code units of UTF-16.
     Utf16CodeUnit,
-}
-
-impl IndexType {
-    fn length(self, text: &str) -> usize {
-        match self {
-            Self::TextElements => text.graphemes(true).count(),
-            Self::UnicodeCodePoint => text.chars().count(),
-            Self::Utf16CodeUnit => text.encode_utf16().count(),
-        }
-    }
 }
 
 /// What a result has.
@@ -195,32 +185,71 @@ pub struct AnalyzedCell {
     content: String,
     /// Where it is on its page.
     bounding_regions: Vec<BoundingRegion>,
-    /// Always empty.
+    /// Where it is in the text, if that is Markdown.
     spans: Vec<Span>,
 }
 
-/// Finds parts of a text one after the other, and counts as the caller does.
-struct Cursor<'a> {
-    text: &'a str,
-    /// Bytes before which all is counted, and how much it is.
-    at: (usize, usize),
-    index_type: IndexType,
+/// Counts as the caller does.
+struct Count {
+    /// How much stands before each byte of a text, and before its end.
+    before: Vec<usize>,
 }
 
-impl Cursor<'_> {
-    /// The span of a part; an empty one where the part isn't ahead.
-    fn span(&mut self, part: &str) -> Span {
-        let (at, offset) = self.at;
-        let next = self.text[at..]
-            .find(part)
-            .filter(|&next| next < NEAR && !part.is_empty());
-        let Some(next) = next else {
-            return Span { offset, length: 0 };
+impl Count {
+    fn of(text: &str, index_type: IndexType) -> Self {
+        let mut before = Vec::with_capacity(text.len() + 1);
+        let mut count = 0;
+        let mut step = |part: &str, units: usize| {
+            before.extend(std::iter::repeat_n(count, part.len()));
+            count += units;
         };
-        let offset = offset + self.index_type.length(&self.text[at..at + next]);
-        let length = self.index_type.length(part);
-        self.at = (at + next + part.len(), offset + length);
-        Span { offset, length }
+        match index_type {
+            IndexType::TextElements => text.graphemes(true).for_each(|part| step(part, 1)),
+            IndexType::UnicodeCodePoint | IndexType::Utf16CodeUnit => {
+                for (at, c) in text.char_indices() {
+                    let units = match index_type {
+                        IndexType::Utf16CodeUnit => c.len_utf16(),
+                        _ => 1,
+                    };
+                    step(&text[at..at + c.len_utf8()], units);
+                }
+            }
+        }
+        before.push(count);
+        Self { before }
+    }
+
+    fn span(&self, range: Range<usize>) -> Span {
+        let offset = self.before[range.start];
+        Span {
+            offset,
+            length: self.before[range.end] - offset,
+        }
+    }
+}
+
+/// A page's place in the whole text.
+struct Within<'a> {
+    placed: &'a Placed,
+    count: &'a Count,
+    /// Where the page begins, bytes.
+    begins: usize,
+}
+
+impl Within<'_> {
+    fn span(&self, range: &Range<usize>) -> Span {
+        let begins = self.begins;
+        self.count.span(begins + range.start..begins + range.end)
+    }
+
+    fn spans(&self, ranges: &[Range<usize>]) -> Vec<Span> {
+        ranges.iter().map(|range| self.span(range)).collect()
+    }
+
+    /// The span of a word; an empty one at the page's end where it isn't in the text as it was read.
+    fn word(&self, place: Option<&Range<usize>>) -> Span {
+        let end = self.placed.text.len();
+        self.span(place.unwrap_or(&(end..end)))
     }
 }
 
@@ -236,70 +265,58 @@ pub fn made(
 ) -> Result<AnalyzeResult, serde_json::Error> {
     let mut document = document::of_json(answer)?;
     join_pages(&mut document);
-    let texts: Vec<String> = document
+    let placed: Vec<Placed> = document
         .pages
         .iter()
-        .map(|page| text(page, markdown))
+        .map(|page| match markdown {
+            true => Placed::as_markdown(page, placed::with_furniture(page)),
+            false => Placed::as_text(page),
+        })
         .collect();
     let separator = if markdown {
         "\n\n<!-- PageBreak -->\n\n"
     } else {
         "\n"
     };
+    let texts: Vec<&str> = placed.iter().map(|placed| &*placed.text).collect();
     let content = texts.join(separator);
+    let count = Count::of(&content, index_type);
     let (mut pages, mut paragraphs, mut tables) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut before, mut begins) = (0, 0);
-    for (page, text) in document.pages.iter().zip(&texts) {
-        let cursor = |begins| Cursor {
-            text: &content[..begins + text.len()],
-            at: (begins, before),
-            index_type,
+    let mut begins = 0;
+    for (page, placed) in document.pages.iter().zip(&placed) {
+        let within = Within {
+            placed,
+            count: &count,
+            begins,
         };
         let place = Place::of(page);
-        pages.push(of_page(
-            page,
-            &place,
-            &mut cursor(begins),
-            &mut cursor(begins),
-            text,
-            markdown,
-        ));
-        let mut at = cursor(begins);
-        for region in &page.regions {
-            let bounding_regions = || vec![place.region(region.quad)];
-            if let (RegionKind::Table, Some(table)) = (region.kind, &region.table) {
-                let cells = table.cells.iter().map(|cell| AnalyzedCell {
-                    kind: if cell.row < table.header_rows {
-                        "columnHeader"
-                    } else {
-                        "content"
-                    },
-                    row_index: cell.row,
-                    column_index: cell.column,
-                    row_span: cell.row_span,
-                    column_span: cell.column_span,
-                    content: cell.text.clone(),
-                    bounding_regions: vec![place.region(cell.quad)],
-                    spans: Vec::new(),
-                });
-                tables.push(AnalyzedTable {
+        pages.push(of_page(page, &place, &within));
+        for (region, ranges) in page.regions.iter().zip(&placed.regions) {
+            let bounding_regions = vec![place.region(region.quad)];
+            let spans = within.spans(ranges);
+            match (region.kind, &region.table) {
+                (RegionKind::Table, Some(table)) => tables.push(AnalyzedTable {
                     row_count: table.rows,
                     column_count: table.columns,
-                    cells: cells.collect(),
-                    bounding_regions: bounding_regions(),
-                    spans: spans(region, page, &mut at, markdown),
-                });
-                continue;
+                    cells: cells(
+                        region,
+                        table,
+                        &place,
+                        &within,
+                        ranges.first().filter(|_| markdown),
+                    ),
+                    bounding_regions,
+                    spans,
+                }),
+                (kind, _) => paragraphs.push(AnalyzedParagraph {
+                    role: role(kind),
+                    content: region.text.clone(),
+                    bounding_regions,
+                    spans,
+                }),
             }
-            paragraphs.push(AnalyzedParagraph {
-                role: role(region.kind),
-                content: region.text.clone(),
-                bounding_regions: bounding_regions(),
-                spans: spans(region, page, &mut at, markdown),
-            });
         }
-        before += index_type.length(text) + index_type.length(separator);
-        begins += text.len() + separator.len();
+        begins += placed.text.len() + separator.len();
     }
     Ok(AnalyzeResult {
         api_version: VERSION,
@@ -317,16 +334,33 @@ pub fn made(
     })
 }
 
-fn text(page: &PageText, markdown: bool) -> String {
-    if !markdown {
-        let lines: Vec<&str> = page.lines.iter().map(|line| &*line.text).collect();
-        return lines.join("\n");
-    }
-    let document = Document {
-        pages: vec![page.clone()],
-    };
-    let text = export::write(&document, Format::Markdown, &Meta::default());
-    text.trim_end().into()
+/// The cells of a table, which is at `range` of a page's Markdown; lines of text have them in no order.
+fn cells(
+    region: &Region,
+    table: &Table,
+    place: &Place,
+    within: &Within,
+    range: Option<&Range<usize>>,
+) -> Vec<AnalyzedCell> {
+    let found = range.map(|range| placed::cells(region, &within.placed.text, range));
+    let found = found.unwrap_or_else(|| vec![None; table.cells.len()]);
+    let cells = table.cells.iter().zip(found);
+    cells
+        .map(|(cell, found)| AnalyzedCell {
+            kind: if cell.row < table.header_rows {
+                "columnHeader"
+            } else {
+                "content"
+            },
+            row_index: cell.row,
+            column_index: cell.column,
+            row_span: cell.row_span,
+            column_span: cell.column_span,
+            content: cell.text.clone(),
+            bounding_regions: vec![place.region(cell.quad)],
+            spans: found.iter().map(|range| within.span(range)).collect(),
+        })
+        .collect()
 }
 
 fn role(kind: RegionKind) -> Option<&'static str> {
@@ -377,37 +411,20 @@ impl Place {
     }
 }
 
-fn of_page(
-    page: &PageText,
-    place: &Place,
-    lines_at: &mut Cursor,
-    words_at: &mut Cursor,
-    text: &str,
-    markdown: bool,
-) -> AnalyzedPage {
-    let as_written = |text: &str| {
-        if markdown {
-            export::markdown(text)
-        } else {
-            text.to_string()
-        }
-    };
-    let whole = Span {
-        offset: lines_at.at.1,
-        length: lines_at.index_type.length(text),
-    };
-    let lines = page.lines.iter().map(|line| AnalyzedLine {
+fn of_page(page: &PageText, place: &Place, within: &Within) -> AnalyzedPage {
+    let lines = page.lines.iter().zip(&within.placed.lines);
+    let lines = lines.map(|(line, ranges)| AnalyzedLine {
         content: line.text.clone(),
         polygon: place.polygon(line.quad),
-        spans: vec![lines_at.span(&as_written(&line.text))],
+        spans: within.spans(ranges),
     });
-    let lines = lines.collect();
-    let words = page.lines.iter().flat_map(|line| &line.words);
-    let words = words.map(|word| AnalyzedWord {
+    let words = page.lines.iter().zip(&within.placed.words);
+    let words = words.flat_map(|(line, places)| line.words.iter().zip(places));
+    let words = words.map(|(word, range)| AnalyzedWord {
         content: word.text.clone(),
         polygon: place.polygon(word.quad),
         confidence: word.confidence,
-        span: words_at.span(&as_written(&word.text)),
+        span: within.word(range.as_ref()),
     });
     let turn = i32::from(page.turn);
     AnalyzedPage {
@@ -418,27 +435,9 @@ fn of_page(
         height: page.height as f32 * place.scale,
         unit: place.unit,
         words: words.collect(),
-        lines,
-        spans: vec![whole],
+        lines: lines.collect(),
+        spans: vec![within.span(&(0..within.placed.text.len()))],
     }
-}
-
-/// Where a region's lines are in the text.
-fn spans(
-    region: &maoocr_engine::document::Region,
-    page: &PageText,
-    at: &mut Cursor,
-    markdown: bool,
-) -> Vec<Span> {
-    let lines = region.lines.iter().filter_map(|&line| page.lines.get(line));
-    let found = lines.filter_map(|line| {
-        let span = match markdown {
-            true => at.span(&export::markdown(&line.text)),
-            false => at.span(&line.text),
-        };
-        (span.length > 0).then_some(span)
-    });
-    found.collect()
 }
 
 #[cfg(test)]
@@ -474,7 +473,7 @@ mod tests {
             (IndexType::Utf16CodeUnit, [3, 2, 1, 1]),
         ] {
             let result = made(&answer, Kind::Layout, false, index_type).unwrap();
-            let whole = index_type.length(&result.content);
+            let whole = Count::of(&result.content, index_type).before[result.content.len()];
             for page in &result.pages {
                 let words: Vec<usize> = page.words.iter().map(|w| w.span.length).collect();
                 assert_eq!(words, lengths);

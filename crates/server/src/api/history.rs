@@ -22,6 +22,7 @@ use crate::problem::Problem;
 use crate::reading;
 use crate::searchable::{self, Original};
 use crate::store::{Scope, Summary};
+use crate::wishes::page_ranges;
 
 /// Longest search query, characters.
 const SEARCH: usize = 500;
@@ -167,11 +168,15 @@ pub struct WantedForm {
     /// As `GET /api/capabilities` lists them. `Accept` may say it instead.
     #[param(default = "json")]
     format: Option<String>,
+    /// Which of its pages, such as `1-3,7,10-`; all by default. A searchable PDF has every page of the file, and text on
+    /// these.
+    pages: Option<String>,
 }
 
 /// Get an answer
 ///
-/// In the format in which it was first returned, or in another.
+/// In the format in which it was first returned, or in another. Where a page could not be read, JSON has its `error`; other
+/// formats have no place for that and need a choice of the other `pages`.
 #[utoipa::path(
     get,
     path = "/api/history/{id}",
@@ -199,6 +204,11 @@ pub async fn show(
     let form = export::asked(wanted.format.as_deref(), &headers)?;
     let entry = app.store.entry(&caller.owner, id).await?;
     let entry = entry.ok_or_else(none)?;
+    let document = match &wanted.pages {
+        Some(pages) => export::chosen(entry.document, &page_ranges(pages)?)?,
+        None => entry.document,
+    };
+    export::check(form, &document)?;
     if form.is_pdf() {
         let file = app
             .store
@@ -214,11 +224,10 @@ pub async fn show(
             password: String::new(),
         };
         let stop = Stop::at(Some(reading::deadline(&app, None)));
-        let made =
-            searchable::make(&app, Lane::Interactive, original, entry.document, stop).await?;
+        let made = searchable::make(&app, Lane::Interactive, original, document, stop).await?;
         return Ok(export::pdf(made, Some(&id.to_string())));
     }
-    export::response(form, entry.document, &entry.summary.name)
+    export::response(form, document, &entry.summary.name)
 }
 
 /// Delete an answer

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maoocr_engine::imaging::ImagingError;
@@ -19,12 +20,13 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::body::{BodyError, Incoming, announced};
 use crate::document::{PageOptions, TextLayer};
+use crate::input::{self, Queried};
 use crate::json::{self, JsonRequirements, List, Object, Text};
 use crate::problem::Problem;
 use crate::reading::Order;
 use crate::store::{Created, ItemKey, Job, NewJob, Scope, State as JobState, Waiting};
 use crate::wishes::Said;
-use crate::{input, multipart, webhooks};
+use crate::{multipart, webhooks};
 
 /// Parts of a form that come before the pictures.
 const EARLY: [&str; 5] = ["requirements", "webhook", "pages", "password", "text_layer"];
@@ -228,6 +230,24 @@ enum Ended {
     Problem(Problem),
 }
 
+impl Ended {
+    /// Says which picture of the list it is about, unless it is about all of them.
+    fn of_picture(self, index: usize) -> Self {
+        match self {
+            Self::Problem(problem) if problem.retry_after.is_none() => {
+                let field = problem.field.as_deref();
+                let field = field.map_or_else(String::new, |field| format!(".{field}"));
+                Self::Problem(Problem {
+                    field: Some(format!("images[{index}]{field}")),
+                    detail: format!("picture {}: {}", index + 1, problem.detail),
+                    ..problem
+                })
+            }
+            ended => ended,
+        }
+    }
+}
+
 impl<T: Into<Problem>> From<T> for Ended {
     fn from(problem: T) -> Self {
         Self::Problem(problem.into())
@@ -300,11 +320,6 @@ impl Intake {
         let Some(job) = self.job else {
             return Ok(());
         };
-        if picture.is_empty() {
-            return Err(Problem::from(ImagingError::Empty)
-                .field(input::short(name))
-                .into());
-        }
         let most = self.app.config.max_batch;
         if self.total >= most {
             let detail =
@@ -381,6 +396,7 @@ async fn receive_form(intake: &mut Intake, request: Request) -> Result<(), Ended
     };
     let incoming = Incoming::new(&app.config, body, limit, app.config.batch_upload_timeout);
     let mut form = multipart::Form::new(&head.headers, incoming)?;
+    let queried = queried(&head)?;
     let (mut requirements, mut said) = (None, Said::default());
     let mut options = PageOptions::default();
     while let Some(part) = form.next().await.map_err(large)? {
@@ -411,17 +427,21 @@ async fn receive_form(intake: &mut Intake, request: Request) -> Result<(), Ended
             }
             Some("image" | "images" | "file") => {
                 if intake.job.is_none() {
-                    let requirements = requirements.clone().unwrap_or_default();
-                    options = said.clone().options(&requirements)?;
-                    intake.open(&requirements).await?;
+                    let all = (queried.requirements.clone(), requirements.clone());
+                    let all = input::either(all.0, all.1, "requirements")?.unwrap_or_default();
+                    options = queried.said.clone().and(said.clone())?.options(&all)?;
+                    intake.open(&all).await?;
                 }
                 let name = part.file_name.unwrap_or_default();
                 // One picture at a time is held in memory.
                 let mut memory = app.memory();
                 let picture = form.data(app.config.file_bytes(), &mut memory).await;
-                intake
-                    .add(&name, &options, &picture.map_err(large)?)
-                    .await?;
+                let picture = picture.map_err(large)?;
+                if picture.is_empty() {
+                    let problem = Problem::from(ImagingError::Empty);
+                    return Err(problem.field(input::short(&name)).into());
+                }
+                intake.add(&name, &options, &picture).await?;
             }
             other => {
                 return Err(input::unexpected(other, &[&EARLY[..], &["image"]].concat()).into());
@@ -447,13 +467,17 @@ async fn receive_json(intake: &mut Intake, request: Request) -> Result<(), Ended
     {
         return Err(too_large(length).into());
     }
+    let (head, body) = request.into_parts();
+    let queried = queried(&head)?;
     let mut memory = app.memory();
     let time = app.config.upload_timeout;
-    let incoming = Incoming::new(&app.config, request.into_body(), most as u64, time);
+    let incoming = Incoming::new(&app.config, body, most as u64, time);
     let body = incoming.whole(&mut memory).await;
     let body = body.map_err(|e| e.problem(too_large))?;
     let job: JsonJob = json::parse(&body)?;
-    let requirements = json::requirements(job.requirements.as_ref())?;
+    let requirements = job.requirements.map(|r| r.check()).transpose()?;
+    let requirements = input::either(queried.requirements, requirements, "requirements")?;
+    let requirements = requirements.unwrap_or_default();
     if job.images.0.is_empty() {
         return Ok(());
     }
@@ -462,17 +486,35 @@ async fn receive_json(intake: &mut Intake, request: Request) -> Result<(), Ended
         intake.webhook = Some(url.0.into_owned());
     }
     let said = Said::of([job.pages, job.password, job.text_layer]);
+    let said = queried.said.and(said)?;
     // What is wrong for all is wrong before the first.
     said.clone().options(&requirements)?;
     intake.open(&requirements).await?;
-    for Object(picture) in job.images.0 {
+    for (index, Object(picture)) in job.images.0.into_iter().enumerate() {
         let own = Said::of([picture.pages, picture.password, picture.text_layer]);
-        let options = own.or(&said).options(&requirements)?;
-        memory.hold(body.len() + picture.image_base64.0.len() / 4 * 3)?;
-        let bytes = input::decode(&app, &picture.image_base64.0)?;
-        intake
-            .add(&picture.name.unwrap_or_default().0, &options, &bytes)
-            .await?;
+        let added = async || {
+            let options = own.or(&said).options(&requirements)?;
+            memory.hold(body.len() + picture.image_base64.0.len() / 4 * 3)?;
+            let bytes = input::decode(&app, &picture.image_base64.0)?;
+            if bytes.is_empty() {
+                return Err(Problem::from(ImagingError::Empty)
+                    .field("image_base64")
+                    .into());
+            }
+            let name = picture.name.unwrap_or_default();
+            intake.add(&name.0, &options, &bytes).await
+        };
+        added().await.map_err(|ended| ended.of_picture(index))?;
     }
     Ok(())
+}
+
+/// What the query says of all files of a job.
+fn queried(head: &Parts) -> Result<Queried, Problem> {
+    let queried = input::queried(head)?;
+    if queried.format.is_some() {
+        let detail = "a job has no `format`: ask for it when you get its answers from the history";
+        return Err(Problem::unprocessable("invalid_format", detail).field("format"));
+    }
+    Ok(queried)
 }

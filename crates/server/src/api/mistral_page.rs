@@ -3,14 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maoocr_engine::document::{Document, Line, PageText, Region, RegionKind};
-use maoocr_engine::export::{self, Format, Meta};
+use maoocr_engine::export::{self, MarkdownPage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::placed;
 use crate::pictures::Part;
-
-/// How far ahead of the last word the next one is looked for, bytes.
-const NEAR: usize = 1000;
 
 /// How tables are given apart from the Markdown.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
@@ -264,22 +262,8 @@ fn of_page(
     cuts: &mut impl Iterator<Item = Option<Vec<u8>>>,
 ) -> OcrPage {
     let (mut images, mut tables, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
-    // What stands for figures and tables while the page is written: letters, which Markdown leaves as they are, and no
-    // text of this page.
-    let mut mark = "qzx".to_string();
-    while page
-        .regions
-        .iter()
-        .any(|region| region.text.contains(&mark))
-    {
-        mark.push('q');
-    }
-    let mut stands: Vec<(String, String)> = Vec::new();
-    let mut stand = |text: String| {
-        let token = format!("{mark}{}z", stands.len());
-        stands.push((token.clone(), text));
-        token
-    };
+    // What stands for figures and tables, by the positions of their regions, and where in it their own text begins.
+    let mut stands: Vec<Option<(String, usize)>> = vec![None; page.regions.len()];
     let mut regions = page.regions.clone();
     let shell = PageText {
         text: String::new(),
@@ -287,7 +271,7 @@ fn of_page(
         regions: Vec::new(),
         ..page
     };
-    for region in &mut regions {
+    for (region, stand) in regions.iter_mut().zip(&mut stands) {
         let [x0, y0, x1, y1] = region.quad.bounds().map(|v| v.round() as i32);
         let own = alone(&shell, region);
         let (mut image_id, mut table_id, mut content) = (None, None, own);
@@ -312,8 +296,10 @@ fn of_page(
             } else {
                 format!("{link}\n\n{content}")
             };
+            let own = shown.len() - content.len();
             content = link;
-            as_paragraph(region, stand(shown));
+            as_paragraph(region);
+            *stand = Some((shown, own));
             image_id = Some(id);
         }
         if let (Some(format), RegionKind::Table, Some(table)) =
@@ -335,7 +321,10 @@ fn of_page(
                 format,
             });
             content = written;
-            as_paragraph(region, stand(format!("[{id}]({id})")));
+            as_paragraph(region);
+            let link = format!("[{id}]({id})");
+            let own = link.len();
+            *stand = Some((link, own));
             table_id = Some(id);
         }
         let kind = match (BlockType::of(region.kind), &image_id, &table_id) {
@@ -382,26 +371,24 @@ fn of_page(
         .footer
         .then(|| furniture(&[RegionKind::Footer, RegionKind::PageNumber]))
         .flatten();
-    let mut markdown = written(PageText {
+    let markdown = export::markdown_page(&PageText {
         text: page.text.clone(),
         regions,
         ..shell
     });
-    for (token, text) in stands {
-        markdown = markdown.replacen(&token, &text, 1);
-    }
+    let markdown = filled(&markdown, &stands);
     let confidence_scores = wanted.confidence.map(|granularity| {
         let (average, minimum) = scores(page.lines.iter()).unwrap_or((1.0, 1.0));
         PageConfidence {
             average_page_confidence_score: average,
             minimum_page_confidence_score: minimum,
             word_confidence_scores: (granularity == Granularity::Word)
-                .then(|| words(&page.lines, &markdown)),
+                .then(|| words(&page, &markdown)),
         }
     });
     OcrPage {
         index: page.index as u32,
-        markdown,
+        markdown: markdown.text,
         images,
         tables,
         hyperlinks: Vec::new(),
@@ -417,9 +404,10 @@ fn of_page(
     }
 }
 
-fn as_paragraph(region: &mut Region, text: String) {
+/// Makes of a region what is written as a part of its own, whatever it holds.
+fn as_paragraph(region: &mut Region) {
     region.kind = RegionKind::Paragraph;
-    region.text = text;
+    region.text = "-".into();
     region.table = None;
     region.continued = false;
 }
@@ -434,16 +422,33 @@ fn alone(shell: &PageText, region: &Region) -> String {
     ) {
         region.kind = RegionKind::Paragraph;
     }
-    written(PageText {
+    let page = PageText {
         regions: vec![region],
         ..shell.clone()
-    })
+    };
+    export::markdown_page(&page).text
 }
 
-fn written(page: PageText) -> String {
-    let document = Document { pages: vec![page] };
-    let markdown = export::write(&document, Format::Markdown, &Meta::default());
-    markdown.trim_end().into()
+/// A page's Markdown with what stands for some of its regions, which are where their own text is.
+fn filled(page: &MarkdownPage, stands: &[Option<(String, usize)>]) -> MarkdownPage {
+    let mut filled = MarkdownPage {
+        text: String::with_capacity(page.text.len()),
+        regions: Vec::with_capacity(page.regions.len()),
+    };
+    let mut at = 0;
+    for (range, stand) in page.regions.iter().zip(stands) {
+        filled.text.push_str(&page.text[at..range.start]);
+        let start = filled.text.len();
+        let (text, own) = match stand {
+            Some((text, own)) => (&**text, *own),
+            None => (&page.text[range.clone()], 0),
+        };
+        filled.text.push_str(text);
+        filled.regions.push(start + own..filled.text.len());
+        at = range.end;
+    }
+    filled.text.push_str(&page.text[at..]);
+    filled
 }
 
 /// Mean and least confidence of the words of lines.
@@ -462,27 +467,26 @@ fn scores<'a>(lines: impl Iterator<Item = &'a Line>) -> Option<(f32, f32)> {
     (count > 0.0).then(|| (sum / count, least))
 }
 
-/// The words of lines, and where they are in the Markdown. Lines are in its order, save for what is moved.
-fn words(lines: &[Line], markdown: &str) -> Vec<WordConfidence> {
+/// The words that are in the Markdown as they were read, in its order.
+fn words(page: &PageText, markdown: &MarkdownPage) -> Vec<WordConfidence> {
+    let places = placed::words(page, markdown);
+    let words = page.lines.iter().zip(&places);
+    let words = words.flat_map(|(line, places)| line.words.iter().zip(places));
+    let mut found: Vec<_> = words
+        .filter_map(|(word, place)| Some((place.as_ref()?.start, word)))
+        .collect();
+    found.sort_by_key(|(start, _)| *start);
     let (mut at, mut characters) = (0, 0);
-    let mut words = Vec::new();
-    for word in lines.iter().flat_map(|line| &line.words) {
-        let escaped = export::markdown(&word.text);
-        // A running head, a hyphenated word: it isn't there as it was read, or only much later by chance.
-        let next = markdown[at..].find(&escaped);
-        let Some(next) = next.filter(|&next| next < NEAR && !escaped.is_empty()) else {
-            continue;
-        };
-        characters += markdown[at..at + next].chars().count();
-        words.push(WordConfidence {
+    let words = found.into_iter().map(|(start, word)| {
+        characters += markdown.text[at..start].chars().count();
+        at = start;
+        WordConfidence {
             text: word.text.clone(),
             confidence: word.confidence,
             start_index: characters,
-        });
-        at += next + escaped.len();
-        characters += escaped.chars().count();
-    }
-    words
+        }
+    });
+    words.collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod mistral;
 pub mod mistral_page;
 pub mod models;
+mod placed;
 pub mod recognize;
 pub mod schema;
 pub mod status;

@@ -1,13 +1,14 @@
 //! Pictures in and lines out over a WebSocket: for live cameras, and for clients that show lines as they are read.
 //!
-//! A binary message is a picture. A text message is a JSON object: `{"requirements": {…}}` or `{"password": "…"}` (of
-//! encrypted PDFs) for the pictures that follow, or `{"cancel": true}` for those sent before it. Each event comes back as one text message, a JSON object with
-//! `event` and the number of the `picture`, counted from 0:
+//! A binary message is a picture, or a file of several pages. A text message is a JSON object. It says how to read the
+//! pictures that follow, with `requirements`, `pages` (such as `1-3,7`; `1-` for all), `password` (of encrypted PDFs) and
+//! `text_layer`; or it is `{"cancel": true}`, for those sent before it. Each event comes back as one text message, a JSON
+//! object with `event` and the number of the `picture`, counted from 0:
 //!
 //! - `detected`: `boxes` of the lines found
 //! - `line`: one of them has been read: `index`, `text`, `box`, `confidence`. Another `line` with the same `index`
 //!   replaces it; an `index` beyond the detected boxes is a line that was part of another
-//! - `page`: a page has been read: `read` so far, `of` as many, where that is known
+//! - `page`: the page at position `index` has been read, or, with `error`, can't be: `read` so far, `of` as many
 //! - `withdrawn`: the line with this `index` is not in the answer: it was noise or part of another line
 //! - `done`: the `document`
 //! - `error`: the `problem`; `picture` is null if it concerns no picture
@@ -38,10 +39,11 @@ use crate::auth::{CHECK, Caller};
 use crate::body::Memory;
 use crate::callers::Kind;
 use crate::document::PageOptions;
-use crate::json::{self, JsonRequirements};
+use crate::json::{self, JsonRequirements, Text};
 use crate::problem::Problem;
 use crate::reading::{self, Answer, Event, Order};
 use crate::store::Scope;
+use crate::wishes::Said;
 use crate::{input, metrics};
 
 /// A connection without a message for this long is closed.
@@ -53,9 +55,9 @@ const PROTOCOL: &str = "maoocr";
 
 /// Read pictures over a WebSocket
 ///
-/// Send each picture as a binary message; optionally `{"requirements": {…}}` or `{"password": "…"}` before it and
-/// `{"cancel": true}` after it.
-/// Events arrive as JSON: `detected`, `line`, `withdrawn`, `done`, `error`, `skipped`, `cancelled`.
+/// Send each picture as a binary message; optionally `{"requirements": {…}}`, `{"pages": "1-3"}`, `{"password": "…"}` or
+/// `{"text_layer": "never"}` before it and `{"cancel": true}` after it.
+/// Events arrive as JSON: `detected`, `line`, `withdrawn`, `page`, `done`, `error`, `skipped`, `cancelled`.
 #[utoipa::path(
     get,
     path = "/api/ocr/ws",
@@ -143,9 +145,9 @@ impl Drop for Place {
 struct Connection {
     app: Arc<App>,
     caller: Caller,
+    /// How to read the pictures that follow.
     requirements: Requirements,
-    /// Of the PDFs that follow.
-    password: String,
+    said: Said,
     /// The next picture's number.
     next: u64,
     running: Option<Running>,
@@ -158,9 +160,12 @@ struct Connection {
 /// A text message.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Control {
+struct Control<'a> {
     requirements: Option<JsonRequirements>,
-    password: Option<String>,
+    #[serde(borrow)]
+    pages: Option<Text<'a>>,
+    password: Option<Text<'a>>,
+    text_layer: Option<Text<'a>>,
     cancel: Option<bool>,
 }
 
@@ -173,7 +178,7 @@ struct Waiting {
     number: u64,
     picture: Bytes,
     requirements: Requirements,
-    password: String,
+    options: PageOptions,
     memory: Memory,
 }
 
@@ -185,7 +190,7 @@ impl Connection {
             app,
             caller,
             requirements: Requirements::default(),
-            password: String::new(),
+            said: Said::default(),
             next: 0,
             running: None,
             waiting: None,
@@ -281,16 +286,20 @@ impl Connection {
             Ok(()) => memory.hold(picture.len()),
             Err(problem) => Err(problem),
         };
-        if let Err(problem) = counted {
-            self.tell(json!({"event": "error", "picture": number, "problem": problem.to_json()}))
-                .await;
-            return;
-        }
+        let options = counted.and_then(|()| self.said.clone().options(&self.requirements));
+        let options = match options {
+            Ok(options) => options,
+            Err(problem) => return self.tell(failed(number, &problem)).await,
+        };
         let waiting = Waiting {
             number,
             picture,
             requirements: self.requirements.clone(),
-            password: self.password.clone(),
+            // The document has a place for the errors of pages.
+            options: PageOptions {
+                partial: true,
+                ..options
+            },
             memory,
         };
         if let Some(older) = self.waiting.replace(waiting) {
@@ -308,12 +317,14 @@ impl Connection {
         }
         self.caller.count_message(&self.app).await?;
         let control: Control = json::parse(text.as_bytes())?;
-        if let Some(requirements) = control.requirements {
-            self.requirements = requirements.check()?;
-        }
-        if let Some(password) = control.password {
-            self.password = password;
-        }
+        let requirements = match control.requirements {
+            Some(requirements) => requirements.check()?,
+            None => self.requirements.clone(),
+        };
+        let said = Said::of([control.pages, control.password, control.text_layer]).or(&self.said);
+        // A message that is refused changes nothing.
+        said.clone().options(&requirements)?;
+        (self.requirements, self.said) = (requirements, said);
         if control.cancel == Some(true) {
             self.cancel().await;
         }
@@ -346,10 +357,7 @@ impl Connection {
                 picture: waiting.picture,
                 name: String::new(),
                 requirements: waiting.requirements,
-                options: PageOptions {
-                    password: waiting.password,
-                    ..PageOptions::default()
-                },
+                options: waiting.options,
                 owner: self.caller.owner.clone(),
             };
             let (app, events, number) = (self.app.clone(), self.events.clone(), waiting.number);
@@ -410,8 +418,18 @@ async fn read(app: Arc<App>, order: Order, number: u64, events: mpsc::Sender<Val
 
 fn early(number: u64, event: Event) -> Value {
     match event {
-        Event::Page { read, of } => {
-            json!({"event": "page", "picture": number, "read": read, "of": of})
+        Event::Page {
+            index,
+            error,
+            read,
+            of,
+        } => {
+            let mut event =
+                json!({"event": "page", "picture": number, "index": index, "read": read, "of": of});
+            if let Some(problem) = error {
+                event["error"] = problem.to_json();
+            }
+            event
         }
         Event::Withdrawn(index) => {
             json!({"event": "withdrawn", "picture": number, "index": index})
@@ -436,8 +454,10 @@ fn early(number: u64, event: Event) -> Value {
 fn last(number: u64, result: Result<Answer, Problem>) -> Value {
     match result {
         Ok(answer) => json!({"event": "done", "picture": number, "document": answer.into_json()}),
-        Err(problem) => {
-            json!({"event": "error", "picture": number, "problem": problem.to_json()})
-        }
+        Err(problem) => failed(number, &problem),
     }
+}
+
+fn failed(number: u64, problem: &Problem) -> Value {
+    json!({"event": "error", "picture": number, "problem": problem.to_json()})
 }

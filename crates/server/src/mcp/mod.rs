@@ -15,13 +15,15 @@ use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
-    Implementation, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
-    Resource, ResourceContents, ResourceTemplate, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
+    CustomResult, ErrorCode, ErrorData, Implementation, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
+    ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,
+    ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
+use serde::Deserialize;
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -38,6 +40,16 @@ const KEPT: &str = "maoocr://files/";
 
 const INSTRUCTIONS: &str = "Reads text in pictures, scans and PDFs, with tables and headings, in many languages. \
     Prefer `find_in_document` to reading a long document whole, and choose pages with `pages`.";
+
+/// The methods that are answered, beside the first one of a conversation.
+const METHODS: [&str; 6] = [
+    "ping",
+    "tools/list",
+    "tools/call",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+];
 
 /// What answers the requests of one caller.
 #[derive(Clone)]
@@ -69,6 +81,29 @@ impl ServerHandler for Handler {
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("maoocr", env!("CARGO_PKG_VERSION")))
             .with_instructions(INSTRUCTIONS)
+    }
+
+    /// Answers what the library's types don't fit: of methods that are known, it is the parameters that are wrong.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let method: String = request.method.chars().take(64).collect();
+        if !METHODS.contains(&&*method) {
+            let message = format!("there is no method `{method}`");
+            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
+        }
+        let params = request.params.unwrap_or_default();
+        let why = match &*method {
+            "tools/call" => CallToolRequestParams::deserialize(params).err(),
+            "resources/read" => ReadResourceRequestParams::deserialize(params).err(),
+            _ => None,
+        };
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
+        let message = format!("the parameters of `{method}` are invalid{why}");
+        let message: String = message.chars().take(300).collect();
+        Err(ErrorData::invalid_params(message, None))
     }
 
     async fn list_tools(

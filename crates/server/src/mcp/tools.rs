@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use maoocr_engine::page::PageRanges;
 use maoocr_engine::plan::Requirements;
 use rmcp::RoleServer;
 use rmcp::model::{
@@ -25,6 +24,7 @@ use crate::pool::{Lane, Stop};
 use crate::problem::Problem;
 use crate::reading::{self, Event, Order};
 use crate::searchable::{self, Original};
+use crate::wishes::page_ranges;
 use crate::{auth, files};
 
 /// What all tools take.
@@ -174,10 +174,7 @@ async fn read(
         requirements["language"] = json!(language);
     }
     let requirements = Requirements::from_json(&requirements)?;
-    let pages = source.pages.map(|text| {
-        text.parse::<PageRanges>()
-            .map_err(|why| Problem::unprocessable("invalid_pages", why).field("pages"))
-    });
+    let pages = source.pages.as_deref().map(page_ranges).transpose()?;
     let password = source.password.unwrap_or_default();
     let mut memory = app.memory();
     let (file, name) = uri::file(app, &caller, &source.uri, &mut memory).await?;
@@ -187,14 +184,13 @@ async fn read(
         name: name.clone(),
         requirements,
         options: PageOptions {
-            pages: pages.transpose()?,
+            pages,
             password: password.clone(),
             structure,
             ..PageOptions::default()
         },
         owner: caller.owner.clone(),
     };
-    // Progress is for those who ask for it: answers from the cache have none.
     let answer = match context.meta.get_progress_token() {
         None => reading::read(app, order, deadline, None).await?,
         Some(token) => told(app, order, deadline, token, context.peer).await?,
@@ -219,12 +215,12 @@ async fn told(
     let (sender, mut events) = unbounded_channel();
     let tell = async {
         while let Some(event) = events.recv().await {
-            let Event::Page { read, of } = event else {
+            let Event::Page { read, of, .. } = event else {
                 continue;
             };
             let mut progress = ProgressNotificationParam::new(token.clone(), read as f64)
-                .with_message(format!("page {read}"));
-            progress.total = of.map(|of| of as f64);
+                .with_message(format!("page {read} of {of}"));
+            progress.total = Some(of as f64);
             // Whoever doesn't listen any more has hung up, and the call ends.
             let _ = peer.notify_progress(progress).await;
         }
@@ -290,7 +286,10 @@ async fn searchable_pdf(
         files::check_new(app, &uri::below(app, path)?)?;
     }
     let read = read(handler, parse(rest)?, true, context).await?;
-    let pages = read.answer["pages"].as_array().map_or(1, Vec::len);
+    let pages = match read.answer["pages"].as_array().map_or(1, Vec::len) {
+        1 => "1 page".to_string(),
+        pages => format!("{pages} pages"),
+    };
     let made = searchable::make(
         app,
         Lane::Interactive,
@@ -299,7 +298,7 @@ async fn searchable_pdf(
         read.stop,
     )
     .await?;
-    let said = format!("{pages} pages, {} bytes", made.len());
+    let said = format!("{pages}, {} bytes", made.len());
     if let Some(path) = output {
         files::write_new(app, &uri::below(app, &path)?, made).await?;
         let text = format!("Wrote {path}: {said}.");
@@ -315,8 +314,13 @@ async fn searchable_pdf(
     let (owner, lifetime) = (&*read.owner, app.config.file_lifetime());
     let to = (owner, kept::RESULT);
     let file = kept::keep(app, to, &name, "application/pdf", made.into(), lifetime).await?;
-    let hours = (file.expires_at - auth::now()).max(0) / 3_600_000;
-    let text = format!("{said}. The resource is kept for {hours} hours.");
+    // Of 24 hours some milliseconds have passed already.
+    let minutes = (file.expires_at - auth::now()).max(0) as f64 / 60_000.0;
+    let time = match minutes.round() {
+        minutes if minutes < 120.0 => format!("{minutes} minutes"),
+        minutes => format!("{} hours", (minutes / 60.0).round()),
+    };
+    let text = format!("{said}. The resource is kept for {time}.");
     let link = ContentBlock::resource_link(resource(&file));
     Ok(CallToolResult::success(vec![
         ContentBlock::text(text),

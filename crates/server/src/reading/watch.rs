@@ -4,6 +4,7 @@ use maoocr_engine::geometry::Quad;
 use maoocr_engine::page::PageError;
 use maoocr_engine::pipeline::Observer;
 use maoocr_engine::recognise::Reading;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
@@ -31,12 +32,16 @@ pub enum Event {
     },
     /// The line with this index is not in the answer.
     Withdrawn(usize),
-    /// A page was read.
+    /// A page of several was read or lost.
     Page {
-        /// How many pages were read so far.
+        /// Its position in the file, from 0.
+        index: usize,
+        /// Why it was lost.
+        error: Option<Problem>,
+        /// How many pages were read or lost so far.
         read: usize,
-        /// How many there are to read, where it is known.
-        of: Option<usize>,
+        /// How many there are to read.
+        of: usize,
     },
 }
 
@@ -107,14 +112,46 @@ impl Ear {
 
     /// Tells of pages that were read before.
     pub(super) fn hear_all(&self, pages: &[Value]) {
-        if let Self::Pages(events) = self {
-            for (page, done) in pages.iter().zip(1..) {
-                let _ = events.send(PageEvent::Read {
-                    page: page.clone(),
-                    done,
-                    of: pages.len(),
-                });
+        let of = pages.len();
+        for (page, done) in pages.iter().zip(1..) {
+            match self {
+                Self::Nobody => return,
+                Self::Lines(_) => {
+                    self.hear_lines(page);
+                    if of > 1 {
+                        self.hear(Event::Page {
+                            index: page["index"].as_u64().unwrap_or(0) as usize,
+                            error: None,
+                            read: done,
+                            of,
+                        });
+                    }
+                }
+                Self::Pages(events) => {
+                    let page = page.clone();
+                    let _ = events.send(PageEvent::Read { page, done, of });
+                }
             }
+        }
+    }
+
+    /// Tells of a page's lines, as if they were read now.
+    fn hear_lines(&self, page: &Value) {
+        let lines = page["lines"].as_array().map_or(&[][..], Vec::as_slice);
+        let lines: Vec<(Quad, &Value)> = lines
+            .iter()
+            .filter_map(|line| Some((Quad::deserialize(&line["box"]).ok()?, line)))
+            .collect();
+        self.hear(Event::Detected(
+            lines.iter().map(|(quad, _)| *quad).collect(),
+        ));
+        for (index, (quad, line)) in lines.into_iter().enumerate() {
+            self.hear(Event::Line {
+                index,
+                quad,
+                text: line["text"].as_str().unwrap_or_default().into(),
+                confidence: line["confidence"].as_f64().unwrap_or(0.0) as f32,
+            });
         }
     }
 }
@@ -159,8 +196,10 @@ impl Reader for Watch {
             // Whose file has one page hears of it by the answer.
             Ear::Lines(_) if of == 1 => {}
             Ear::Lines(_) => self.ear.hear(Event::Page {
+                index: page.index,
+                error: None,
                 read: done,
-                of: Some(of),
+                of,
             }),
             Ear::Pages(events) => {
                 let page = json_of(self.id, page.clone());
@@ -170,15 +209,27 @@ impl Reader for Watch {
     }
 
     fn lost(&mut self, error: &PageError, done: usize, of: usize) {
-        let (Ear::Pages(events), Some(index)) = (&self.ear, error.index) else {
+        let Some(index) = error.index else {
             return;
         };
-        let problem = error.clone().into();
-        let _ = events.send(PageEvent::Lost {
-            index,
-            problem,
-            done,
-            of,
-        });
+        let problem = || error.clone().into();
+        match &self.ear {
+            Ear::Nobody => {}
+            Ear::Lines(_) => self.ear.hear(Event::Page {
+                index,
+                error: Some(problem()),
+                read: done,
+                of,
+            }),
+            Ear::Pages(events) => {
+                let problem = problem();
+                let _ = events.send(PageEvent::Lost {
+                    index,
+                    problem,
+                    done,
+                    of,
+                });
+            }
+        }
     }
 }
