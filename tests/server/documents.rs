@@ -158,6 +158,7 @@ async fn choices_that_cannot_be_met_are_refused_by_name() {
         ("", 413, "too_many_pages"),
         ("?pages=1-2", 413, "too_many_pages"),
         ("?pages=7", 422, "no_pages"),
+        ("?pages=2,7", 422, "no_such_page"),
         ("?pages=0", 422, "invalid_pages"),
         ("?pages=1&format=doc", 422, "invalid_format"),
         ("?pages=1&text_layer=maybe", 422, "invalid_text_layer"),
@@ -257,6 +258,34 @@ async fn a_bad_page_leaves_the_others_where_the_answer_can_say_so() {
     assert_eq!(others.headers().get("cache-control"), None);
     assert!(others.text().await.unwrap().contains("sheet 3 says"));
 
+    // The history has what was read, in every form, of the pages that were.
+    let kept = |query: &str| {
+        let path = format!("/api/history/{}{query}", answer["id"].as_str().unwrap());
+        server.get(&path).send()
+    };
+    for form in ["md", "txt", "hocr"] {
+        let all = kept(&format!("?format={form}")).await.unwrap();
+        assert_eq!(all.headers()["x-maoocr-lost-pages"], "2", "{form}");
+        let all = all.text().await.unwrap();
+        let others = kept(&format!("?format={form}&pages=1,3")).await.unwrap();
+        assert_eq!(others.headers().get("x-maoocr-lost-pages"), None);
+        for text in [all, others.text().await.unwrap()] {
+            assert!(text.contains("sheet") && text.contains("3"), "{form}");
+        }
+    }
+    let whole: Value = kept("").await.unwrap().json().await.unwrap();
+    assert_eq!(whole["pages"], answer["pages"]);
+    let one = kept("?format=page&pages=3").await.unwrap();
+    assert!(one.text().await.unwrap().contains("sheet 3 says"));
+    for (pages, code) in [
+        ("4", "no_pages"),
+        ("1,4", "no_such_page"),
+        ("x", "invalid_pages"),
+    ] {
+        let refused = problem(kept(&format!("?pages={pages}")).await.unwrap()).await;
+        assert_eq!(refused.1, code);
+    }
+
     let form = Form::new().part("files", Part::bytes(file).file_name("a.pdf"));
     let converted = server.post("/v1/convert/file").multipart(form);
     let converted: Value = converted.send().await.unwrap().json().await.unwrap();
@@ -332,6 +361,75 @@ async fn jobs_and_other_peoples_clients_choose_pages_and_give_passwords() {
         .await
         .unwrap();
     assert_eq!(problem(wrong).await.1, "invalid_pages");
+
+    // What a query says holds beside a form or JSON; said twice, it is refused.
+    let plain = std::fs::read(&plain).unwrap();
+    let form = || Form::new().part("image", Part::bytes(plain.clone()));
+    let query = server.post("/api/ocr/recognize?pages=2&format=md");
+    only_second(
+        &query
+            .multipart(form())
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap(),
+    );
+    let body = json!({"image_base64": STANDARD.encode(&plain)});
+    let query = server.post("/api/ocr/recognize?pages=2&document_type=simple_text");
+    let answer: Value = query
+        .json(&body)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    only_second(answer["text"].as_str().unwrap());
+    let twice = server.post("/api/ocr/recognize?pages=2");
+    let twice = twice
+        .multipart(form().text("pages", "2"))
+        .send()
+        .await
+        .unwrap();
+    let (status, code, refused) = problem(twice).await;
+    assert_eq!(
+        (status, code.as_str(), &refused["field"]),
+        (422, "given_twice", &json!("pages"))
+    );
+    let made = server
+        .post("/api/ocr/batch?pages=2")
+        .multipart(form())
+        .send()
+        .await
+        .unwrap();
+    let place = made.headers()["location"].to_str().unwrap().to_string();
+    let job = jobs::done(&server, &place).await;
+    only_second(job["results"][0]["document"]["text"].as_str().unwrap());
+    for query in ["page=2", "format=md"] {
+        let wrong = server
+            .post(&format!("/api/ocr/batch?{query}"))
+            .multipart(form());
+        assert_eq!(problem(wrong.send().await.unwrap()).await.0, 422, "{query}");
+    }
+    // Of several pictures the wrong one is named.
+    let images = json!([{"image_base64": STANDARD.encode(&plain)}, {"image_base64": "!"}]);
+    let wrong = server
+        .post("/api/ocr/batch")
+        .json(&json!({"images": images}));
+    let (_, code, refused) = problem(wrong.send().await.unwrap()).await;
+    assert_eq!(
+        (code.as_str(), &refused["field"]),
+        ("invalid_base64", &json!("images[1].image_base64"))
+    );
+    assert!(
+        refused["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("picture 2: "),
+        "{refused}"
+    );
 
     let url = format!("data:application/pdf;base64,{encoded}");
     let part = json!({"type": "image_url", "image_url": {"url": url}});

@@ -89,16 +89,31 @@ async fn the_official_client_calls_every_tool_over_http_with_a_key() {
     };
     assert!(resources(&ann).await > 0);
     assert_eq!(resources(&bob).await, 0);
-    for (body, code) in [
-        ("{", -32700),
-        ("{\"jsonrpc\": \"2.0\", \"id\": []}", -32600),
+    for (body, status, code) in [
+        ("{", 400, -32700),
+        (r#"{"jsonrpc": "2.0", "id": []}"#, 400, -32600),
+        (
+            r#"{"jsonrpc": "2.0", "id": 1, "method": "nothing"}"#,
+            200,
+            -32601,
+        ),
+        (
+            r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": 5}}"#,
+            200,
+            -32602,
+        ),
+        (
+            r#"{"jsonrpc": "2.0", "id": 1, "method": "resources/read"}"#,
+            200,
+            -32602,
+        ),
     ] {
         let request = server.post("/mcp").body(body).bearer_auth(&ann);
         let request = request
             .header("content-type", "application/json")
             .header("accept", "application/json, text/event-stream");
         let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 400, "{body}");
+        assert_eq!(answer.status(), status, "{body}");
         let answer: serde_json::Value = answer.json().await.unwrap();
         assert_eq!(answer["error"]["code"], code, "{answer}");
     }

@@ -18,6 +18,7 @@ def data(path, kind):
 
 client = OpenAI(base_url=f"{base}/v1", api_key="none", max_retries=0)
 assert [model.id for model in client.models.list()] == ["maoocr"]
+assert client.models.retrieve("maoocr").object == "model"
 image = {"type": "image_url", "image_url": {"url": data(picture, "image/jpeg"), "detail": "high"}}
 file = {"type": "file", "file": {"filename": "two.pdf", "file_data": data(pdf, "application/pdf")}}
 text = {"type": "text", "text": "Transcribe this."}
@@ -59,6 +60,10 @@ by_id = client.chat.completions.create(
     model="m", messages=messages({"type": "file", "file": {"file_id": uploaded.id}})
 )
 assert "Compiling serde" in by_id.choices[0].message.content
+another = client.files.create(file=pdf, purpose="ocr")
+# Page by page, as the client goes through them.
+assert [file.id for file in client.files.list(limit=1)] == [another.id, uploaded.id]
+client.files.delete(another.id)
 client.files.delete(uploaded.id)
 
 for more, code in [

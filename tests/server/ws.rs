@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use crate::pdfs::{self, Page};
 use crate::stand::{PATIENCE, Server, Stand, numbered, sample};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -39,6 +40,19 @@ async fn hear(socket: &mut Socket) -> Value {
             Message::Text(text) => return serde_json::from_str(&text).unwrap(),
             Message::Ping(_) | Message::Pong(_) => {}
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// All events of a picture, up to its last.
+async fn hear_all(socket: &mut Socket) -> Vec<Value> {
+    let mut events = Vec::new();
+    loop {
+        let event = hear(socket).await;
+        let last = event["event"] == "done" || event["event"] == "error";
+        events.push(event);
+        if last {
+            return events;
         }
     }
 }
@@ -108,6 +122,51 @@ async fn lines_come_before_the_document() {
         }
     };
     assert_eq!(last["document"]["plan"]["recogniser"], "ppocrv6-tiny-rec");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_comes_page_by_page_and_a_bad_page_takes_no_other_with_it() {
+    let stand = Stand::sqlite();
+    let server = stand.server(&[]).await;
+    let mut socket = connect(&server).await;
+    let pages = |events: &[Value]| -> Vec<(u64, bool)> {
+        let pages = events.iter().filter(|event| event["event"] == "page");
+        pages
+            .map(|page| (page["index"].as_u64().unwrap(), page.get("error").is_some()))
+            .collect()
+    };
+    let file = pdfs::pdf(&[pdfs::numbered(1), Page::Vast, pdfs::numbered(3)]);
+    send(&mut socket, file.clone()).await;
+    let events = hear_all(&mut socket).await;
+    assert_eq!(pages(&events), [(0, false), (1, true), (2, false)]);
+    let document = &events.last().unwrap()["document"];
+    assert_eq!(document["pages"][1]["error"]["code"], "too_many_pixels");
+    assert!(document["text"].as_str().unwrap().contains("sheet 3 says"));
+
+    // A choice holds until there is another, and a wrong one changes nothing.
+    tell(&mut socket, json!({"pages": "3", "text_layer": "never"})).await;
+    send(&mut socket, file.clone()).await;
+    let events = hear_all(&mut socket).await;
+    let document = events.last().unwrap()["document"].clone();
+    assert_eq!(
+        (document["index"].as_u64(), pages(&events).len()),
+        (Some(2), 0)
+    );
+    assert_eq!(document["text_layer"]["state"], "ignored");
+    let lines: Vec<&Value> = events.iter().filter(|e| e["event"] == "line").collect();
+    assert!(!lines.is_empty());
+    for wrong in ["pages", "text_layer"] {
+        tell(&mut socket, json!({wrong: "x"})).await;
+        let refused = hear(&mut socket).await;
+        assert_eq!(refused["problem"]["field"], wrong);
+        // Read before: the lines come all the same.
+        send(&mut socket, file.clone()).await;
+        let again = hear_all(&mut socket).await;
+        let kept = &again.last().unwrap()["document"];
+        assert_eq!(kept["text"], document["text"]);
+        assert!(kept["timings"].get("cache").is_some(), "{kept}");
+        assert!(again.iter().any(|event| event["event"] == "line"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

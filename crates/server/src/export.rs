@@ -17,6 +17,8 @@ use crate::problem::Problem;
 
 /// The id of an answer that isn't JSON.
 const ID: HeaderName = HeaderName::from_static("x-maoocr-id");
+/// The pages of an answer that could not be read.
+const LOST: HeaderName = HeaderName::from_static("x-maoocr-lost-pages");
 
 /// A form as callers see it.
 #[derive(Serialize, ToSchema)]
@@ -89,22 +91,15 @@ pub fn chosen(answer: Value, ranges: &PageRanges) -> Result<Value, Problem> {
     }
 }
 
-/// Checks that a form can say what an answer has to say.
-///
-/// # Errors
-/// 422 if it has a page that could not be read, and the form has no place for that.
-pub fn check(form: Form, answer: &Value) -> Result<(), Problem> {
-    let mut lost = pages(answer)
+/// Numbers of the pages of an answer that could not be read, as a header; none if there are none.
+pub fn lost(answer: &Value) -> Option<(HeaderName, HeaderValue)> {
+    let lost = pages(answer)
         .iter()
         .filter(|page| page.get("error").is_some());
-    match lost.next() {
-        Some(page) if !form.tells_errors() => {
-            let why = page["error"]["detail"].as_str().unwrap_or_default();
-            let detail = format!("{why}; choose the other pages with `pages`");
-            Err(Problem::unprocessable("page_lost", detail).field("pages"))
-        }
-        _ => Ok(()),
-    }
+    let numbers = lost.map(|page| (page["index"].as_u64().unwrap_or(0) + 1).to_string());
+    let numbers: Vec<String> = numbers.collect();
+    let value = HeaderValue::from_str(&numbers.join(", ")).ok()?;
+    (!numbers.is_empty()).then_some((LOST, value))
 }
 
 fn pages(answer: &Value) -> &[Value] {
@@ -213,24 +208,16 @@ mod tests {
     fn pages_are_chosen_and_lost_ones_are_told_of() {
         let page =
             |index: u32| json!({"index": index, "text": index.to_string(), "confidence": 0.5});
-        let mut lost = page(3);
-        lost["error"] = json!({"detail": "page 4: it ends early"});
-        let answer = json!({"pages": [page(1), page(2), lost]});
+        let mut bad = page(3);
+        bad["error"] = json!({"detail": "page 4: it ends early"});
+        let answer = json!({"pages": [page(1), page(2), bad]});
         let choose = |pages: &str| chosen(answer.clone(), &pages.parse().unwrap());
         assert_eq!(choose("2-3").unwrap()["pages"].as_array().unwrap().len(), 2);
         assert_eq!(choose("3").unwrap()["text"], "2");
         assert_eq!(choose("1").unwrap_err().code, "no_pages");
         assert_eq!(choose("2,5").unwrap_err().code, "no_such_page");
-        for form in FORMS {
-            let told = form.tells_errors();
-            assert_eq!(check(form, &answer).is_ok(), told, "{}", form.name);
-            assert!(check(form, &choose("2-3").unwrap()).is_ok());
-        }
-        let problem = check(named("md").unwrap(), &answer).unwrap_err();
-        assert!(
-            problem.detail.starts_with("page 4: it ends early; "),
-            "{problem:?}"
-        );
+        assert_eq!(lost(&answer).unwrap().1, "4");
+        assert_eq!(lost(&choose("2-3").unwrap()), None);
     }
 
     #[test]

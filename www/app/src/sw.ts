@@ -1,7 +1,7 @@
 /// <reference lib="webworker" />
 // Keeps the app for offline use, and takes what other apps share into it.
 
-import { relaxedSimd } from "@maoocr/lib/simd";
+import { relaxedSimd, withoutOtherModule } from "@maoocr/lib/simd";
 import { cleanupOutdatedCaches, createHandlerBoundToURL, precacheAndRoute } from "workbox-precaching";
 import { NavigationRoute, registerRoute } from "workbox-routing";
 
@@ -12,12 +12,9 @@ const SHARED = "maoocr-shared";
 const MODULES = "maoocr-modules";
 const MODULE_FILES = /\/assets\/((?:gpu|documents)-worker|maoocr_(?:gpu|documents)_bg)-[^/]+$/;
 
-/** Of the two modules for CPUs the one that this browser won't take. */
-const OTHER_MODULE = relaxedSimd() ? /\/maoocr(_bg)?-[^/]+$/ : /\/maoocr_relaxed(_bg)?-[^/]+$/;
-
 cleanupOutdatedCaches();
 precacheAndRoute(
-  self.__WB_MANIFEST.filter((entry) => !OTHER_MODULE.test(typeof entry === "string" ? entry : entry.url)),
+  withoutOtherModule(self.__WB_MANIFEST, (entry) => (typeof entry === "string" ? entry : entry.url), relaxedSimd()),
 );
 registerRoute(
   new NavigationRoute(createHandlerBoundToURL("index.html"), {

@@ -17,3 +17,13 @@ const PROBE = new Uint8Array([
 export function relaxedSimd(): boolean {
   return WebAssembly.validate(PROBE);
 }
+
+/** Of an app's files those that this browser needs: not the module for browsers of the other kind, if there are both.
+ * `urlOf` is a file's address. */
+export function withoutOtherModule<T>(files: T[], urlOf: (file: T) => string, relaxed: boolean): T[] {
+  const plain = /\/maoocr(_bg)?-[^/]+$/;
+  const faster = /\/maoocr_relaxed(_bg)?-[^/]+$/;
+  if (!files.some((file) => faster.test(urlOf(file)))) return files;
+  const other = relaxed ? plain : faster;
+  return files.filter((file) => !other.test(urlOf(file)));
+}

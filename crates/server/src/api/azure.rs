@@ -20,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::api::azure_result::{self, AnalyzeResult, IndexType, Kind};
+use crate::api::schema::Bytes;
 use crate::api::{Path, Query};
 use crate::app::App;
 use crate::auth::{Caller, now};
@@ -121,7 +122,7 @@ struct Analysis {
     path = "/documentintelligence/documentModels/prebuilt-read:analyze",
     tag = "recognition",
     params(Wanted),
-    request_body(content((AnalyzeRequest<'_> = "application/json"), (Vec<u8> = "application/octet-stream"), (Vec<u8> = "application/pdf"))),
+    request_body(content((AnalyzeRequest<'_> = "application/json"), (Bytes = "application/octet-stream"), (Bytes = "application/pdf"), (Bytes = "image/*"))),
     responses(
         (status = 202, description = "It is accepted", headers(("operation-location" = String, description = "Where the result will be"))),
         (status = "4XX", description = "The document or the request is invalid", body = Problem, content_type = "application/problem+json"),
@@ -146,7 +147,7 @@ pub async fn read(
     path = "/documentintelligence/documentModels/prebuilt-layout:analyze",
     tag = "recognition",
     params(Wanted),
-    request_body(content((AnalyzeRequest<'_> = "application/json"), (Vec<u8> = "application/octet-stream"), (Vec<u8> = "application/pdf"))),
+    request_body(content((AnalyzeRequest<'_> = "application/json"), (Bytes = "application/octet-stream"), (Bytes = "application/pdf"), (Bytes = "image/*"))),
     responses(
         (status = 202, description = "It is accepted", headers(("operation-location" = String, description = "Where the result will be"))),
         (status = "4XX", description = "The document or the request is invalid", body = Problem, content_type = "application/problem+json"),
@@ -490,7 +491,7 @@ pub async fn show(
     tag = "recognition",
     params(("model" = String, Path, description = "`prebuilt-read` or `prebuilt-layout`"), ("id" = Uuid, Path, description = "Of the analysis"), Version),
     responses(
-        (status = 200, description = "The document as a PDF whose text can be searched and copied", body = Vec<u8>, content_type = "application/pdf"),
+        (status = 200, description = "The document as a PDF whose text can be searched and copied", body = Bytes, content_type = "application/pdf"),
         (status = "4XX", description = "No such analysis, no PDF, or not allowed", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The database does not respond", body = Problem, content_type = "application/problem+json")
     ),

@@ -19,6 +19,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::api::Path;
 use crate::api::recognize::wanted;
 use crate::app::App;
 use crate::auth::{Caller, now};
@@ -344,11 +345,8 @@ pub async fn complete(
     if request.n.is_some_and(|n| n != 1) {
         return not_supported("n", "`n` must be 1: a document has one text");
     }
-    let format = request
-        .response_format
-        .as_ref()
-        .and_then(|kind| kind.0.r#type.as_ref());
-    if format.is_some_and(|kind| kind.0 != "text") {
+    let format = request.response_format.as_ref();
+    if format.is_some_and(|kind| kind.0.r#type.as_ref().is_none_or(|kind| kind.0 != "text")) {
         return not_supported(
             "response_format",
             "`response_format` must be text: the answer is Markdown",
@@ -550,16 +548,42 @@ pub struct ChatModel {
     security((), ("key" = []), ("header" = []))
 )]
 pub async fn models() -> Json<ChatModels> {
-    let model = ChatModel {
-        id: MODEL,
-        object: "model",
-        created: 0,
-        owned_by: MODEL,
-    };
     Json(ChatModels {
         object: "list",
-        data: vec![model],
+        data: vec![ChatModel::only()],
     })
+}
+
+/// Get a model (OpenAI API)
+#[utoipa::path(
+    get,
+    path = "/v1/models/{model}",
+    tag = "server",
+    params(("model" = String, Path, description = "`maoocr`")),
+    responses(
+        (status = 200, description = "The model", body = ChatModel),
+        (status = "4XX", description = "No such model, no key, or an invalid one", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "An internal error, or the database does not respond", body = Problem, content_type = "application/problem+json")
+    ),
+    security((), ("key" = []), ("header" = []))
+)]
+pub async fn model(Path(model): Path<String>) -> Result<Json<ChatModel>, Problem> {
+    if model == MODEL {
+        return Ok(Json(ChatModel::only()));
+    }
+    let detail = format!("there is only the model `{MODEL}`");
+    Err(Problem::not_found(detail))
+}
+
+impl ChatModel {
+    fn only() -> Self {
+        Self {
+            id: MODEL,
+            object: "model",
+            created: 0,
+            owned_by: MODEL,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::api::schema::Bytes;
 use crate::api::{Path, Query, within};
 use crate::app::App;
 use crate::auth::Caller;
@@ -127,6 +128,8 @@ pub struct FileList {
     object: &'static str,
     /// How many there are on all pages.
     total: usize,
+    /// Whether there are more after these.
+    has_more: bool,
 }
 
 /// Which files to list.
@@ -139,6 +142,11 @@ pub struct Wanted {
     /// Files on a page.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     page_size: Option<u32>,
+    /// The same, as OpenAI's clients call it.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+    /// Only files older than this one: the last id of the page before.
+    after: Option<Uuid>,
     /// Without effect: the total is always there.
     #[serde(rename = "include_total")]
     _include_total: Option<bool>,
@@ -257,7 +265,10 @@ pub async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<FileList>, Problem> {
     caller.needs(Scope::Recognize)?;
-    let size = within("page_size", wanted.page_size.unwrap_or(100), 1..=PAGE)?;
+    let size = match (wanted.page_size, wanted.limit) {
+        (None, Some(limit)) => within("limit", limit, 1..=PAGE)?,
+        (size, _) => within("page_size", size.unwrap_or(100), 1..=PAGE)?,
+    };
     // Strangers share an owner and must not see each other's files.
     let mut files = match caller.is_stranger() {
         true => Vec::new(),
@@ -267,12 +278,18 @@ pub async fn list(
         files.retain(|file| file.name.contains(text));
     }
     let total = files.len();
-    let first = usize::from(wanted.page.unwrap_or(0)) * size as usize;
-    let data = files.into_iter().skip(first).take(size as usize);
+    if let Some(after) = wanted.after {
+        // Ids are by time; one that is gone by now still has its place.
+        files.retain(|file| file.id < after);
+    }
+    let (page, size) = (usize::from(wanted.page.unwrap_or(0)), size as usize);
+    let has_more = files.len() > (page + 1) * size;
+    let data = files.into_iter().skip(page * size).take(size);
     Ok(Json(FileList {
         data: data.map(File::from).collect(),
         object: "list",
         total,
+        has_more,
     }))
 }
 
@@ -413,7 +430,7 @@ pub struct LinkParts {
     tag = "files",
     params(("id" = Uuid, Path, description = "The file's id"), LinkParts),
     responses(
-        (status = 200, description = "The file as it was uploaded", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The file as it was uploaded", body = Bytes, content_type = "application/octet-stream"),
         (status = "4XX", description = "No such file, or not allowed", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The database does not respond", body = Problem, content_type = "application/problem+json")
     ),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::api::schema::Answer;
+use crate::api::schema::{Answer, Bytes};
 use crate::api::{Path, Query, within};
 use crate::app::App;
 use crate::auth::Caller;
@@ -175,8 +175,8 @@ pub struct WantedForm {
 
 /// Get an answer
 ///
-/// In the format in which it was first returned, or in another. Where a page could not be read, JSON has its `error`; other
-/// formats have no place for that and need a choice of the other `pages`.
+/// In the format in which it was first returned, or in another. Of a page that could not be read, JSON has the `error`;
+/// other formats lack it, and `x-maoocr-lost-pages` says so.
 #[utoipa::path(
     get,
     path = "/api/history/{id}",
@@ -186,7 +186,10 @@ pub struct WantedForm {
         (status = 200, description = "The answer", content(
             (Answer = "application/json"), (AnswerLine = "application/x-ndjson"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
             (String = "application/vnd.hocr+html"), (String = "application/alto+xml"),
-            (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Vec<u8> = "application/pdf")
+            (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Bytes = "application/pdf")
+        ), headers(
+            ("x-maoocr-id" = String, description = "The answer's id, where its form has no place for it"),
+            ("x-maoocr-lost-pages" = String, description = "Numbers of the pages that could not be read, if there are any")
         )),
         (status = "4XX", description = "No such answer, or not allowed", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The database does not respond", body = Problem, content_type = "application/problem+json")
@@ -208,8 +211,8 @@ pub async fn show(
         Some(pages) => export::chosen(entry.document, &page_ranges(pages)?)?,
         None => entry.document,
     };
-    export::check(form, &document)?;
-    if form.is_pdf() {
+    let lost = export::lost(&document);
+    let mut response = if form.is_pdf() {
         let file = app
             .store
             .original(&caller.owner, id)
@@ -225,9 +228,12 @@ pub async fn show(
         };
         let stop = Stop::at(Some(reading::deadline(&app, None)));
         let made = searchable::make(&app, Lane::Interactive, original, document, stop).await?;
-        return Ok(export::pdf(made, Some(&id.to_string())));
-    }
-    export::response(form, document, &entry.summary.name)
+        export::pdf(made, Some(&id.to_string()))
+    } else {
+        export::response(form, document, &entry.summary.name)?
+    };
+    response.headers_mut().extend(lost);
+    Ok(response)
 }
 
 /// Delete an answer
@@ -262,7 +268,7 @@ pub async fn delete(
     tag = "history",
     params(("id" = Uuid, Path, description = "The answer's id")),
     responses(
-        (status = 200, description = "The file as sent", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The file as sent", body = Bytes, content_type = "application/octet-stream"),
         (status = "4XX", description = "No such answer, or its picture is not stored", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The database does not respond", body = Problem, content_type = "application/problem+json")
     ),

@@ -118,7 +118,10 @@ pub struct JsonJobPicture<'a> {
     post,
     path = "/api/ocr/batch",
     tag = "jobs",
-    params(("idempotency-key" = Option<String>, Header, description = "Any text, unique to the job", max_length = 200)),
+    params(
+        ("idempotency-key" = Option<String>, Header, description = "Any text, unique to the job", max_length = 200),
+        schema::Said, schema::Requirements
+    ),
     request_body(content((JobForm = "multipart/form-data"), (JsonJob<'_> = "application/json"))),
     responses(
         (status = 202, description = "The job", body = JobStatus, headers(("location" = String, description = "Path of the job"))),

@@ -59,7 +59,8 @@ pub(crate) const EXAMPLE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAA
 #[openapi(
     info(
         title = "MaoOCR",
-        description = "Reads text in pictures and PDFs. Errors are problem documents (RFC 9457) with a stable `code`.",
+        description = "Reads text in pictures and PDFs. Errors are problem documents (RFC 9457) with a stable `code`. \
+                       `/mcp` speaks the Model Context Protocol, which describes itself.",
         license(name = "Apache-2.0")
     ),
     tags(
@@ -100,6 +101,7 @@ pub fn router() -> (Router<Arc<App>>, Description) {
         .routes(routes!(chat::complete))
         .routes(routes!(docling::convert))
         .routes(routes!(chat::models))
+        .routes(routes!(chat::model))
         .routes(routes!(files::upload, files::list))
         .routes(routes!(files::show, files::delete))
         .routes(routes!(files::url))

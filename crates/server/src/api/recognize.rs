@@ -9,7 +9,7 @@ use axum::response::Response;
 use utoipa::ToSchema;
 
 use crate::api::job::JobStatus;
-use crate::api::schema::{Answer, Requirements};
+use crate::api::schema::{Answer, Bytes, Requirements, Said};
 use crate::api::{jobs, stream};
 use crate::app::App;
 use crate::auth::{Caller, Held};
@@ -57,7 +57,8 @@ pub struct PictureForm {
 
 /// Read a picture or a PDF
 ///
-/// Send a form with the part `image`, JSON, or the raw file with the requirements in the query. A file with more pages
+/// Send a form with the part `image`, JSON, or the raw file. Requirements and the choice of pages are in the body or in the
+/// query, each in one of them. A file with more pages
 /// than one request may read becomes a job (202) if the caller may create jobs; otherwise it is rejected: select some
 /// pages with `pages`. `format` or `Accept` request Markdown, HTML, hOCR, ALTO and other formats.
 ///
@@ -70,22 +71,24 @@ pub struct PictureForm {
     tag = "recognition",
     params(
         ("x-maoocr-deadline-ms" = Option<u32>, Header, minimum = 1, maximum = 86400000, description = "Longest the caller will wait, in milliseconds"),
-        ("pages" = Option<String>, Query, description = "With the raw file: which pages, such as `1-3,7,10-`"),
-        ("password" = Option<String>, Query, description = "With the raw file: the password of an encrypted PDF"),
-        ("text_layer" = Option<String>, Query, description = "With the raw file: when to use the text that a PDF contains: `auto`, `always` or `never`"),
-        ("format" = Option<String>, Query, description = "With the raw file: the form of the answer")
+        ("format" = Option<String>, Query, description = "The form of the answer, as `GET /api/capabilities` lists them. `Accept` may say it instead"),
+        Said, Requirements
     ),
     request_body(content(
         (PictureForm = "multipart/form-data"),
         (JsonPicture<'_> = "application/json"),
-        (Vec<u8> = "application/octet-stream"),
-        (Vec<u8> = "application/pdf")
+        (Bytes = "application/octet-stream"),
+        (Bytes = "application/pdf"),
+        (Bytes = "image/*")
     )),
     responses(
         (status = 200, description = "The text and its layout", content(
             (Answer = "application/json"), (AnswerLine = "application/x-ndjson"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
             (String = "application/vnd.hocr+html"), (String = "application/alto+xml"),
-            (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Vec<u8> = "application/pdf")
+            (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Bytes = "application/pdf")
+        ), headers(
+            ("x-maoocr-cache" = String, description = "`hit` if the answer was kept from an earlier request, else `miss`"),
+            ("x-maoocr-id" = String, description = "The answer's id, where its form has no place for it")
         )),
         (status = 202, description = "The job that the file became", body = JobStatus, headers(("location" = String, description = "Path of the job"))),
         (status = "4XX", description = "The picture or the request is invalid", body = Problem, content_type = "application/problem+json"),
@@ -108,12 +111,26 @@ pub async fn recognize(
     post,
     path = "/api/ocr/recognize-with-requirements",
     tag = "recognition",
-    request_body(content((PictureForm = "multipart/form-data"), (JsonPicture<'_> = "application/json"))),
+    params(
+        ("x-maoocr-deadline-ms" = Option<u32>, Header, minimum = 1, maximum = 86400000, description = "Longest the caller will wait, in milliseconds"),
+        ("format" = Option<String>, Query, description = "The form of the answer, as `GET /api/capabilities` lists them. `Accept` may say it instead"),
+        Said, Requirements
+    ),
+    request_body(content(
+        (PictureForm = "multipart/form-data"),
+        (JsonPicture<'_> = "application/json"),
+        (Bytes = "application/octet-stream"),
+        (Bytes = "application/pdf"),
+        (Bytes = "image/*")
+    )),
     responses(
         (status = 200, description = "The text and its layout", content(
             (Answer = "application/json"), (AnswerLine = "application/x-ndjson"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"),
             (String = "application/vnd.hocr+html"), (String = "application/alto+xml"),
-            (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Vec<u8> = "application/pdf")
+            (String = "application/vnd.prima.page+xml"), (String = "text/tab-separated-values"), (String = "text/csv"), (Bytes = "application/pdf")
+        ), headers(
+            ("x-maoocr-cache" = String, description = "`hit` if the answer was kept from an earlier request, else `miss`"),
+            ("x-maoocr-id" = String, description = "The answer's id, where its form has no place for it")
         )),
         (status = "4XX", description = "The picture or the request is invalid", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "Overload (503, with Retry-After), deadline exceeded (504) or an internal error (500)", body = Problem, content_type = "application/problem+json")

@@ -4,33 +4,61 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use crate::document::OwnText;
+use crate::document::{OwnText, TextLayer};
 use crate::problem::Problem;
 use crate::vision::VisionRead;
 
+/// A file's bytes.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code)] // Described, never made here.
+pub struct Bytes(String);
+
 /// What the caller needs. Every field is optional.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, ToSchema, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code)] // Described, never made here.
 pub struct Requirements {
     /// Kind of document.
-    #[schema(default = "auto")]
-    pub document_type: Option<DocumentType>,
+    #[schema(default = "auto", required = false)]
+    #[param(default = "auto", required = false, inline)]
+    document_type: DocumentType,
     /// `auto`, an English name or a BCP 47 tag.
-    #[schema(default = "auto", example = "chinese")]
-    pub language: Option<String>,
+    #[schema(default = "auto", example = "chinese", required = false)]
+    #[param(default = "auto", example = "chinese", required = false)]
+    language: String,
     /// How important accuracy is.
-    #[schema(default = "medium")]
-    pub accuracy_requirement: Option<Level>,
+    #[schema(default = "medium", required = false)]
+    #[param(default = "medium", required = false, inline)]
+    accuracy_requirement: Level,
     /// How important speed is.
-    #[schema(default = "medium")]
-    pub speed_requirement: Option<Level>,
+    #[schema(default = "medium", required = false)]
+    #[param(default = "medium", required = false, inline)]
+    speed_requirement: Level,
     /// Whether a person waits for each picture, as with a live camera.
-    #[schema(default = false)]
-    pub real_time: Option<bool>,
+    #[schema(default = false, required = false)]
+    #[param(default = false, required = false)]
+    real_time: bool,
     /// Whether this is one of many pictures, so that total time matters most.
-    #[schema(default = false)]
-    pub batch_processing: Option<bool>,
+    #[schema(default = false, required = false)]
+    #[param(default = false, required = false)]
+    batch_processing: bool,
+}
+
+/// Which pages of a file are read, and how: in the query or in the body.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code)] // Described, never made here.
+pub struct Said {
+    /// Which pages of a file with several, such as `1-3,7,10-`.
+    pages: Option<String>,
+    /// The password of an encrypted PDF.
+    password: Option<String>,
+    /// When to use the text that a PDF contains.
+    #[param(inline)]
+    text_layer: Option<TextLayer>,
 }
 
 /// Kind of document.
