@@ -291,6 +291,10 @@ async fn what_cannot_be_used_is_named() {
         let (status, ..) = problem(request.send().await.unwrap()).await;
         assert_eq!(status, wanted, "{kind}");
     }
+    let packed = server.post("/api/ocr/recognize").body(photo.clone());
+    let packed = packed.header("content-encoding", "gzip").send();
+    let (status, code, _) = problem(packed.await.unwrap()).await;
+    assert_eq!((status, code.as_str()), (415, "unsupported_encoding"));
     for path in ["/nothing", "/api/nothing", "/api/history/x", "/api/jobs/x"] {
         let (status, ..) = problem(server.get(path).send().await.unwrap()).await;
         assert!((400..405).contains(&status), "{path} {status}");

@@ -136,6 +136,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(from_fn(drain::rest))
         .layer(from_fn_with_state(app.clone(), check_host))
         .layer(from_fn_with_state(app.clone(), check_page))
+        .layer(from_fn(check_encoding))
         .layer(compression())
         .layer(from_fn(etag::tag))
         .layer(from_fn(foreign::errors))
@@ -391,6 +392,18 @@ async fn check_page(State(app): State<Arc<App>>, request: Request, next: Next) -
             )
             .into_response();
         }
+    }
+    next.run(request).await
+}
+
+/// A compressed body would be taken for a file of no known format.
+async fn check_encoding(request: Request, next: Next) -> Response {
+    let encodings = request.headers().get_all(header::CONTENT_ENCODING);
+    if encodings.iter().any(|value| value != "identity") {
+        let detail =
+            "compressed bodies (Content-Encoding) are not accepted: send the body as it is";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Problem::new(status, "unsupported_encoding", detail).into_response();
     }
     next.run(request).await
 }

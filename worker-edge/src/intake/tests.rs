@@ -253,6 +253,11 @@ fn what_is_said_beside_the_file_is_found() {
         assert_eq!(found.said.format.as_deref(), Some("md"));
         assert!(found.name.is_empty() || found.name == "a;b");
     }
+    // What a query says beside a form or JSON, a server joins with it.
+    let body = json.to_string();
+    assert!(!look(&form_kind(), &form, &query, true).unwrap().understood);
+    let json = look(&Kind::Json, body.as_bytes(), &query, true).unwrap();
+    assert!(!json.understood && json.file.is_none());
     let twice = made(&[("image", PNG), ("pages", b"1"), ("pages", b"2")]);
     assert!(!look(&form_kind(), &twice, &[], true).unwrap().understood);
 }
