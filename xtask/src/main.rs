@@ -45,7 +45,8 @@ cargo xtask <command>
   dist    build the command for release and pack it with notices, checksums and a bill of materials in target/dist
           --gpu: with the GPU executor
   wheel   build the Python package for release into target/wheels/dist
-          wheel test: build it for tests and run them
+          wheel models: build the package of its models into target/wheels/models
+          wheel test: build both for tests and run them
   sqlx    update what the server's queries are checked against, after changing queries or tables
   wasm    build the engine for JavaScript into pkg/; the module for GPUs takes ten minutes the first time
           wasm documents: only the module for PDFs, structure and exports
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         ["dist"] => dist::run(false),
         ["dist", "--gpu"] => dist::run(true),
         ["wheel"] => wheel_for_release(),
+        ["wheel", "models"] => wheel_of_models(),
         ["wheel", "test"] => wheel_test(),
         ["sqlx"] => sqlx::prepare(),
         ["wasm"] => {
@@ -150,6 +152,14 @@ fn wheel_for_release() -> Result<()> {
     machine::prepare(Purpose::Python)?;
     python::PACKAGE.prepare()?;
     println!("{}", wheel::build("dist")?.display());
+    Ok(())
+}
+
+/// The models that the Python package fetches otherwise.
+fn wheel_of_models() -> Result<()> {
+    machine::prepare(Purpose::Python)?;
+    python::PACKAGE.prepare()?;
+    println!("{}", wheel::models(&prepared()?)?.display());
     Ok(())
 }
 

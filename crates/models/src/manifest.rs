@@ -68,6 +68,11 @@ impl ModelEntry {
     pub fn has_size(&self, bytes: u64) -> bool {
         bytes == self.bytes || self.compact.as_ref().is_some_and(|c| c.bytes == bytes)
     }
+
+    /// Whether its file, or the compact one, has this SHA-256, in hex.
+    pub fn has_hash(&self, sha256: &str) -> bool {
+        sha256 == self.sha256 || self.compact.as_ref().is_some_and(|c| c.sha256 == sha256)
+    }
 }
 
 /// A file of about half the size.

@@ -71,7 +71,7 @@ pub(crate) fn pull(
     let mut wheels = Wheels::new(store.folder());
     let mut failures = Vec::new();
     for entry in entries {
-        let target: PathBuf = store.path(&entry.name);
+        let target: PathBuf = store.own_path(&entry.name);
         let part = Part::of(entry, &target);
         let mut sources = Vec::new();
         let mut fetched = false;

@@ -1,5 +1,6 @@
 //! A folder of model files.
 
+use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -35,6 +36,8 @@ fn choose_dir(own: Option<OsString>, cache: Option<PathBuf>) -> Option<PathBuf> 
 pub struct Store {
     folder: PathBuf,
     manifest: Manifest,
+    /// Files elsewhere, by model.
+    elsewhere: HashMap<String, PathBuf>,
 }
 
 impl Store {
@@ -55,8 +58,28 @@ impl Store {
         match fs::metadata(&folder) {
             Ok(m) if !m.is_dir() => Err(Error::io("use", &folder)(ErrorKind::NotADirectory.into())),
             Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("use", &folder)(e)),
-            _ => Ok(Self { folder, manifest }),
+            _ => Ok(Self {
+                folder,
+                manifest,
+                elsewhere: HashMap::new(),
+            }),
         }
+    }
+
+    /// Also uses the files of another folder that the store's own lacks, e.g. those of an installed package. They are
+    /// hashed now; others are ignored. Nothing is written there.
+    #[must_use]
+    pub fn or_from(mut self, other: &Path) -> Self {
+        let lacking = self.manifest.models.iter().filter(|m| !self.has(&m.name));
+        let found: Vec<_> = lacking
+            .map(|m| (m, other.join(file_name(m.task, &m.name))))
+            .filter(|(m, path)| {
+                size_of(m, path).is_ok() && sha256(path).is_ok_and(|found| m.has_hash(&found))
+            })
+            .map(|(m, path)| (m.name.clone(), path))
+            .collect();
+        self.elsewhere.extend(found);
+        self
     }
 
     /// The folder.
@@ -71,14 +94,17 @@ impl Store {
 
     /// The path of a model's file, whether or not it exists.
     pub fn path(&self, name: &str) -> PathBuf {
-        let dictionary = self
-            .manifest
-            .get(name)
-            .is_some_and(|m| m.task == Task::Dictionary);
-        self.folder.join(format!(
-            "{name}.{}",
-            if dictionary { "txt" } else { "onnx" }
-        ))
+        match self.elsewhere.get(name) {
+            Some(path) => path.clone(),
+            None => self.own_path(name),
+        }
+    }
+
+    /// The path of a model's file in the store's own folder.
+    pub(crate) fn own_path(&self, name: &str) -> PathBuf {
+        let task = self.manifest.get(name).map(|m| m.task);
+        let task = task.unwrap_or(Task::Detection);
+        self.folder.join(file_name(task, name))
     }
 
     /// Whether the file, or the compact one in its place, is there with the right size.
@@ -106,8 +132,7 @@ impl Store {
         self.check_size(entry)?;
         let path = self.path(name);
         let found = sha256(&path)?;
-        let compact = entry.compact.as_ref().map(|c| &c.sha256);
-        if found == entry.sha256 || Some(&found) == compact {
+        if entry.has_hash(&found) {
             return Ok(());
         }
         Err(Error::WrongHash {
@@ -200,19 +225,31 @@ impl Store {
     }
 
     fn check_size(&self, entry: &ModelEntry) -> Result<(), Error> {
-        let path = self.path(&entry.name);
-        let name = || entry.name.clone();
-        match fs::metadata(&path) {
-            Ok(m) if m.is_file() && entry.has_size(m.len()) => Ok(()),
-            Ok(m) => Err(Error::WrongSize {
-                name: name(),
-                path,
-                expected: entry.bytes,
-                found: m.len(),
-            }),
-            Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::Missing { name: name(), path }),
-            Err(e) => Err(Error::io("read", &path)(e)),
-        }
+        size_of(entry, &self.path(&entry.name))
+    }
+}
+
+fn file_name(task: Task, name: &str) -> String {
+    let extension = if task == Task::Dictionary {
+        "txt"
+    } else {
+        "onnx"
+    };
+    format!("{name}.{extension}")
+}
+
+fn size_of(entry: &ModelEntry, path: &Path) -> Result<(), Error> {
+    let (name, path) = (|| entry.name.clone(), path.to_path_buf());
+    match fs::metadata(&path) {
+        Ok(m) if m.is_file() && entry.has_size(m.len()) => Ok(()),
+        Ok(m) => Err(Error::WrongSize {
+            name: name(),
+            path,
+            expected: entry.bytes,
+            found: m.len(),
+        }),
+        Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::Missing { name: name(), path }),
+        Err(e) => Err(Error::io("read", &path)(e)),
     }
 }
 

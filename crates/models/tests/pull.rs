@@ -606,6 +606,37 @@ fn a_compact_file_is_as_good() {
 }
 
 #[test]
+fn files_of_another_folder_are_used_if_they_are_the_right_ones() {
+    let data = model();
+    let served = data.clone();
+    let server = Server::start(move |_, r, s| serve(s, r, &served, "\"1\"", ALL));
+    let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let open = || {
+        let manifest = manifest(&data, &[http(&server.url)]);
+        let store = Store::with_manifest(folder.path(), manifest).unwrap();
+        store.or_from(other.path())
+    };
+    let there = other.path().join("m.onnx");
+    fs::write(&there, &data).unwrap();
+    let store = open();
+    assert_eq!(store.path("m"), there);
+    store.pull(&["m"], &mut (), &options()).unwrap();
+    assert_eq!(store.read("m").unwrap(), data);
+    assert!(server.requests().is_empty());
+
+    // One of another version: as large, but different.
+    let mut changed = data.clone();
+    changed[1000] ^= 1;
+    fs::write(&there, &changed).unwrap();
+    let store = open();
+    assert!(!store.has("m"));
+    store.pull(&["m"], &mut (), &options()).unwrap();
+    assert_eq!(store.path("m"), folder.path().join("m.onnx"));
+    assert_eq!(store.read("m").unwrap(), data);
+    assert_eq!(fs::read(&there).unwrap(), changed);
+}
+
+#[test]
 fn offline_names_the_file_and_the_folder_and_asks_nobody() {
     let data = model();
     let served = data.clone();

@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use maoocr_engine::geometry::{Point, Quad};
-use maoocr_models::{Manifest, Store};
+use maoocr_models::Manifest;
 use maoocr_pdf::searchable::Info;
 use maoocr_runtime::Device;
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::attend::{Cancel, attend, guarded, on_thread};
 use crate::document::Document;
 use crate::fault::Fault;
-use crate::pull::{self, Fetch};
+use crate::pull::{self, Fetch, Place};
 use crate::read::Job;
 use crate::request::Request;
 use crate::searchable;
@@ -39,10 +39,12 @@ type Corners = [[f32; 2]; 4];
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (*, device, models, threads, low_memory, dynamic, offline, progress))]
+    #[pyo3(signature = (*, device, models, packaged, threads, low_memory, dynamic, offline, progress))]
+    #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn new(
         device: &str,
         models: Option<PathBuf>,
+        packaged: Option<PathBuf>,
         threads: Option<usize>,
         low_memory: bool,
         dynamic: bool,
@@ -59,7 +61,7 @@ impl Engine {
             device,
             low_memory,
             dynamic,
-            folder: pull::folder(models)?,
+            models: Place::of(models, packaged)?,
             threads,
             fetch: Fetch {
                 offline,
@@ -76,7 +78,7 @@ impl Engine {
     /// Folder of the models.
     #[getter]
     fn folder(&self) -> PathBuf {
-        self.settings.folder.clone()
+        self.settings.models.folder.clone()
     }
 
     /// Loads the models for a request, which are fetched first where none are installed; returns the plan as JSON.
@@ -310,11 +312,12 @@ impl Engine {
 
 /// Fetches models into a folder: those named, `all`, or the usual ones; returns the folder.
 #[pyfunction]
-#[pyo3(signature = (names, *, models, offline, progress))]
+#[pyo3(signature = (names, *, models, packaged, offline, progress))]
 pub fn pull_models(
     py: Python<'_>,
     names: Vec<String>,
     models: Option<PathBuf>,
+    packaged: Option<PathBuf>,
     offline: bool,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<PathBuf> {
@@ -322,9 +325,9 @@ pub fn pull_models(
         offline,
         progress: progress.map(Arc::new),
     };
-    let folder = pull::folder(models)?;
+    let place = Place::of(models, packaged)?;
     let work = move || {
-        let store = Store::open(&folder)?;
+        let store = place.open()?;
         let manifest = store.manifest();
         let names: Vec<&str> = match names.as_slice() {
             [] => pull::wanted(manifest, &maoocr_engine::plan::Language::Auto),
@@ -332,16 +335,16 @@ pub fn pull_models(
             names => names.iter().map(String::as_str).collect(),
         };
         pull::run(&store, &names, &fetch)?;
-        Ok(folder)
+        Ok(place.folder)
     };
     attend(py, &Cancel::default(), on_thread, work)
 }
 
 /// What is known of all models, and whether they are installed, as JSON.
 #[pyfunction]
-#[pyo3(signature = (*, models))]
-pub fn list_models(models: Option<PathBuf>) -> PyResult<String> {
-    let store = Store::open(pull::folder(models)?).map_err(Fault::from)?;
+#[pyo3(signature = (*, models, packaged))]
+pub fn list_models(models: Option<PathBuf>, packaged: Option<PathBuf>) -> PyResult<String> {
+    let store = Place::of(models, packaged)?.open()?;
     let entries: Vec<_> = Manifest::built_in()
         .models
         .iter()

@@ -117,7 +117,7 @@ impl From<maoocr_models::Error> for Fault {
             Error::NotFetched(failures) => unreachable_sources(failures),
             Error::Offline { folder, files } => format!(
                 "offline, and missing or incomplete in {}: {}; run maoocr.pull() where there is a network and copy the \
-                 folder here",
+                 folder here, or install maoocr[models]",
                 folder.display(),
                 files.join(", ")
             ),
@@ -132,8 +132,8 @@ fn unreachable_sources(failures: &[maoocr_models::Failure]) -> String {
     let names: Vec<&str> = failures.iter().map(|f| f.name.as_str()).collect();
     let said: Vec<String> = failures.iter().map(ToString::to_string).collect();
     format!(
-        "the models {} can't be downloaded. Without a network, run `python -m maoocr pull --models FOLDER` on a machine \
-         that has one, copy FOLDER here and set MAOOCR_MODELS to it.\n{}",
+        "the models {} can't be downloaded. Without a network, install the package maoocr-models; or run `python -m maoocr \
+         pull --models FOLDER` on a machine that has one, copy FOLDER here and set MAOOCR_MODELS to it.\n{}",
         names.join(", "),
         said.join("\n")
     )

@@ -20,11 +20,36 @@ pub struct Fetch {
     pub progress: Option<Arc<Py<PyAny>>>,
 }
 
-/// The folder of models: the one that is given, else `MAOOCR_MODELS`, else one in the user's cache folder.
-pub fn folder(given: Option<PathBuf>) -> Result<PathBuf, Fault> {
-    match given {
-        Some(folder) => Ok(folder),
-        None => Ok(maoocr_models::default_dir()?),
+/// Where models are.
+pub struct Place {
+    /// The folder that they are fetched into.
+    pub folder: PathBuf,
+    /// The folder of an installed package of models, used for what the other folder lacks.
+    packaged: Option<PathBuf>,
+}
+
+impl Place {
+    /// The given folder and no other; else `MAOOCR_MODELS` or a folder in the user's cache, then the package.
+    pub fn of(given: Option<PathBuf>, packaged: Option<PathBuf>) -> Result<Self, Fault> {
+        Ok(match given {
+            Some(folder) => Self {
+                folder,
+                packaged: None,
+            },
+            None => Self {
+                folder: maoocr_models::default_dir()?,
+                packaged,
+            },
+        })
+    }
+
+    /// Opens the store. A package's files are hashed, which takes as long as loading them.
+    pub fn open(&self) -> Result<Store, Fault> {
+        let store = Store::open(&self.folder)?;
+        Ok(match &self.packaged {
+            Some(folder) => store.or_from(folder),
+            None => store,
+        })
     }
 }
 

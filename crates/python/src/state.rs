@@ -1,7 +1,6 @@
 //! What a process needs to read: models in memory, plans, threads. A forked child begins with nothing of it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use maoocr_engine::pipeline::Engine;
@@ -12,7 +11,7 @@ use maoocr_runtime::Device;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::fault::Fault;
-use crate::pull::{self, Fetch};
+use crate::pull::{self, Fetch, Place};
 
 /// How an engine was set up. It does not change.
 pub struct Settings {
@@ -22,8 +21,8 @@ pub struct Settings {
     pub low_memory: bool,
     /// Whether requirements choose the models.
     pub dynamic: bool,
-    /// Folder of the models.
-    pub folder: PathBuf,
+    /// Where the models are.
+    pub models: Place,
     /// Threads that share a page.
     pub threads: usize,
     /// Whether and how missing models are fetched.
@@ -99,7 +98,7 @@ impl State {
         if let Some(plan) = plans.get(&key) {
             return Ok(plan.clone());
         }
-        let store = Store::open(&settings.folder)?;
+        let store = settings.models.open()?;
         let mut plan = match self.plan(&store, requirements) {
             Err(_) if !settings.fetch.offline => {
                 let names = pull::wanted(store.manifest(), &requirements.language);

@@ -40,6 +40,42 @@ def test_a_folder_is_taken_from_the_environment(ocr, receipt):
     assert done.stdout.strip() == f"{folder} True", done.stderr
 
 
+@pytest.fixture
+def packaged(tmp_path):
+    """The package of models, installed into a folder of its own."""
+    folder = tmp_path / "site"
+    wheel = os.environ["MAOOCR_MODELS_WHEEL"]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder, wheel]
+    subprocess.run(pip, check=True)
+    return folder
+
+
+def test_the_package_of_models_needs_no_network(packaged, receipt, tmp_path):
+    apart = {"PYTHONPATH": str(packaged), "MAOOCR_OFFLINE": "1", "MAOOCR_MODELS": str(tmp_path / "none")}
+    code = f"""
+import maoocr
+ocr = maoocr.MaoOCR()
+for speed in "medium", "high":
+    result = ocr.recognize_with_requirements({str(receipt)!r}, {{"speed_requirement": speed, "real_time": speed == "high"}})
+    print(result.plan["recogniser"], "CORNER BAKERY" in result.text)
+maoocr.pull(offline=True)
+"""
+    done = run("-c", code, **apart)
+    assert done.stdout.split() == ["ppocrv6-small-rec", "True", "ppocrv6-tiny-rec", "True"], done.stderr
+    assert not (tmp_path / "none").exists()
+    # A folder that is given is the only one.
+    assert run("-m", "maoocr", "pull", "--offline", "--models", tmp_path, **apart).returncode == 1
+
+    # Weights that aren't what they should be are as good as none.
+    path = packaged / "maoocr_models/ppocrv6-small-rec.onnx"
+    changed = bytearray(path.read_bytes())
+    changed[5_000_000] ^= 1
+    path.write_bytes(changed)
+    done = run("-c", code, **apart)
+    assert "ppocrv6-small-rec" not in done.stdout and done.returncode == 1
+    assert "maoocr[models]" in done.stderr and "ppocrv6-small-rec" in done.stderr
+
+
 def test_what_is_known_of_models(ocr):
     models = {entry["model"]["name"]: entry for entry in maoocr.models()}
     assert models["ppocrv6-small-rec"]["installed"] and models["ppocrv6-small-rec"]["path"].endswith(".onnx")

@@ -5,8 +5,9 @@
 >>> result = ocr.recognize("receipt.jpg")
 >>> result.text, result.confidence, result.processing_time, result.selected_models
 
-Models (51 MB) are fetched on first use into the user's cache folder. For machines without a network, run
-``python -m maoocr pull --models FOLDER`` elsewhere, copy the folder and set ``MAOOCR_MODELS`` to it.
+Models (51 MB) are fetched on first use into the user's cache folder. For machines without a network,
+install ``maoocr[models]``; or run ``python -m maoocr pull --models FOLDER`` elsewhere, copy the folder and set
+``MAOOCR_MODELS`` to it.
 """
 
 from ._engine import MaoOCR, Readable

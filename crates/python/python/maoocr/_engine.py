@@ -25,7 +25,7 @@ from typing import (
 
 from . import _maoocr
 from ._input import Source
-from ._models import progress_for
+from ._models import packaged, progress_for
 from .errors import Cancelled, InputError, MaoOCRError
 from .result import Line, Result, _line
 
@@ -46,7 +46,8 @@ class MaoOCR:
     Args:
         enable_dynamic_selection: Choose models by the requirements of a call. If false, every call uses the default models.
         device: ``auto``, ``cpu`` or ``cpu:int8`` (faster, slightly less exact).
-        models: Folder of the models. Default: ``MAOOCR_MODELS``, else a folder in the user's cache.
+        models: Folder of the models. Default: ``MAOOCR_MODELS``, else a folder in the user's cache; and the package
+            ``maoocr-models``, where it is installed, for what the folder lacks.
         threads: Threads per page. Default: one per core.
         low_memory: Plan for a device with little memory: the tiny models, small tiles, about 100 MB.
         offline: Never use the network. Default: whether ``MAOOCR_OFFLINE`` is set to anything but 0 or false.
@@ -89,6 +90,7 @@ class MaoOCR:
         self._native = _maoocr.Engine(
             device=device,
             models=models,
+            packaged=packaged(),
             threads=self._settings["threads"],
             low_memory=low_memory,
             dynamic=enable_dynamic_selection,

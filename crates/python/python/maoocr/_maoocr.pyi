@@ -49,6 +49,7 @@ class Engine:
         *,
         device: str,
         models: Optional[_Path],
+        packaged: Optional[_Path],
         threads: Optional[int],
         low_memory: bool,
         dynamic: bool,
@@ -89,6 +90,11 @@ class Engine:
     ) -> bytes: ...
 
 def pull_models(
-    names: List[str], *, models: Optional[_Path], offline: bool, progress: Optional[_Progress]
+    names: List[str],
+    *,
+    models: Optional[_Path],
+    packaged: Optional[_Path],
+    offline: bool,
+    progress: Optional[_Progress],
 ) -> os.PathLike[str]: ...
-def list_models(*, models: Optional[_Path]) -> str: ...
+def list_models(*, models: Optional[_Path], packaged: Optional[_Path]) -> str: ...

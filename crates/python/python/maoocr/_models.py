@@ -1,5 +1,6 @@
 """Models: where they are, and how they get there."""
 
+import importlib.util
 import json
 import os
 import sys
@@ -34,13 +35,21 @@ def pull(
         ModelError: A model can't be fetched, or isn't there and may not be.
     """
     told = progress_for(progress)
-    return os.fspath(_maoocr.pull_models(list(names), models=models, offline=offline, progress=told))
+    folder = _maoocr.pull_models(list(names), models=models, packaged=packaged(), offline=offline, progress=told)
+    return os.fspath(folder)
 
 
 def models(folder_: "Optional[_Path]" = None) -> List[Dict[str, Any]]:
     """All models that are known, each with ``model`` (name, task, tier, languages, bytes, licence …), ``installed`` and
     ``path``."""
-    return cast(List[Dict[str, Any]], json.loads(_maoocr.list_models(models=folder_)))
+    return cast(List[Dict[str, Any]], json.loads(_maoocr.list_models(models=folder_, packaged=packaged())))
+
+
+def packaged() -> Optional[str]:
+    """The folder of the package ``maoocr-models``, where it is installed."""
+    found = importlib.util.find_spec("maoocr_models")
+    folders = found.submodule_search_locations if found is not None else None
+    return next(iter(folders), None) if folders is not None else None
 
 
 def progress_for(given: Optional[Progress]) -> Optional[Progress]:
