@@ -25,7 +25,7 @@ struct Package {
     purpose: Purpose,
 }
 
-const PACKAGES: [Package; 22] = [
+const PACKAGES: [Package; 23] = [
     Package {
         name: "build-essential",
         there: || on_path("cc"),
@@ -149,6 +149,12 @@ const PACKAGES: [Package; 22] = [
         name: "tesseract-ocr",
         there: || on_path("tesseract"),
         why: "what OCRmyPDF asks for, whichever engine reads",
+        purpose: Purpose::Test,
+    },
+    Package {
+        name: "default-jre-headless",
+        there: || on_path("java"),
+        why: "runs Spark, which the Python package is tested on",
         purpose: Purpose::Test,
     },
     Package {

@@ -51,7 +51,7 @@ pub const API: Environment = Environment {
 pub const PACKAGE: Environment = Environment {
     name: "package-venv",
     requirements: "crates/python/tests/requirements.txt",
-    probe: "import maturin, mypy, numpy, ocrmypdf, pytest, ray.data",
+    probe: "import flit_core, maturin, mypy, numpy, ocrmypdf, pyspark, pytest, ray.data",
 };
 
 /// Programs that check files, prebuilt.

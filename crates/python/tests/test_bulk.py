@@ -163,3 +163,82 @@ def test_ray_reads_all_though_a_worker_dies(folder, tmp_path, ocr):
     assert len(paths) == len(set(paths)) == 41
     # What the first driver left was not read again.
     assert parts <= {p.name for p in (tmp_path / "out").glob("part-*")}
+
+
+# Spark ----------------------------------------------------------------------------------------------------------------
+
+
+def spark(code, *arguments, master="local[2,4]"):
+    """Runs code with a session `spark`."""
+    begin = f"""
+        import os, sys
+        from pyspark.sql import SparkSession
+        import maoocr.spark
+        spark = (SparkSession.builder.master({master!r}).config("spark.ui.enabled", "false")
+                 .config("spark.sql.shuffle.partitions", 2).config("spark.driver.host", "127.0.0.1").getOrCreate())
+        spark.sparkContext.setLogLevel("OFF")
+    """
+    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    whole = textwrap.dedent(begin) + textwrap.dedent(code)
+    return subprocess.run(
+        [sys.executable, "-c", whole, *arguments], capture_output=True, text=True, env=environment, timeout=300
+    )
+
+
+def test_spark_reads_all_though_a_worker_dies(folder, tmp_path, ocr):
+    """A Python worker is killed while it reads; then the job is taken up for a file that came later."""
+    for number in range(30):
+        shutil.copy(SAMPLES / "dark.png", folder / f"more-{number}.png")
+    code = f"""
+        import pathlib, signal, threading, time
+
+        def children(parent):
+            stats = [path.read_text().rsplit(")", 1)[1].split() + [path.parent.name]
+                     for path in pathlib.Path("/proc").glob("[0-9]*/stat") if path.exists()]
+            return [int(stat[-1]) for stat in stats if int(stat[1]) == parent]
+
+        def kill():
+            while not any(pathlib.Path({str(tmp_path / 'out')!r}).glob("part-*")):
+                time.sleep(0.02)
+            # Java, Spark's daemon, the workers that it forks.
+            workers = [w for java in children(os.getpid()) for daemon in children(java) for w in children(daemon)]
+            os.kill(workers[0], signal.SIGKILL)
+            print("killed", flush=True)
+
+        if sys.argv[1] == "kill":
+            threading.Thread(target=kill, daemon=True).start()
+        total = maoocr.spark.run(spark, {str(folder)!r}, {str(tmp_path / 'out')!r}, requirements={FAST!r}, files_a_chunk=3,
+                                 models={ocr.models_folder!r})
+        print(total["files"], total["read"], total["errors"], total["chunks"])
+    """
+    done = spark(code, "kill")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["killed", "41", "41", "1", "14"]
+    paths = [row["path"] for row in read(tmp_path / "out")]
+    assert len(paths) == len(set(paths)) == 41
+    shutil.copy(SAMPLES / "dark.png", folder / "later.png")
+    done = spark(code, "stay")
+    files, read_now, _, chunks = done.stdout.split()
+    assert (files, read_now, chunks) == ("42", "1", "1"), done.stderr
+    assert len(read(tmp_path / "out")) == 42
+
+
+def test_spark_adds_columns_to_a_data_frame(folder, tmp_path, ocr):
+    out = tmp_path / "out"
+    code = f"""
+        data = spark.read.format("binaryFile").option("recursiveFileLookup", True).load({str(folder)!r})
+        shared = maoocr.spark.share_models(spark, requirements={FAST!r}, models={ocr.models_folder!r})
+        read = maoocr.spark.recognize(data.drop("modificationTime"), requirements={FAST!r}, shared=shared)
+        read.write.parquet({str(out)!r})
+    """
+    done = spark(code)
+    assert done.returncode == 0, done.stderr
+    table = pq.read_table(out)
+    assert table.schema.names == [*bulk.schema().names, "length"]
+    types = [str(table.schema.field(field.name).type).replace("element:", "item:") for field in bulk.schema()]
+    assert types == [str(field.type).replace("element:", "item:") for field in bulk.schema()]
+    rows = {os.path.basename(row["path"]): row for row in table.to_pylist()}
+    assert len(rows) == 12 and rows["broken.JPG"]["error"]["code"] == "truncated"
+    assert rows["notes.txt"]["error"]["code"] == "unknown_format" and rows["notes.txt"]["length"] == 10
+    wanted = ocr.recognize_with_requirements(folder / "below/4-dark.png", {**FAST, "batch_processing": True})
+    assert rows["4-dark.png"]["text"] == wanted.text

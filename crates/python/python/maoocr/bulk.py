@@ -2,8 +2,8 @@
 
 A job has a fixed number of chunks. The hash of a file's name alone decides its chunk, and a chunk's part is named after the
 files in it: ``part-0000017-4f0c….parquet``. Therefore a listing of the output shows what is done, a chunk that runs twice
-replaces its own part, and if files are added, only those are read. :mod:`maoocr.ray` runs chunks on a cluster;
-:func:`run_chunk` runs one.
+replaces its own part, and if files are added, only those are read. :mod:`maoocr.ray` and
+:mod:`maoocr.spark` run chunks on a cluster; :func:`run_chunk` runs one.
 
 A file that can't be read becomes a row with its error. Rows have the columns of :func:`schema`.
 """
@@ -17,7 +17,7 @@ import os
 import posixpath
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ._engine import MaoOCR
 from ._input import MAX_BYTES
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow
     from pyarrow.fs import FileSystem
 
-__all__ = ["EXTENSIONS", "Chunk", "Job", "open_job", "pending", "row", "run_chunk", "schema"]
+__all__ = ["EXTENSIONS", "Chunk", "Job", "open_job", "pending", "row", "run_chunk", "run_job", "schema"]
 
 #: File names that are searched for in a folder; the format is detected from the content.
 EXTENSIONS = frozenset(
@@ -78,6 +78,16 @@ class Chunk:
         """Name of its part of the data set."""
         digest = hashlib.sha256("\n".join(self.names).encode("utf-8", "surrogateescape")).hexdigest()
         return f"part-{self.number:07d}-{digest[:16]}.parquet"
+
+    def pack(self) -> str:
+        """The chunk as JSON in ASCII, because names may be what other machines' strings can't hold."""
+        return json.dumps(dataclasses.astuple(self))
+
+    @classmethod
+    def unpack(cls, packed: str) -> "Chunk":
+        """The chunk that :meth:`pack` described."""
+        number, names, older = json.loads(packed)
+        return cls(number, tuple(names), tuple(older))
 
 
 def schema() -> "pyarrow.Schema":
@@ -181,6 +191,44 @@ def sweep(job: Job, chunks: Iterable[Chunk]) -> int:
     return len(stale) + len(stale_tmp)
 
 
+def run_job(
+    read: Callable[[Job, List[Chunk]], Iterable[Dict[str, Any]]],
+    source: str,
+    output: str,
+    *,
+    requirements: Optional[Mapping[str, Any]],
+    options: Optional[Mapping[str, Any]],
+    files_a_chunk: int,
+    on_chunk: Optional[Callable[[Dict[str, Any]], object]] = None,
+) -> Dict[str, Any]:
+    """Starts or resumes a job, has ``read`` run the chunks that are left, and sweeps the output.
+
+    Args:
+        read: Runs chunks wherever it likes; yields what :func:`run_chunk` returns for each.
+        source, output, requirements, options, files_a_chunk: As for :func:`open_job`.
+        on_chunk: Called with what ``read`` yields.
+
+    Returns:
+        ``files``; ``read`` now; ``errors`` among the chunks that ran; ``chunks`` that ran; ``seconds`` of work.
+    """
+    job, chunks = open_job(source, output, requirements=requirements, options=options, files_a_chunk=files_a_chunk)
+    todo = pending(job, chunks)
+    total = {"files": sum(len(c.names) for c in chunks), "read": 0, "errors": 0, "chunks": 0, "seconds": 0.0}
+    for done in read(job, todo) if todo else ():
+        total["read"] += done["read"]
+        total["errors"] += done["errors"]
+        total["chunks"] += 1
+        total["seconds"] += done["seconds"]
+        if on_chunk is not None:
+            on_chunk(done)
+    sweep(job, chunks)
+    return total
+
+
+#: What :func:`run_chunk` returns.
+DONE = ("chunk", "files", "read", "errors", "bytes", "seconds", "process")
+
+
 def run_chunk(job: Job, chunk: Chunk, engine: MaoOCR) -> Dict[str, Any]:
     """Reads a chunk's files and writes its part, whole or not at all.
 
@@ -223,6 +271,19 @@ def run_chunk(job: Job, chunk: Chunk, engine: MaoOCR) -> Dict[str, Any]:
         "seconds": time.perf_counter() - began,
         "process": os.getpid(),
     }
+
+
+def job_without_files(requirements: Optional[Mapping[str, Any]], options: Optional[Mapping[str, Any]]) -> Job:
+    """A job for a stage whose data come and go some other way."""
+    return Job("", "", 1, dict(requirements or {}), {"structure": False, **(options or {})})
+
+
+def table(engine: MaoOCR, paths: Iterable[Any], data: Iterable[Any], job: Job) -> "pyarrow.Table":
+    """Reads files' bytes; returns rows with the columns of :func:`schema`."""
+    import pyarrow as pa
+
+    rows = [row(engine, path, bytes(each), job) for path, each in zip(paths, data)]
+    return pa.Table.from_pylist(rows, schema=schema())
 
 
 def row(engine: MaoOCR, path: str, data: Any, job: Optional[Job] = None) -> Dict[str, Any]:

@@ -11,18 +11,12 @@ Each worker process has an engine with one thread. The driver loads the models o
 each node keeps one copy on disk.
 """
 
-import dataclasses
-import hashlib
-import json
-import os
-import shutil
-import tempfile
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, cast
 
 import ray
 import ray.data
 
-from . import bulk
+from . import _share, bulk
 from ._engine import MaoOCR
 
 __all__ = ["Recognizer", "run", "share_models"]
@@ -62,12 +56,8 @@ def run(
     Returns:
         ``files``; ``read`` now; ``errors`` among the chunks that ran; ``chunks`` that ran; ``seconds`` of work.
     """
-    job, chunks = bulk.open_job(
-        source, output, requirements=requirements, options=options, files_a_chunk=files_a_chunk
-    )
-    todo = bulk.pending(job, chunks)
-    total = {"files": sum(len(c.names) for c in chunks), "read": 0, "errors": 0, "chunks": 0, "seconds": 0.0}
-    if todo:
+
+    def read(job: bulk.Job, todo: List[bulk.Chunk]) -> Iterator[Dict[str, Any]]:
         if not ray.is_initialized():
             ray.init()
         there: Dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -76,8 +66,7 @@ def run(
             room = min(room, int(there.get("GPU", 0) // num_gpus))
         count = max(1, min(workers or room, len(todo)))
         shared = share_models(requirements=job.requirements, device=device, models=models)
-        # As JSON: names may be what Arrow's strings can't hold.
-        items = [{"chunk": json.dumps(dataclasses.astuple(chunk))} for chunk in todo]
+        items = [{"chunk": chunk.pack()} for chunk in todo]
         # A block a chunk, so that whoever is free takes the next one.
         data = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
             _Worker,
@@ -89,15 +78,17 @@ def run(
         )
         # One after the other, as they come.
         for batch in data.iter_batches(batch_size=1, prefetch_batches=0):
-            done = {name: values[0].item() for name, values in batch.items()}
-            total["read"] += done["read"]
-            total["errors"] += done["errors"]
-            total["chunks"] += 1
-            total["seconds"] += done["seconds"]
-            if on_chunk is not None:
-                on_chunk(done)
-    bulk.sweep(job, chunks)
-    return total
+            yield {name: values[0].item() for name, values in batch.items()}
+
+    return bulk.run_job(
+        read,
+        source,
+        output,
+        requirements=requirements,
+        options=options,
+        files_a_chunk=files_a_chunk,
+        on_chunk=on_chunk,
+    )
 
 
 class Recognizer:
@@ -125,15 +116,14 @@ class Recognizer:
         device: str = "auto",
     ) -> None:
         self.column = column
-        self.job = bulk.Job("", "", 1, dict(requirements or {}), {"structure": False, **(options or {})})
+        self.job = bulk.job_without_files(requirements, options)
         self.engine = _engine(shared, device)
 
     def __call__(self, batch: Dict[str, Any]) -> Any:
         import pyarrow as pa
 
         paths = batch.get("path", [None] * len(batch[self.column]))
-        rows = [bulk.row(self.engine, path, bytes(data), self.job) for path, data in zip(paths, batch[self.column])]
-        made = pa.Table.from_pylist(rows, schema=bulk.schema())
+        made = bulk.table(self.engine, paths, batch[self.column], self.job)
         for name, values in batch.items():
             if name != self.column and name not in made.column_names:
                 made = made.append_column(name, pa.array(list(values)))
@@ -144,50 +134,16 @@ def share_models(
     *, requirements: Optional[Mapping[str, Any]] = None, device: str = "auto", models: Optional[str] = None
 ) -> Any:
     """Puts the models for some requirements into Ray's object store, fetching missing ones first; returns a reference."""
-    engine = MaoOCR(device=device, models=models)
-    plan = engine.prepare({"batch_processing": True, **(requirements or {})})
-    named = [plan[part] for part in ("detector", "recogniser", "line_orientation", "page_orientation") if plan[part]]
-    known = {entry["model"]["name"]: entry for entry in _entries(engine)}
-    files: Dict[str, bytes] = {}
-    for name in named:
-        for file in filter(None, (name, known[name]["model"].get("dictionary"))):
-            path = known[file]["path"]
-            with open(path, "rb") as opened:
-                files[os.path.basename(path)] = opened.read()
+    digest, files = _share.collect(requirements, device, models)
     # In a list, so that workers get the reference itself and only the first of a node takes the bytes.
-    return [_digest(files), ray.put(files)]
-
-
-def _entries(engine: MaoOCR) -> List[Dict[str, Any]]:
-    from ._models import models
-
-    return models(engine.models_folder)
-
-
-def _digest(files: Mapping[str, bytes]) -> str:
-    hashed = hashlib.sha256()
-    for name in sorted(files):
-        hashed.update(name.encode() + hashlib.sha256(files[name]).digest())
-    return hashed.hexdigest()[:24]
+    return [digest, ray.put(files)]
 
 
 def _engine(shared: Optional[List[Any]], device: str) -> MaoOCR:
     if shared is None:
         return MaoOCR(device=device, threads=1)
     digest, reference = shared
-    folder = os.path.join(tempfile.gettempdir(), f"maoocr-models-{os.getuid()}-{digest}")
-    if not os.path.isdir(folder):
-        files: Dict[str, bytes] = ray.get(reference)
-        made = tempfile.mkdtemp(prefix="maoocr-models-")
-        for name, data in files.items():
-            with open(os.path.join(made, os.path.basename(name)), "wb") as file:
-                file.write(data)
-        try:
-            os.rename(made, folder)
-        except OSError:
-            # Another worker of this node was first.
-            shutil.rmtree(made, ignore_errors=True)
-    return MaoOCR(device=device, models=folder, threads=1, offline=True)
+    return _share.engine(digest, lambda: cast(_share.Files, ray.get(reference)), device)
 
 
 class _Worker:
@@ -200,8 +156,5 @@ class _Worker:
     def __call__(self, batch: Dict[str, Any]) -> Dict[str, List[Any]]:
         done: List[Dict[str, Any]] = []
         for item in batch["chunk"]:
-            number, names, older = json.loads(item)
-            chunk = bulk.Chunk(number, tuple(names), tuple(older))
-            done.append(bulk.run_chunk(self.job, chunk, self.engine))
-        keys: Tuple[str, ...] = ("chunk", "files", "read", "errors", "bytes", "seconds", "process")
-        return {key: [each[key] for each in done] for key in keys}
+            done.append(bulk.run_chunk(self.job, bulk.Chunk.unpack(item), self.engine))
+        return {key: [each[key] for each in done] for key in bulk.DONE}
