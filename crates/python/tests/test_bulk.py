@@ -55,6 +55,16 @@ def test_every_file_has_one_row(folder, tmp_path, ocr):
     assert len(good["lines"][0]["box"]) == 8 and "ppocrv6-tiny-rec" in good["plan"] and good["markdown"] is None
 
 
+def test_relative_folders_are_those_of_the_driver(folder, tmp_path, ocr, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job, chunks = begin("scans", "out")
+    # Where a worker may be.
+    monkeypatch.chdir("/")
+    assert bulk.run_chunk(job, chunks[0], ocr)["errors"] == sum(name == "broken.JPG" for name in chunks[0].names)
+    assert (tmp_path / "out" / chunks[0].part).exists()
+    assert begin(folder, tmp_path / "out") == (job, chunks)
+
+
 def test_what_is_done_is_not_done_again(folder, tmp_path, ocr):
     out = tmp_path / "out"
     job, chunks = begin(folder, out)

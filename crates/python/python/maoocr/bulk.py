@@ -131,6 +131,8 @@ def open_job(
         ValueError: The output folder belongs to another job, with a different source or different settings.
     """
     wanted = {"requirements": dict(requirements or {}), "options": {"structure": False, **(options or {})}}
+    # Workers have working directories of their own.
+    source, output = _absolute(source), _absolute(output)
     names = sorted(_list(source))
     files, folder = _place(output)
     manifest = _join(folder, MANIFEST)
@@ -330,6 +332,10 @@ def _fields(result: Result, structure: bool) -> Dict[str, Any]:
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
+
+
+def _absolute(url: str) -> str:
+    return url if "://" in url else os.path.abspath(url)
 
 
 def _place(url: str) -> "Tuple[FileSystem, str]":
