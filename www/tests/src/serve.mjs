@@ -35,14 +35,14 @@ function pack(file) {
 }
 
 /** `answer` may take a request first; `sent` hears of every file, and of its bytes on the wire. With `compress` they are
- * sent in brotli, as hosts do. */
-export async function serve({ answer = () => false, sent = () => {}, compress = false } = {}) {
+ * sent in brotli, as hosts do. `root` is the folder of the built app. */
+export async function serve({ answer = () => false, sent = () => {}, compress = false, root = DIST } = {}) {
   const server = createServer((request, response) => {
     if (answer(request, response)) return;
     const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
-    const file = join(DIST, path.endsWith("/") ? `${path}index.html` : path);
+    const file = join(root, path.endsWith("/") ? `${path}index.html` : path);
     const found = statSync(file, { throwIfNoEntry: false });
-    if (!file.startsWith(DIST) || !found?.isFile()) {
+    if (!file.startsWith(root) || !found?.isFile()) {
       response.writeHead(404).end();
       return;
     }
