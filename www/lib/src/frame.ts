@@ -12,10 +12,14 @@ export async function encoded({ data, width, height }: Frame): Promise<Blob> {
   return canvas.convertToBlob({ type: "image/png" });
 }
 
-/** Gives back the memory of pixels or of a file that are done with, where the browser can: workers that mostly run
- * WebAssembly, and hidden documents, collect theirs late. They are empty afterwards. */
+/** Gives back the memory of pixels or of a file that are done with: workers that mostly run WebAssembly, and hidden
+ * documents, collect theirs late. They are empty afterwards. A port that nobody listens at takes the bytes and drops them;
+ * `ArrayBuffer.transfer` would empty the buffer, but a browser keeps a second hold on bytes that came in a message. */
 export function emptied(picture: ArrayBuffer | Frame): void {
-  const bytes: ArrayBufferLike & { transfer?: (length: number) => ArrayBuffer } =
-    picture instanceof ArrayBuffer ? picture : picture.data.buffer;
-  bytes.transfer?.(0);
+  const bytes = picture instanceof ArrayBuffer ? picture : picture.data.buffer;
+  // None that are shared, nor what is empty already.
+  if (!(bytes instanceof ArrayBuffer) || bytes.byteLength === 0) return;
+  const { port1 } = new MessageChannel();
+  port1.close();
+  port1.postMessage(null, [bytes]);
 }

@@ -37,7 +37,15 @@ function advance(text: string, size: number): number {
   return (ruler.measureText(text).width * size) / 100;
 }
 
-/** Text is set at the height of its box and laid on the box's four corners, so that a selection covers what is seen. */
+/** Two sizes of letters next to each other differ by this factor: a browser keeps a font for every size that it was shown
+ * in, about 10 KB each, and a photo has a size for every word. The transform makes up the difference. */
+const STEP = 1.25;
+
+function setSize(height: number): number {
+  return Math.round(STEP ** Math.round(Math.log(Math.max(height, 4)) / Math.log(STEP)));
+}
+
+/** Text is set at about the height of its box and laid on the box's four corners, so that a selection covers what is seen. */
 export function placed(line: Line): PlacedWord[] {
   const texts = spacedWords(line);
   return line.words.map((word, i) => place(word.box, word.text, texts[i] ?? word.text, line.vertical));
@@ -47,7 +55,7 @@ function place(box: Quad, text: string, spaced: string, vertical: boolean): Plac
   const [a, b, , d] = box;
   const width = Math.hypot(b[0] - a[0], b[1] - a[1]) || 1;
   const height = Math.hypot(d[0] - a[0], d[1] - a[1]) || 1;
-  const size = vertical ? width : height;
+  const size = setSize(vertical ? width : height);
   const natural = (vertical ? size * [...text].length : advance(text, size)) || 1;
   const transform = matrix3d(vertical ? ontoQuad(size, natural, box) : ontoQuad(natural, size, box));
   return { text: spaced, size, vertical, transform };

@@ -77,7 +77,11 @@ async function answer(
     case "plan":
       return engine.plan(request.requirements, request.available);
     case "load":
-      await engine.load(request.name, new Uint8Array(request.bytes));
+      try {
+        await engine.load(request.name, new Uint8Array(request.bytes));
+      } finally {
+        emptied(request.bytes);
+      }
       return undefined;
     case "recognize":
       try {
@@ -97,7 +101,11 @@ async function answer(
       help(request.port, (...asked) => engine.readLines(...asked));
       return undefined;
     case "pages":
-      return pictures(await engine.pages(request.file));
+      try {
+        return await pictures(await engine.pages(request.file));
+      } finally {
+        emptied(request.file);
+      }
   }
 }
 

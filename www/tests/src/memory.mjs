@@ -1,12 +1,14 @@
 // Memory while many pictures are read, on Linux: 50 photos of 12 megapixels one after another, then a PDF of 100 scanned
 // pages. node tests/src/memory.mjs [photos|pdf]
+// What the page's process takes is told as it is when nothing happens, and at its most since the last line, looked at four
+// times a second.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { launch, launchProfile, openIn, pick } from "./browser.mjs";
-import { memoryByKind } from "./processes.mjs";
+import { memoryByKind, pageMemory } from "./processes.mjs";
 import { pdfOf, sample, shotsOf } from "./samples.mjs";
 import { serve } from "./serve.mjs";
 
@@ -26,15 +28,21 @@ async function inApp(work) {
   page.setDefaultTimeout(900_000);
   await page.getByText("Ready to work offline").waitFor();
   const devtools = await context.newCDPSession(page);
+  let most = 0;
+  const watch = setInterval(() => (most = Math.max(most, pageMemory(profile))), 250);
   const measure = async (what) => {
     await devtools.send("HeapProfiler.collectGarbage");
     await page.waitForTimeout(1500);
     const heap = await page.evaluate(() => performance.memory.usedJSHeapSize);
-    const parts = [...memoryByKind(profile)].map(([kind, bytes]) => `${kind} ${mb(bytes)}`);
-    console.log(`${what.padEnd(16)} ${parts.join(", ")}, heap ${mb(heap)}`);
+    const others = [...memoryByKind(profile)].filter(([kind]) => kind !== "renderer");
+    const parts = others.map(([kind, bytes]) => `${kind} ${mb(bytes)}`);
+    const own = `page ${mb(pageMemory(profile))}, at most ${mb(most)}, of it heap ${mb(heap)}`;
+    console.log(`${what.padEnd(14)} ${[own, ...parts].join(", ")}`);
+    most = 0;
   };
   await measure("nothing read");
   await work(page, files, measure);
+  clearInterval(watch);
   if (faults.length > 0) console.error(faults);
   await context.close();
   rmSync(profile, { recursive: true, force: true });

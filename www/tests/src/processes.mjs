@@ -12,6 +12,13 @@ export function memoryByKind(profile) {
   return sums;
 }
 
+/** Memory of the page's process (PSS): the largest of its kind. A browser starts others for pages to come, and one for the
+ * empty page that it began with. */
+export function pageMemory(profile) {
+  const pages = familyOf(profile).filter(({ command }) => command.includes("--type=renderer"));
+  return Math.max(0, ...pages.map(({ pid }) => pss(pid)));
+}
+
 /** What the browser's processes wrote to memory, bytes: code, which other browsers on the machine share, isn't counted. */
 export function ownMemory(profile) {
   return familyOf(profile).reduce((sum, { pid }) => sum + pss(pid, "Pss_Anon") + pss(pid, "Pss_Shmem"), 0);
