@@ -55,6 +55,16 @@ function locale(): string {
   return own ?? current;
 }
 
+/** What formats, by kind, language and options: making one takes a browser milliseconds, and a list has a hundred. */
+const made = new Map<string, unknown>();
+
+function once<T, O>(Kind: new (locale: string, options: O) => T, of: string, options: NoInfer<O>): T {
+  const key = JSON.stringify([Kind.name, of, options]);
+  const known = (made.get(key) as T | undefined) ?? new Kind(of, options);
+  made.set(key, known);
+  return known;
+}
+
 const UNITS = [
   ["gigabyte", 1e9],
   ["megabyte", 1e6],
@@ -65,20 +75,20 @@ export function bytes(count: number): string {
   const value = count / size;
   const digits = value < 10 && unit !== "kilobyte" ? 1 : 0;
   const style = { style: "unit", unit, maximumFractionDigits: digits } as const;
-  return new Intl.NumberFormat(locale(), style).format(value);
+  return once(Intl.NumberFormat, locale(), style).format(value);
 }
 
 export function seconds(value: number): string {
   const style = { style: "unit", unit: "second", maximumFractionDigits: value < 10 ? 1 : 0 } as const;
-  return new Intl.NumberFormat(locale(), style).format(value);
+  return once(Intl.NumberFormat, locale(), style).format(value);
 }
 
 export function percent(share: number): string {
-  return new Intl.NumberFormat(locale(), { style: "percent" }).format(share);
+  return once(Intl.NumberFormat, locale(), { style: "percent" }).format(share);
 }
 
 export function when(time: number): string {
-  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(time);
+  return once(Intl.DateTimeFormat, locale(), { dateStyle: "medium", timeStyle: "short" }).format(time);
 }
 
 /** As a part of file names, in local time: `2026-03-05 14.07.31`. */
@@ -89,5 +99,5 @@ export function timeStamp(time = new Date()): string {
 }
 
 export function languageName(tag: string): string {
-  return new Intl.DisplayNames(current, { type: "language" }).of(tag) ?? tag;
+  return once(Intl.DisplayNames, current, { type: "language" }).of(tag) ?? tag;
 }

@@ -1,9 +1,13 @@
 // Files → pictures that both the browser can show and the engine can read, one a page; and what is done to them.
 
-import { bounds, OcrError, type Document, type PdfFile } from "@maoocr/lib";
+import { OcrError, type Document, type PdfFile } from "@maoocr/lib";
 
 import { ocr } from "./client.ts";
+import { canvas, changesNothing, drawn, photo, written, type Area, type Drawing, type Drawn, type Edit, type Preview } from "./drawing.ts"; // prettier-ignore
 import { passwordOf } from "./passwords.ts";
+import type { FromPictures, ToPictures } from "../pictures-worker.ts";
+
+export { changesNothing, WHOLE, type Edit } from "./drawing.ts";
 
 export interface Page {
   name: string;
@@ -73,20 +77,6 @@ export async function pagesOf(file: File, id: string): Promise<Page[]> {
   }
 }
 
-function canvas(width: number, height: number): [OffscreenCanvas, OffscreenCanvasRenderingContext2D] {
-  const surface = new OffscreenCanvas(Math.max(1, Math.round(width)), Math.max(1, Math.round(height)));
-  const context = surface.getContext("2d");
-  if (!context) throw new OcrError("out_of_memory", "no canvas of this size");
-  return [surface, context];
-}
-
-/** Frees the pixels at once, not when memory is short. */
-async function written(surface: OffscreenCanvas, options: ImageEncodeOptions): Promise<Blob> {
-  const blob = await surface.convertToBlob(options);
-  surface.width = surface.height = 0;
-  return blob;
-}
-
 async function redraw(file: Blob): Promise<Blob> {
   const bitmap = await createImageBitmap(file).catch(() => asImage(file));
   const [surface, context] = canvas(bitmap.width, bitmap.height);
@@ -108,91 +98,67 @@ async function asImage(file: Blob): Promise<ImageBitmap> {
   }
 }
 
-/** A photo as a PNG would be several times its size. */
-function photo(yes: boolean): ImageEncodeOptions {
-  return yes ? { type: "image/jpeg", quality: 0.95 } : { type: "image/png" };
+/** After this long without anything to draw the worker ends, ms. */
+const IDLE = 10_000;
+
+interface Call {
+  resolve: (made: Drawn[Drawing["kind"]]) => void;
+  reject: (error: Error) => void;
 }
 
-/** What a person did to a picture; the picture itself stays. */
-export interface Edit {
-  /** Clockwise, of 90° each. */
-  quarters: 0 | 1 | 2 | 3;
-  /** What is left of the turned picture, as shares of its sides. */
-  cut: { left: number; top: number; right: number; bottom: number };
+let worker: Worker | null = null;
+let idle: ReturnType<typeof setTimeout> | undefined;
+const calls = new Map<number, Call>();
+let next = 1;
+
+function start(): Worker {
+  const started = new Worker(new URL("../pictures-worker.ts", import.meta.url), { type: "module", name: "pictures" });
+  started.onmessage = ({ data }: MessageEvent<FromPictures>) => {
+    if ("made" in data) calls.get(data.id)?.resolve(data.made);
+    else calls.get(data.id)?.reject(new OcrError("out_of_memory", data.failure));
+    calls.delete(data.id);
+    if (calls.size === 0) idle = setTimeout(end, IDLE);
+  };
+  started.onerror = (event) => {
+    event.preventDefault();
+    end();
+  };
+  return started;
 }
 
-export const WHOLE: Edit["cut"] = { left: 0, top: 0, right: 1, bottom: 1 };
+function end(): void {
+  worker?.terminate();
+  worker = null;
+  for (const { reject } of calls.values()) reject(new OcrError("worker_lost", "the thread for pictures ended"));
+  calls.clear();
+}
 
-export function changesNothing({ quarters, cut }: Edit): boolean {
-  return quarters === 0 && cut.left <= 0 && cut.top <= 0 && cut.right >= 1 && cut.bottom >= 1;
+function inWorker(drawing: Drawing): Promise<Drawn[Drawing["kind"]]> {
+  clearTimeout(idle);
+  worker ??= start();
+  const id = next++;
+  const made = new Promise<Drawn[Drawing["kind"]]>((resolve, reject) => calls.set(id, { resolve, reject }));
+  worker.postMessage({ id, drawing } satisfies ToPictures);
+  return made;
+}
+
+/** Where a worker can't, the page may: it decodes more formats. */
+async function make<D extends Drawing>(drawing: D): Promise<Drawn[D["kind"]]> {
+  const decode = (picture: Blob) => createImageBitmap(picture).catch(() => asImage(picture));
+  return (await inWorker(drawing).catch(() => drawn(drawing, decode))) as Drawn[D["kind"]];
 }
 
 export async function applied(edit: Edit | null, original: Blob): Promise<Blob> {
-  if (!edit || changesNothing(edit)) return original;
-  const { quarters, cut } = edit;
-  const bitmap = await createImageBitmap(original);
-  const [width, height] = quarters % 2 === 0 ? [bitmap.width, bitmap.height] : [bitmap.height, bitmap.width];
-  const [surface, context] = canvas((cut.right - cut.left) * width, (cut.bottom - cut.top) * height);
-  context.translate(width / 2 - cut.left * width, height / 2 - cut.top * height);
-  context.rotate((quarters * Math.PI) / 2);
-  context.drawImage(bitmap, -bitmap.width / 2, -bitmap.height / 2);
-  bitmap.close();
-  const [a, b] = new Uint8Array(await original.slice(0, 2).arrayBuffer());
-  return written(surface, photo(a === 0xff && b === 0xd8));
-}
-
-/** A picture at the size at which it is shown: one of 12 megapixels takes 48 MB, a screen has two. */
-export interface Preview {
-  bitmap: ImageBitmap;
-  /** Of the picture itself, px. */
-  width: number;
-  height: number;
+  return !edit || changesNothing(edit) ? original : make({ kind: "edited", picture: original, edit });
 }
 
 /** The part of it within (left, top, width, height), px of the picture, at most `longest` px wide and high. */
-export async function preview(picture: Blob, longest: number, part?: DOMRectReadOnly): Promise<Preview> {
-  const whole = await createImageBitmap(picture).catch(() => asImage(picture));
-  const { width, height } = whole;
-  const area = part ?? new DOMRectReadOnly(0, 0, width, height);
-  const scale = Math.min(1, longest / Math.max(area.width, area.height));
-  if (scale === 1 && !part) return { bitmap: whole, width, height };
-  const [surface, context] = canvas(area.width * scale, area.height * scale);
-  context.imageSmoothingQuality = "high";
-  context.drawImage(whole, area.x, area.y, area.width, area.height, 0, 0, surface.width, surface.height);
-  whole.close();
-  return { bitmap: surface.transferToImageBitmap(), width, height };
+export function preview(picture: Blob, longest: number, part: Area | null = null): Promise<Preview> {
+  return make({ kind: "preview", picture, longest, part });
 }
 
-/** Sides of a thumbnail, px. */
-const THUMBNAIL = { width: 320, height: 240 };
-
-/** What makes one recognise a page in a list is its first lines, not its margins. */
+/** None where it can't be drawn. */
 export async function thumbnail(picture: Blob, document: Document | null): Promise<Blob | null> {
-  try {
-    const whole = await createImageBitmap(picture);
-    const area = telling(whole, document);
-    const scale = Math.min(1, THUMBNAIL.width / area.width);
-    const [surface, context] = canvas(area.width * scale, area.height * scale);
-    context.imageSmoothingQuality = "high";
-    context.drawImage(whole, area.x, area.y, area.width, area.height, 0, 0, surface.width, surface.height);
-    whole.close();
-    return await written(surface, { type: "image/webp", quality: 0.8 });
-  } catch {
-    return null;
-  }
-}
-
-/** The upper part of the text, as wide as the text, in the shape of a thumbnail. */
-function telling({ width, height }: { width: number; height: number }, document: Document | null): DOMRectReadOnly {
-  const shape = THUMBNAIL.height / THUMBNAIL.width;
-  const boxes = (document?.lines ?? []).filter(({ text }) => text).map(({ box }) => bounds(box));
-  if (boxes.length === 0) return new DOMRectReadOnly(0, 0, width, Math.min(height, width));
-  const margin = 0.03 * width;
-  const left = Math.max(0, Math.min(...boxes.map(([x]) => x)) - margin);
-  const top = Math.max(0, Math.min(...boxes.map(([, y]) => y)) - margin);
-  const right = Math.min(width, Math.max(...boxes.map(([, , x]) => x)) + margin);
-  // A single word isn't blown up.
-  const wide = Math.min(width, Math.max(right - left, 0.4 * width));
-  const high = Math.min(height, wide * shape);
-  return new DOMRectReadOnly(Math.min(left, width - wide), Math.min(top, height - high), wide, high);
+  const boxes = (document?.lines ?? []).filter(({ text }) => text).map(({ box }) => box);
+  return make({ kind: "thumbnail", picture, boxes }).catch(() => null);
 }
