@@ -308,6 +308,8 @@ pub fn made(
                     bounding_regions,
                     spans,
                 }),
+                // A figure without a word in it.
+                _ if region.text.trim().is_empty() => {}
                 (kind, _) => paragraphs.push(AnalyzedParagraph {
                     role: role(kind),
                     content: region.text.clone(),
@@ -463,7 +465,10 @@ mod tests {
             json!({
                 "index": index, "width": 200, "height": 100, "dpi": 100.0, "turn": 90, "text": "", "confidence": 0.5,
                 "lines": [line(&["𝒜b", "e\u{301}"]), line(&["c", "c"])],
-                "blocks": [{"kind": "paragraph", "box": at(0.0), "lines": [0, 1]}],
+                "blocks": [
+                    {"kind": "paragraph", "box": at(0.0), "lines": [0, 1], "text": "𝒜b e\u{301} c c"},
+                    {"kind": "figure", "box": at(0.0), "lines": []},
+                ],
             })
         };
         let answer = json!({"pages": [page(0), page(3)]});
@@ -491,7 +496,10 @@ mod tests {
             );
             assert_eq!(last.words[3].span.offset + 1, whole);
             assert_eq!(last.lines[0].polygon[2], 0.5);
-            assert_eq!(result.paragraphs[1].spans.len(), 2);
+            assert_eq!(
+                (result.paragraphs.len(), result.paragraphs[1].spans.len()),
+                (2, 2)
+            );
             assert_eq!(result.tables.unwrap().len(), 0);
         }
         let markdown = made(&answer, Kind::Read, true, IndexType::default()).unwrap();

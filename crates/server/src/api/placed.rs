@@ -148,19 +148,27 @@ pub fn with_furniture(page: &PageText) -> MarkdownPage {
     ];
     let foot = comments(&foot, end);
     for (region, range) in page.regions.iter().zip(&mut regions) {
-        if !matches!(
+        let furniture = matches!(
             region.kind,
             RegionKind::Header | RegionKind::Footer | RegionKind::PageNumber
-        ) {
-            *range = range.start + shift..range.end + shift;
-        }
+        );
+        *range = match furniture {
+            true => range.clone(),
+            // It is nowhere.
+            false if range.is_empty() => 0..0,
+            false => range.start + shift..range.end + shift,
+        };
     }
     let text = match foot.is_empty() {
         true => format!("{head}{gap}{}", body.text),
         false => format!("{head}{gap}{}\n\n{foot}", body.text),
     };
+    let text = text.trim_end();
+    for range in &mut regions {
+        *range = range.start.min(text.len())..range.end.min(text.len());
+    }
     MarkdownPage {
-        text: text.trim_end().into(),
+        text: text.into(),
         regions,
     }
 }
@@ -429,6 +437,93 @@ mod tests {
             let cells = cells(&page.regions[0], &placed.text, &range);
             let cell = placed.text[cells[2].clone().unwrap()].to_string();
             assert!(cell.starts_with("15<br>R"), "{cell}");
+        }
+    }
+
+    /// Texts, kinds and orders that nobody thought of: a PDF's own text can be anything.
+    #[test]
+    fn whatever_a_page_has_every_place_is_in_its_text() {
+        let kinds = [
+            "title",
+            "heading",
+            "paragraph",
+            "list",
+            "table",
+            "figure",
+            "caption",
+            "formula",
+            "code",
+            "footnote",
+            "header",
+            "footer",
+            "page_number",
+            "unread",
+        ];
+        let texts = [
+            "",
+            " ",
+            "a",
+            "\\",
+            "<",
+            "&amp",
+            "a\u{301} ",
+            "-",
+            "中\n文",
+            "` ",
+            "$$x$$",
+            "-->\"",
+            "\u{ad}",
+            "1.\t",
+        ];
+        let mut seed = 1_u64;
+        let mut pick = |below: usize| {
+            // Constants of Knuth's MMIX.
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % below
+        };
+        let at = json!([[0, 0], [9, 0], [9, 9], [0, 9]]);
+        for _ in 0..2000 {
+            let lines: Vec<&str> = (0..4).map(|_| texts[pick(texts.len())]).collect();
+            let regions = (0..pick(5)).map(|_| {
+                let text = format!("{}{}", texts[pick(texts.len())], texts[pick(texts.len())]);
+                let mut region = json!({
+                    "kind": kinds[pick(kinds.len())], "text": text, "lines": [pick(5), pick(5)], "continued": pick(2) > 0,
+                });
+                if pick(3) == 0 {
+                    let cell = json!({"row": 0, "column": 0, "row_span": 1 + pick(2), "column_span": 1, "box": at, "text": text});
+                    region["table"] = json!({"rows": 1, "columns": 1, "header_rows": pick(2), "cells": [cell]});
+                    region["items"] = json!([{"level": 0, "marker": "-", "text": text, "lines": []}]);
+                }
+                region
+            });
+            let page = page(&lines, &Value::Array(regions.collect()));
+            for markdown in [with_furniture(&page), export::markdown_page(&page)] {
+                let placed = Placed::as_markdown(&page, markdown);
+                let words = placed.words.iter().flatten().flatten();
+                let lines = placed.lines.iter().flatten();
+                for range in words.chain(lines).chain(placed.regions.iter().flatten()) {
+                    assert!(
+                        placed.text.get(range.clone()).is_some(),
+                        "{range:?} {placed:?}"
+                    );
+                }
+                for (region, ranges) in page.regions.iter().zip(&placed.regions) {
+                    ranges
+                        .iter()
+                        .for_each(|range| drop(cells(region, &placed.text, range)));
+                }
+            }
+            let placed = Placed::as_text(&page);
+            assert!(
+                placed
+                    .words
+                    .iter()
+                    .flatten()
+                    .flatten()
+                    .all(|at| placed.text.get(at.clone()).is_some())
+            );
         }
     }
 
