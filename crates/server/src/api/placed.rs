@@ -155,7 +155,7 @@ pub fn with_furniture(page: &PageText) -> MarkdownPage {
         *range = match furniture {
             true => range.clone(),
             // It is nowhere.
-            false if range.is_empty() => 0..0,
+            false if range.start == range.end => 0..0,
             false => range.start + shift..range.end + shift,
         };
     }
